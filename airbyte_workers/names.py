@@ -1,0 +1,56 @@
+"""Names that more than one process must agree on: task queues, workflow ids, pods, labels, files."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+WORKFLOW_QUEUE = "airbyte"
+WATCH_QUEUE = "airbyte-watch"
+SYNC_ID_PREFIX = "sync/"
+POD_LABEL = "AIRBYTE_WORKERS_POD"
+"""The environment variable by which a local process says which pod it belongs to."""
+
+
+class JobKind(StrEnum):
+    """What a job does; `clear` and `refresh` are replication jobs like `sync`."""
+
+    SPEC = "spec"
+    CHECK = "check"
+    DISCOVER = "discover"
+    SYNC = "sync"
+    CLEAR = "clear"
+    REFRESH = "refresh"
+
+
+REPLICATION_KINDS = frozenset({JobKind.SYNC, JobKind.CLEAR, JobKind.REFRESH})
+
+
+class Role(StrEnum):
+    """The place of one container in a pod; also its folder and the end of its name."""
+
+    SOURCE = "source"
+    DESTINATION = "destination"
+    MAIN = "main"
+    ORCHESTRATOR = "orchestrator"
+    SIDECAR = "sidecar"
+
+
+def launch_queue(kind: JobKind) -> str:
+    """The task queue on which pods of this kind wait for a place (architecture section 7)."""
+    return f"airbyte-{JobKind.SYNC if kind in REPLICATION_KINDS else kind}"
+
+
+def sync_workflow_id(connection: str) -> str:
+    """The fixed workflow id of a connection's syncs: the face of its lock."""
+    return f"{SYNC_ID_PREFIX}{connection}"
+
+
+def pod_name(kind: JobKind, job_id: int, attempt: int) -> str:
+    """The deterministic name of an attempt's pod; `attempt` counts from 0."""
+    prefix = "replication" if kind in REPLICATION_KINDS else kind
+    return f"{prefix}-job-{job_id}-attempt-{attempt}"
+
+
+def container_name(pod: str, role: Role) -> str:
+    """The name of one container of a pod."""
+    return f"{pod}-{role}"

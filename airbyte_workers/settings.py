@@ -1,0 +1,201 @@
+"""Every setting, its environment variable, default and meaning; docs/reference/settings.md is generated from here."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+def _data_home() -> Path:
+    root = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(root) / "airbyte-workers"
+
+
+def _env(name: str) -> Any:
+    """The variable's own name, and the same with our prefix."""
+    return AliasChoices(name, f"AIRBYTE_WORKERS_{name}")
+
+
+class Settings(BaseSettings):
+    """The settings of one process, read once from its environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="AIRBYTE_WORKERS_", frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True
+    )
+
+    # --- where things are ---
+    home: Annotated[Path, Field(description="Folder of the embedded stack, pods and connector environments.")] = (
+        Field(default_factory=_data_home)
+    )
+    database_url: Annotated[
+        str | None, Field(validation_alias=_env("DATABASE_URL"), description="PostgreSQL address. Unset: the embedded one.")
+    ] = None
+    temporal_address: Annotated[
+        str | None,
+        Field(validation_alias=_env("TEMPORAL_ADDRESS"), description="Temporal front end. Unset: the embedded one."),
+    ] = None
+    temporal_namespace: Annotated[
+        str, Field(validation_alias=_env("TEMPORAL_NAMESPACE"), description="Temporal namespace.")
+    ] = "default"
+    storage_url: Annotated[
+        str | None,
+        Field(
+            validation_alias=_env("STORAGE_URL"),
+            description="Object storage of markers and logs: file:///folder, s3://bucket/prefix, gs://, az://. "
+            "Unset: the folder storage below AIRBYTE_WORKERS_HOME.",
+        ),
+    ] = None
+    local_root: Annotated[
+        Path,
+        Field(
+            validation_alias=_env("LOCAL_ROOT"),
+            description="A connector's /local: a bind mount with docker, the working directory with process.",
+        ),
+    ] = Path("airbyte_local")
+    secrets_dir: Annotated[
+        Path, Field(validation_alias=_env("SECRETS_DIR"), description="Folder below which `file:` secret references may point.")
+    ] = Path("/run/secrets")
+    secrets_key_file: Annotated[
+        Path | None,
+        Field(
+            validation_alias=_env("SECRETS_KEY_FILE"),
+            description="32-byte key (hex) that encrypts stored configs. Unset: secrets.key in AIRBYTE_WORKERS_HOME, made on first use.",
+        ),
+    ] = None
+    dataplane: Annotated[str, Field(description="Name of this host; pods are counted and watched per dataplane.")] = Field(
+        default_factory=socket.gethostname
+    )
+
+    # --- what is allowed ---
+    launcher: Annotated[
+        Literal["process", "docker", "auto"], Field(validation_alias=_env("LAUNCHER"), description="What runs pods.")
+    ] = "auto"
+    allow_local_commands: Annotated[
+        bool,
+        Field(
+            validation_alias=_env("ALLOW_LOCAL_COMMANDS"),
+            description="Whether `command:` connectors may run. True only in the embedded stack.",
+        ),
+    ] = False
+    max_spec_workers: Annotated[
+        PositiveInt, Field(validation_alias=_env("MAX_SPEC_WORKERS"), description="Live spec pods per dataplane.")
+    ] = 5
+    max_check_workers: Annotated[
+        PositiveInt, Field(validation_alias=_env("MAX_CHECK_WORKERS"), description="Live check pods per dataplane.")
+    ] = 5
+    max_discover_workers: Annotated[
+        PositiveInt,
+        Field(
+            validation_alias=AliasChoices("MAX_DISCOVERY_WORKERS", "MAX_DISCOVER_WORKERS", "AIRBYTE_WORKERS_MAX_DISCOVERY_WORKERS"),
+            description="Live discover pods per dataplane.",
+        ),
+    ] = 5
+    max_sync_workers: Annotated[
+        PositiveInt, Field(validation_alias=_env("MAX_SYNC_WORKERS"), description="Live replication pods per dataplane.")
+    ] = 5
+    max_watches: Annotated[PositiveInt, Field(description="Pods one Temporal worker process watches at once.")] = 200
+
+    # --- time limits ---
+    sync_job_max_timeout_days: Annotated[
+        PositiveFloat, Field(validation_alias=_env("SYNC_JOB_MAX_TIMEOUT_DAYS"), description="Longest attempt of a sync, days.")
+    ] = 3
+    discover_timeout_minutes: Annotated[
+        PositiveFloat,
+        Field(validation_alias=_env("ACTIVITY_DISCOVERY_TIMEOUT_MINUTES"), description="Longest discover, minutes."),
+    ] = 30
+    discover_refresh_window_minutes: Annotated[
+        float,
+        Field(
+            validation_alias=_env("DISCOVER_REFRESH_WINDOW_MINUTES"),
+            description="How long a discovered catalog of a tagged image is used again, minutes; 0: never.",
+        ),
+    ] = 1440
+    launch_timeout_minutes: Annotated[
+        PositiveFloat, Field(description="Longest launch of a pod once it has a place: pull or install, then start; minutes.")
+    ] = 15
+    connector_start_timeout_s: Annotated[
+        PositiveFloat, Field(description="How long a connector may take to open its end of the data path, s.")
+    ] = 300
+    orchestrator_start_timeout_s: Annotated[
+        PositiveFloat, Field(description="How long the orchestrator may take until it is ready, s.")
+    ] = 60
+    shutdown_grace_period_s: Annotated[
+        PositiveFloat,
+        Field(
+            validation_alias=_env("SHUTDOWN_GRACE_PERIOD_S"),
+            description="Time to exit by itself after the end of input (destination) or of stdout (source), s.",
+        ),
+    ] = 60
+    shutdown_term_period_s: Annotated[
+        PositiveFloat,
+        Field(validation_alias=_env("SHUTDOWN_TERM_PERIOD_S"), description="Time between SIGTERM and SIGKILL, s."),
+    ] = 10
+    exit_code_timeout_s: Annotated[
+        PositiveFloat, Field(description="How long an exit code may be missing after the output ended: then `exit unknown`, s.")
+    ] = 10
+    removal_timeout_s: Annotated[PositiveFloat, Field(description="How long the removal of a pod may take, s.")] = 30
+    lease_seconds: Annotated[
+        PositiveFloat,
+        Field(validation_alias=_env("LEASE_SECONDS"), description="A pod that could not renew its lease for so long ends itself, s."),
+    ] = 1800
+    heartbeat_timeout_s: Annotated[PositiveFloat, Field(description="Heartbeat timeout of launching and watching activities, s.")] = 30
+    heartbeat_throttle_s: Annotated[PositiveFloat, Field(description="Least time between two heartbeats to Temporal, s.")] = 1
+    bookkeeping_timeout_s: Annotated[PositiveFloat, Field(description="Longest single try of a bookkeeping activity, s.")] = 30
+    worker_shutdown_timeout_s: Annotated[
+        PositiveFloat, Field(description="How long a stopping Temporal worker waits for its activities to hand over, s.")
+    ] = 10
+    marker_poll_interval_ms: Annotated[
+        PositiveInt, Field(validation_alias=_env("MARKER_POLL_INTERVAL_MS"), description="How often markers are read, ms.")
+    ] = 500
+    progress_interval_s: Annotated[PositiveFloat, Field(description="How often the orchestrator publishes progress, s.")] = 1
+    storage_timeout_s: Annotated[PositiveFloat, Field(description="Longest single request to object storage, s.")] = 30
+    database_timeout_s: Annotated[PositiveFloat, Field(description="Longest single statement on PostgreSQL, s.")] = 30
+    stack_start_timeout_s: Annotated[PositiveFloat, Field(description="How long the embedded stack may take to start, s.")] = 120
+    stack_stop_timeout_s: Annotated[PositiveFloat, Field(description="How long the embedded stack may take to stop, s.")] = 60
+    install_timeout_s: Annotated[
+        PositiveFloat, Field(description="Longest installation of a connector's Python environment, s.")
+    ] = 600
+
+    # --- sizes ---
+    max_message_bytes: Annotated[
+        PositiveInt, Field(validation_alias=_env("MAX_MESSAGE_BYTES"), description="Longest message of a connector, bytes.")
+    ] = 128 * MIB
+    block_bytes: Annotated[PositiveInt, Field(description="Bytes read from a source at once.")] = 256 * 1024
+    pipe_bytes: Annotated[PositiveInt, Field(description="Size asked for the two data pipes, bytes.")] = 256 * 1024
+    staged_states_bytes: Annotated[
+        PositiveInt, Field(description="Memory for states that wait for their acknowledgement; over it older ones are merged.")
+    ] = 16 * MIB
+    max_log_bytes: Annotated[PositiveInt, Field(description="Log kept per attempt, bytes; the rest is dropped and counted.")] = 50 * MIB
+    max_log_line_bytes: Annotated[PositiveInt, Field(description="Longest line in a job's log, bytes; longer ones are cut.")] = 16 * 1024
+    report_max_streams: Annotated[
+        PositiveInt, Field(description="Streams listed in a report that crosses Temporal; the rest is counted.")
+    ] = 500
+    database_pool_size: Annotated[PositiveInt, Field(description="PostgreSQL connections of one Temporal worker process.")] = 10
+
+    # --- what is said ---
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(validation_alias=_env("LOG_LEVEL"), description="Least level logged.")
+    ] = "INFO"
+    log_format: Annotated[Literal["json", "pretty"], Field(description="Shape of our own log lines.")] = "pretty"
+
+    @property
+    def storage(self) -> str:
+        """The object storage's address, with the default filled in."""
+        return self.storage_url or (self.home.resolve() / "storage").as_uri()
+
+    @property
+    def pods_dir(self) -> Path:
+        """The folder of the process launcher's pods."""
+        return self.home / "pods"
+
+    @property
+    def key_file(self) -> Path:
+        """The file of the key that encrypts stored configs."""
+        return self.secrets_key_file or self.home / "secrets.key"
