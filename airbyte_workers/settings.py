@@ -27,19 +27,27 @@ class Settings(BaseSettings):
     """The settings of one process, read once from its environment."""
 
     model_config = SettingsConfigDict(
-        env_prefix="AIRBYTE_WORKERS_", frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True
+        env_prefix="AIRBYTE_WORKERS_",
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
     # --- where things are ---
-    home: Annotated[Path, Field(description="Folder of the embedded stack, pods and connector environments.")] = (
-        Field(default_factory=_data_home)
+    home: Annotated[Path, Field(description="Folder of the embedded stack, pods and connector environments.")] = Field(
+        default_factory=_data_home
     )
     database_url: Annotated[
-        str | None, Field(validation_alias=_env("DATABASE_URL"), description="PostgreSQL address. Unset: the embedded one.")
+        str | None,
+        Field(validation_alias=_env("DATABASE_URL"), description="PostgreSQL address. Unset: the embedded one."),
     ] = None
     temporal_address: Annotated[
         str | None,
-        Field(validation_alias=_env("TEMPORAL_ADDRESS"), description="Temporal front end. Unset: the embedded one."),
+        Field(
+            validation_alias=_env("TEMPORAL_ADDRESS"),
+            description="Temporal front end. Unset: the embedded one.",
+        ),
     ] = None
     temporal_namespace: Annotated[
         str, Field(validation_alias=_env("TEMPORAL_NAMESPACE"), description="Temporal namespace.")
@@ -60,7 +68,11 @@ class Settings(BaseSettings):
         ),
     ] = Path("airbyte_local")
     secrets_dir: Annotated[
-        Path, Field(validation_alias=_env("SECRETS_DIR"), description="Folder below which `file:` secret references may point.")
+        Path,
+        Field(
+            validation_alias=_env("SECRETS_DIR"),
+            description="Folder below which `file:` secret references may point.",
+        ),
     ] = Path("/run/secrets")
     secrets_key_file: Annotated[
         Path | None,
@@ -69,13 +81,14 @@ class Settings(BaseSettings):
             description="32-byte key (hex) that encrypts stored configs. Unset: secrets.key in AIRBYTE_WORKERS_HOME, made on first use.",
         ),
     ] = None
-    dataplane: Annotated[str, Field(description="Name of this host; pods are counted and watched per dataplane.")] = Field(
-        default_factory=socket.gethostname
+    dataplane: Annotated[str, Field(description="Name of this host; pods are counted and watched per dataplane.")] = (
+        Field(default_factory=socket.gethostname)
     )
 
     # --- what is allowed ---
     launcher: Annotated[
-        Literal["process", "docker", "auto"], Field(validation_alias=_env("LAUNCHER"), description="What runs pods.")
+        Literal["process", "docker", "auto"],
+        Field(validation_alias=_env("LAUNCHER"), description="What runs pods."),
     ] = "auto"
     allow_local_commands: Annotated[
         bool,
@@ -85,30 +98,39 @@ class Settings(BaseSettings):
         ),
     ] = False
     max_spec_workers: Annotated[
-        PositiveInt, Field(validation_alias=_env("MAX_SPEC_WORKERS"), description="Live spec pods per dataplane.")
+        PositiveInt,
+        Field(validation_alias=_env("MAX_SPEC_WORKERS"), description="Live spec pods per dataplane."),
     ] = 5
     max_check_workers: Annotated[
-        PositiveInt, Field(validation_alias=_env("MAX_CHECK_WORKERS"), description="Live check pods per dataplane.")
+        PositiveInt,
+        Field(validation_alias=_env("MAX_CHECK_WORKERS"), description="Live check pods per dataplane."),
     ] = 5
     max_discover_workers: Annotated[
         PositiveInt,
         Field(
-            validation_alias=AliasChoices("MAX_DISCOVERY_WORKERS", "MAX_DISCOVER_WORKERS", "AIRBYTE_WORKERS_MAX_DISCOVERY_WORKERS"),
+            validation_alias=AliasChoices(
+                "MAX_DISCOVERY_WORKERS", "MAX_DISCOVER_WORKERS", "AIRBYTE_WORKERS_MAX_DISCOVERY_WORKERS"
+            ),
             description="Live discover pods per dataplane.",
         ),
     ] = 5
     max_sync_workers: Annotated[
-        PositiveInt, Field(validation_alias=_env("MAX_SYNC_WORKERS"), description="Live replication pods per dataplane.")
+        PositiveInt,
+        Field(validation_alias=_env("MAX_SYNC_WORKERS"), description="Live replication pods per dataplane."),
     ] = 5
     max_watches: Annotated[PositiveInt, Field(description="Pods one Temporal worker process watches at once.")] = 200
 
     # --- time limits ---
     sync_job_max_timeout_days: Annotated[
-        PositiveFloat, Field(validation_alias=_env("SYNC_JOB_MAX_TIMEOUT_DAYS"), description="Longest attempt of a sync, days.")
+        PositiveFloat,
+        Field(validation_alias=_env("SYNC_JOB_MAX_TIMEOUT_DAYS"), description="Longest attempt of a sync, days."),
     ] = 3
     discover_timeout_minutes: Annotated[
         PositiveFloat,
-        Field(validation_alias=_env("ACTIVITY_DISCOVERY_TIMEOUT_MINUTES"), description="Longest discover, minutes."),
+        Field(
+            validation_alias=_env("ACTIVITY_DISCOVERY_TIMEOUT_MINUTES"),
+            description="Longest discover, minutes.",
+        ),
     ] = 30
     discover_refresh_window_minutes: Annotated[
         float,
@@ -118,7 +140,8 @@ class Settings(BaseSettings):
         ),
     ] = 1440
     launch_timeout_minutes: Annotated[
-        PositiveFloat, Field(description="Longest launch of a pod once it has a place: pull or install, then start; minutes.")
+        PositiveFloat,
+        Field(description="Longest launch of a pod once it has a place: pull or install, then start; minutes."),
     ] = 15
     connector_start_timeout_s: Annotated[
         PositiveFloat, Field(description="How long a connector may take to open its end of the data path, s.")
@@ -135,53 +158,135 @@ class Settings(BaseSettings):
     ] = 60
     shutdown_term_period_s: Annotated[
         PositiveFloat,
-        Field(validation_alias=_env("SHUTDOWN_TERM_PERIOD_S"), description="Time between SIGTERM and SIGKILL, s."),
+        Field(
+            validation_alias=_env("SHUTDOWN_TERM_PERIOD_S"),
+            description="Time between SIGTERM and SIGKILL, s.",
+        ),
     ] = 10
     exit_code_timeout_s: Annotated[
-        PositiveFloat, Field(description="How long an exit code may be missing after the output ended: then `exit unknown`, s.")
+        PositiveFloat,
+        Field(description="How long an exit code may be missing after the output ended: then `exit unknown`, s."),
     ] = 10
     removal_timeout_s: Annotated[PositiveFloat, Field(description="How long the removal of a pod may take, s.")] = 30
     lease_seconds: Annotated[
         PositiveFloat,
-        Field(validation_alias=_env("LEASE_SECONDS"), description="A pod that could not renew its lease for so long ends itself, s."),
+        Field(
+            validation_alias=_env("LEASE_SECONDS"),
+            description="A pod that could not renew its lease for so long ends itself, s.",
+        ),
     ] = 1800
-    heartbeat_timeout_s: Annotated[PositiveFloat, Field(description="Heartbeat timeout of launching and watching activities, s.")] = 30
-    heartbeat_throttle_s: Annotated[PositiveFloat, Field(description="Least time between two heartbeats to Temporal, s.")] = 1
-    bookkeeping_timeout_s: Annotated[PositiveFloat, Field(description="Longest single try of a bookkeeping activity, s.")] = 30
+    heartbeat_timeout_s: Annotated[
+        PositiveFloat, Field(description="Heartbeat timeout of launching and watching activities, s.")
+    ] = 30
+    heartbeat_throttle_s: Annotated[
+        PositiveFloat, Field(description="Least time between two heartbeats to Temporal, s.")
+    ] = 1
+    bookkeeping_timeout_s: Annotated[
+        PositiveFloat, Field(description="Longest single try of a bookkeeping activity, s.")
+    ] = 30
     worker_shutdown_timeout_s: Annotated[
-        PositiveFloat, Field(description="How long a stopping Temporal worker waits for its activities to hand over, s.")
+        PositiveFloat,
+        Field(description="How long a stopping Temporal worker waits for its activities to hand over, s."),
     ] = 10
     marker_poll_interval_ms: Annotated[
-        PositiveInt, Field(validation_alias=_env("MARKER_POLL_INTERVAL_MS"), description="How often markers are read, ms.")
+        PositiveInt,
+        Field(validation_alias=_env("MARKER_POLL_INTERVAL_MS"), description="How often markers are read, ms."),
     ] = 500
-    progress_interval_s: Annotated[PositiveFloat, Field(description="How often the orchestrator publishes progress, s.")] = 1
+    progress_interval_s: Annotated[
+        PositiveFloat, Field(description="How often the orchestrator publishes progress, s.")
+    ] = 1
     storage_timeout_s: Annotated[PositiveFloat, Field(description="Longest single request to object storage, s.")] = 30
     database_timeout_s: Annotated[PositiveFloat, Field(description="Longest single statement on PostgreSQL, s.")] = 30
-    stack_start_timeout_s: Annotated[PositiveFloat, Field(description="How long the embedded stack may take to start, s.")] = 120
-    stack_stop_timeout_s: Annotated[PositiveFloat, Field(description="How long the embedded stack may take to stop, s.")] = 60
+    stack_start_timeout_s: Annotated[
+        PositiveFloat, Field(description="How long the embedded stack may take to start, s.")
+    ] = 120
+    stack_stop_timeout_s: Annotated[
+        PositiveFloat, Field(description="How long the embedded stack may take to stop, s.")
+    ] = 60
     install_timeout_s: Annotated[
         PositiveFloat, Field(description="Longest installation of a connector's Python environment, s.")
     ] = 600
 
+    # --- retries (upstream's names and defaults) ---
+    sync_job_retries_complete_failures_max_successive: Annotated[
+        PositiveInt,
+        Field(
+            validation_alias=_env("SYNC_JOB_RETRIES_COMPLETE_FAILURES_MAX_SUCCESSIVE"),
+            description="Failed attempts without progress in a row that end a job.",
+        ),
+    ] = 5
+    sync_job_retries_complete_failures_max_total: Annotated[
+        PositiveInt,
+        Field(
+            validation_alias=_env("SYNC_JOB_RETRIES_COMPLETE_FAILURES_MAX_TOTAL"),
+            description="Failed attempts without progress that end a job.",
+        ),
+    ] = 10
+    sync_job_retries_partial_failures_max_successive: Annotated[
+        PositiveInt,
+        Field(
+            validation_alias=_env("SYNC_JOB_RETRIES_PARTIAL_FAILURES_MAX_SUCCESSIVE"),
+            description="Failed attempts with progress in a row that end a job.",
+        ),
+    ] = 1000
+    sync_job_retries_partial_failures_max_total: Annotated[
+        PositiveInt,
+        Field(
+            validation_alias=_env("SYNC_JOB_RETRIES_PARTIAL_FAILURES_MAX_TOTAL"),
+            description="Failed attempts with progress that end a job.",
+        ),
+    ] = 20
+    sync_job_retries_complete_failures_backoff_min_interval_s: Annotated[
+        PositiveFloat,
+        Field(
+            validation_alias=_env("SYNC_JOB_RETRIES_COMPLETE_FAILURES_BACKOFF_MIN_INTERVAL_S"),
+            description="First wait after a failure without progress, s.",
+        ),
+    ] = 10
+    sync_job_retries_complete_failures_backoff_max_interval_s: Annotated[
+        PositiveFloat,
+        Field(
+            validation_alias=_env("SYNC_JOB_RETRIES_COMPLETE_FAILURES_BACKOFF_MAX_INTERVAL_S"),
+            description="Longest wait between attempts, s.",
+        ),
+    ] = 1800
+    sync_job_retries_complete_failures_backoff_base: Annotated[
+        PositiveFloat,
+        Field(
+            validation_alias=_env("SYNC_JOB_RETRIES_COMPLETE_FAILURES_BACKOFF_BASE"),
+            description="Each further wait is so many times longer.",
+        ),
+    ] = 3
+
     # --- sizes ---
     max_message_bytes: Annotated[
-        PositiveInt, Field(validation_alias=_env("MAX_MESSAGE_BYTES"), description="Longest message of a connector, bytes.")
+        PositiveInt,
+        Field(validation_alias=_env("MAX_MESSAGE_BYTES"), description="Longest message of a connector, bytes."),
     ] = 128 * MIB
     block_bytes: Annotated[PositiveInt, Field(description="Bytes read from a source at once.")] = 256 * 1024
     pipe_bytes: Annotated[PositiveInt, Field(description="Size asked for the two data pipes, bytes.")] = 256 * 1024
     staged_states_bytes: Annotated[
-        PositiveInt, Field(description="Memory for states that wait for their acknowledgement; over it older ones are merged.")
+        PositiveInt,
+        Field(description="Memory for states that wait for their acknowledgement; over it older ones are merged."),
     ] = 16 * MIB
-    max_log_bytes: Annotated[PositiveInt, Field(description="Log kept per attempt, bytes; the rest is dropped and counted.")] = 50 * MIB
-    max_log_line_bytes: Annotated[PositiveInt, Field(description="Longest line in a job's log, bytes; longer ones are cut.")] = 16 * 1024
+    max_log_bytes: Annotated[
+        PositiveInt, Field(description="Log kept per attempt, bytes; the rest is dropped and counted.")
+    ] = 50 * MIB
+    max_log_line_bytes: Annotated[
+        PositiveInt, Field(description="Longest line in a job's log, bytes; longer ones are cut.")
+    ] = 16 * 1024
     report_max_streams: Annotated[
-        PositiveInt, Field(description="Streams listed in a report that crosses Temporal; the rest is counted.")
+        PositiveInt,
+        Field(description="Streams listed in a report that crosses Temporal; the rest is counted."),
     ] = 500
-    database_pool_size: Annotated[PositiveInt, Field(description="PostgreSQL connections of one Temporal worker process.")] = 10
+    database_pool_size: Annotated[
+        PositiveInt, Field(description="PostgreSQL connections of one Temporal worker process.")
+    ] = 10
 
     # --- what is said ---
     log_level: Annotated[
-        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(validation_alias=_env("LOG_LEVEL"), description="Least level logged.")
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+        Field(validation_alias=_env("LOG_LEVEL"), description="Least level logged."),
     ] = "INFO"
     log_format: Annotated[Literal["json", "pretty"], Field(description="Shape of our own log lines.")] = "pretty"
 

@@ -41,7 +41,8 @@ class ContainerSpec:
 class PodSpec:
     """A pod to launch: its connectors and the program that reads them.
 
-    `orchestrator_input` is the content of the orchestrator's own `input.json` (mode 0400; it holds the database address).
+    `orchestrator_input` is the content of the orchestrator's own `input.json` (mode 0400; it holds the database
+    address).
     `local_root` is the connectors' /local.
     """
 

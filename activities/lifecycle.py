@@ -1,0 +1,51 @@
+"""What surrounds a long activity: heartbeats from a task of its own, and the difference between cancel and hand-over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from airbyte_workers.models import Value
+
+_BEATS_PER_TIMEOUT = 15
+HANDOVER = "WorkerShutdown"
+
+
+@asynccontextmanager
+async def heartbeating(details: Callable[[], Value | None] = lambda: None) -> AsyncIterator[None]:
+    """Beat for as long as the block runs, whatever it waits for; `details` is what a beat carries."""
+    timeout = activity.info().heartbeat_timeout
+    interval = timeout.total_seconds() / _BEATS_PER_TIMEOUT if timeout else 1.0
+    # No TaskGroup: it would wrap the block's own error in a group, and Temporal reads the type of what is raised.
+    beating = asyncio.create_task(_beat(min(interval, 1.0), details))
+    try:
+        yield
+    finally:
+        beating.cancel()
+        await asyncio.wait([beating])
+
+
+async def _beat(interval: float, details: Callable[[], Value | None]) -> None:
+    while True:
+        value = details()
+        activity.heartbeat(*([value] if value is not None else []))
+        await asyncio.sleep(interval)
+
+
+def hand_over_if_stopping() -> None:
+    """Raise what lets Temporal give this activity to another worker, if this one is being stopped."""
+    if activity.is_worker_shutdown():
+        raise ApplicationError("the Temporal worker is stopping, another one goes on", type=HANDOVER)
+
+
+def leaves_pod_alone() -> bool:
+    """Whether a cancellation means that somebody else looks after the pod now: a stopping worker, a missed heartbeat."""
+    details = activity.cancellation_details()
+    if details is None:
+        return True
+    wanted = details.cancel_requested or details.not_found
+    return not wanted

@@ -1,0 +1,153 @@
+"""From a job's row to the pod that does its work: who runs, with which files, under which labels."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import asyncpg
+import msgspec
+
+from airbyte_workers.models import Connector
+from airbyte_workers.names import JobKind, Role, pod_name
+from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
+from airbyte_workers.pods.pod import ContainerSpec, PodSpec, Program
+from airbyte_workers.protocol.catalog import key_of
+from airbyte_workers.protocol.messages import ConfiguredCatalog, parse
+from airbyte_workers.settings import Settings
+from airbyte_workers.store import catalogs, secrets, states
+from airbyte_workers.store.jobs import Attempt, Job
+
+CONFIG, CATALOG, STATE = "config.json", "catalog.json", "state.json"
+OPERATION_ROLES = {JobKind.DISCOVER: Role.SOURCE, JobKind.SPEC: Role.DESTINATION}
+
+
+@dataclass(frozen=True)
+class Author:
+    """Writes pod specs with what this Temporal worker knows."""
+
+    db: asyncpg.Pool
+    settings: Settings
+    database_url: str
+
+    async def replication(self, job: Job, attempt: Attempt) -> PodSpec:
+        """The pod of one attempt of a sync, with the state committed so far. Raises secrets.SecretError, LookupError."""
+        assert job.input.source is not None
+        assert job.input.destination is not None
+        assert job.catalog_id is not None
+        catalog = (await catalogs.read(self.db, job.catalog_id)).encode()
+        state = await states.load(self.db, job.connection_id)
+        source, destination = job.input.source, job.input.destination
+        read = await self._files(source, {CATALOG: catalog} | ({STATE: state} if state is not None else {}))
+        write = await self._files(destination, {CATALOG: catalog})
+        environment = {"WORKER_JOB_ID": str(job.id), "WORKER_JOB_ATTEMPT": str(attempt.number)}
+        return PodSpec(
+            name=attempt.pod,
+            kind=job.kind,
+            containers=(
+                _container(Role.DESTINATION, "write", destination, write, environment),
+                _container(Role.SOURCE, "read", source, read, environment),
+            ),
+            orchestrator=Role.ORCHESTRATOR,
+            orchestrator_input=self._replication_input(job, attempt, catalog),
+            labels=self._labels(job, attempt.number, attempt.fence),
+            local_root=_path(job.input.local_root),
+        )
+
+    async def operation(self, job: Job, kind: JobKind) -> PodSpec:
+        """The pod of a `discover` of a sync's source, or a `spec` of its destination. Raises secrets.SecretError."""
+        role = OPERATION_ROLES[kind]
+        connector = job.input.source if role is Role.SOURCE else job.input.destination
+        assert connector is not None
+        files = await self._files(connector, {}) if kind is not JobKind.SPEC else {}
+        given = ConnectorInput(
+            pod=pod_name(kind, job.id, 0),
+            settings=self._plain_settings(),
+            operation=_operation(kind),
+            origin="source" if role is Role.SOURCE else "destination",
+            log_prefix=f"logs/{job.id}/{kind}",
+        )
+        return PodSpec(
+            name=given.pod,
+            kind=kind,
+            containers=(_container(Role.MAIN, str(kind), connector, files, {"WORKER_JOB_ID": str(job.id)}),),
+            orchestrator=Role.SIDECAR,
+            orchestrator_input=given.model_dump_json().encode(),
+            labels=self._labels(job, 0, 0),
+            local_root=_path(job.input.local_root),
+        )
+
+    async def _files(self, connector: Connector, others: Mapping[str, bytes]) -> dict[str, bytes]:
+        config = await asyncio.to_thread(secrets.resolve, connector.config, self.settings.secrets_dir)
+        return {CONFIG: msgspec.json.encode(config), **others}
+
+    def _replication_input(self, job: Job, attempt: Attempt, catalog: bytes) -> bytes:
+        assert job.input.destination is not None
+        configured = parse(ConfiguredCatalog, catalog)
+        given = ReplicationInput(
+            pod=attempt.pod,
+            settings=self._plain_settings(),
+            job_id=job.id,
+            attempt=attempt.number,
+            connection_id=job.connection_id,
+            connection=job.connection,
+            fence=attempt.fence,
+            database_url=self.database_url,
+            streams=tuple(key_of(stream.stream) for stream in configured.streams),
+            stream_status=job.input.destination.stream_status,
+            accept_unacknowledged=job.input.accept_unacknowledged,
+            allow_malformed=job.input.allow_malformed,
+            fail_on_source_stats=job.input.fail_on_source_stats,
+            log_prefix=f"logs/{job.id}/{attempt.number}",
+        )
+        return given.model_dump_json().encode()
+
+    def _plain_settings(self) -> dict[str, Any]:
+        """The settings a pod's program works with; the database's address goes to the orchestrator alone, by itself."""
+        return self.settings.model_dump(mode="json", exclude={"database_url"})
+
+    def _labels(self, job: Job, attempt: int, fence: int) -> dict[str, str]:
+        return {
+            "job": str(job.id),
+            "attempt": str(attempt),
+            "connection": job.connection,
+            "fence": str(fence),
+            "lease": f"{self.settings.lease_seconds:g}",
+        }
+
+
+def program(connector: Connector) -> Program:
+    """What the connector's container runs."""
+    return Program(image=connector.image, command=connector.command or ())
+
+
+def _container(
+    role: Role, command: str, connector: Connector, files: Mapping[str, bytes], environment: Mapping[str, str]
+) -> ContainerSpec:
+    options = {CONFIG: "--config", CATALOG: "--catalog", STATE: "--state"}
+    given = [part for name, option in options.items() if name in files for part in (option, f"{{folder}}/{name}")]
+    return ContainerSpec(
+        role=role,
+        program=program(connector),
+        arguments=(command, *given),
+        files=files,
+        environment={
+            "DEPLOYMENT_MODE": "OSS",
+            "USE_STREAM_CAPABLE_STATE": "true",
+            "WORKER_CONNECTOR_IMAGE": connector.image or "",
+            **environment,
+        },
+    )
+
+
+def _operation(kind: JobKind) -> Literal["spec", "check", "discover"]:
+    if kind is JobKind.SPEC:
+        return "spec"
+    return "check" if kind is JobKind.CHECK else "discover"
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text is not None else None

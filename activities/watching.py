@@ -1,0 +1,226 @@
+"""A watcher of one pod: its markers are the truth, the launcher says whether it still lives."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import structlog
+
+from activities.lifecycle import hand_over_if_stopping
+from airbyte_workers.jobs.failures import for_history
+from airbyte_workers.models import (
+    AttemptOutcome,
+    AttemptRef,
+    AttemptSummary,
+    ConnectorResult,
+    Failure,
+    FailureOrigin,
+    FailureType,
+    Progress,
+)
+from airbyte_workers.names import REPLICATION_KINDS, Role
+from airbyte_workers.orchestrator.markers import Marker, Markers, Reading
+from airbyte_workers.pods.pod import Launcher, RemovalFailed
+from airbyte_workers.settings import Settings
+from airbyte_workers.store import jobs, workloads
+from airbyte_workers.store.objects import StorageError
+
+_INSPECT_EVERY_S = 1.0
+_EXIT_WAIT_S = 10.0
+_REMOVAL_TRIES = 3
+_log = structlog.get_logger(__name__)
+
+
+class Watch:
+    """Follows a pod to its final marker; ends it when told to."""
+
+    def __init__(
+        self,
+        db: asyncpg.Pool,
+        settings: Settings,
+        launcher: Launcher,
+        markers: Markers,
+        ref: AttemptRef,
+        *,
+        limit_s: float,
+        pod: str,
+    ) -> None:
+        self._db = db
+        self._settings = settings
+        self._launcher = launcher
+        self._markers = markers
+        self._ref = ref
+        self._limit_s = limit_s
+        self._pod = pod
+        self._stopped_because: Failure | None = None
+        self._cancelled = False
+        self.progress: Progress | None = None
+
+    async def until_final(self) -> None:
+        """Return once the pod has a final marker, or has been given one because it ended without. Raises WorkerShutdown."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._limit_s - await workloads.age_s(self._db, self._pod)
+        inspect_at = loop.time() + _INSPECT_EVERY_S
+        while not (await self._read()).final:
+            hand_over_if_stopping()
+            await self._look()
+            if loop.time() >= deadline:
+                await self._stop(self._timed_out())
+                return
+            if loop.time() >= inspect_at:
+                inspect_at = loop.time() + _INSPECT_EVERY_S
+                if await self._is_lost():
+                    return
+            await asyncio.sleep(self._settings.marker_poll_interval_ms / 1000)
+
+    async def stop(self) -> None:
+        """The job was cancelled: end the pod in order, or at once when somebody asks for that."""
+        self._cancelled = True
+        await self._stop(
+            Failure(
+                origin=FailureOrigin.PLATFORM,
+                type=FailureType.MANUAL_CANCELLATION,
+                message="the sync was cancelled; its pod had to be ended at once",
+            )
+        )
+
+    async def finish(self) -> AttemptOutcome:
+        """Remove the pod, prove that nothing is left, and say how it ended."""
+        reading = await self._markers.read()
+        await self._wait_for_exit()
+        await self._remove()
+        outcome = await self._outcome(reading)
+        ends = {"succeeded": "success", "failed": "failure", "cancelled": "cancelled"}
+        await workloads.release(self._db, self._pod, ends[outcome.status])
+        return outcome
+
+    # --- looking ---
+
+    async def _read(self) -> Reading:
+        """The markers; while storage is away nothing new is known, and the pod goes on."""
+        try:
+            return await self._markers.read()
+        except StorageError as error:
+            _log.warning("markers cannot be read", pod=self._pod, error=str(error))
+            return Reading(Marker.NOT_STARTED)
+
+    async def _look(self) -> None:
+        if self._ref.kind not in REPLICATION_KINDS:
+            await workloads.extend(self._db, self._pod, lease_s=self._settings.lease_seconds)
+            return
+        self.progress = await workloads.progress_of(self._db, self._pod)
+
+    async def _is_lost(self) -> bool:
+        """Whether the pod's own program has ended without a final marker; then it gets one from us."""
+        if await self._program_runs():
+            return False
+        await asyncio.sleep(_INSPECT_EVERY_S)
+        if (await self._markers.read()).final:
+            return True
+        status = await self._launcher.inspect(self._pod)
+        seen = ", ".join(f"{each.role} {_state(each.running, each.exit_code)}" for each in status.containers)
+        await self._write_failure(
+            Failure(
+                origin=FailureOrigin.PLATFORM,
+                type=FailureType.ORCHESTRATOR_LOST,
+                message=f"the pod's orchestrator ended without a result ({seen or 'the pod is gone'})",
+            )
+        )
+        return True
+
+    async def _program_runs(self) -> bool:
+        status = await self._launcher.inspect(self._pod)
+        own = status.container(self._own_role())
+        return own is not None and own.running
+
+    def _own_role(self) -> Role:
+        return Role.ORCHESTRATOR if self._ref.kind in REPLICATION_KINDS else Role.SIDECAR
+
+    # --- ending ---
+
+    async def _stop(self, failure: Failure) -> None:
+        """One path for every end that is not the pod's own: in order, then by force, each step with a limit."""
+        self._stopped_because = failure
+        await self._launcher.terminate(self._pod)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience_s()
+        while not (await self._read()).final:
+            hurried = await jobs.cancel_now(self._db, self._ref.job_id)
+            if hurried or loop.time() >= deadline or not await self._program_runs():
+                await self._launcher.kill(self._pod)
+                if not (await self._markers.read()).final:
+                    await self._write_failure(failure)
+                return
+            await asyncio.sleep(self._settings.marker_poll_interval_ms / 1000)
+
+    def _patience_s(self) -> float:
+        """How long an orderly end may take: the source's and the destination's own periods, and the last commit."""
+        settings = self._settings
+        periods = settings.shutdown_grace_period_s + 4 * settings.shutdown_term_period_s
+        return periods + settings.exit_code_timeout_s + settings.removal_timeout_s
+
+    def _timed_out(self) -> Failure:
+        return Failure(
+            origin=FailureOrigin.PLATFORM,
+            type=FailureType.TIMED_OUT,
+            message=f"it ran longer than {self._limit_s / 3600:.4g} h, the limit, and was stopped",
+        )
+
+    async def _write_failure(self, failure: Failure) -> None:
+        if self._ref.kind in REPLICATION_KINDS:
+            status = "cancelled" if self._cancelled else "failed"
+            summary = AttemptSummary(status=status, failures=(failure,))
+            await self._markers.write(Marker.FAILURE, summary.model_dump_json().encode())
+            return
+        result = ConnectorResult(status="failed", failures=(failure,))
+        await self._markers.write(Marker.FAILURE, result.model_dump_json().encode())
+
+    async def _wait_for_exit(self) -> None:
+        """The marker comes a moment before its writer's exit."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _EXIT_WAIT_S
+        while loop.time() < deadline and await self._program_runs():
+            await asyncio.sleep(0.05)
+
+    async def _remove(self) -> None:
+        for _ in range(_REMOVAL_TRIES):
+            try:
+                await self._launcher.remove(self._pod)
+            except RemovalFailed as error:
+                _log.error("pod not removed", pod=self._pod, error=str(error))
+            else:
+                return
+
+    # --- the outcome ---
+
+    async def _outcome(self, reading: Reading) -> AttemptOutcome:
+        if self._ref.kind not in REPLICATION_KINDS:
+            result = ConnectorResult.model_validate_json(reading.body)
+            status = "cancelled" if self._cancelled else result.status
+            return AttemptOutcome(status=status, failures=for_history(result.failures))
+        summary = AttemptSummary.model_validate_json(reading.body)
+        committed, rejected = await jobs.committed(self._db, self._ref.job_id, self._ref.attempt)
+        return AttemptOutcome(
+            status=self._status(summary),
+            failures=for_history(self._failures(summary)),
+            records_committed=committed,
+            records_rejected=rejected,
+        )
+
+    def _status(self, summary: AttemptSummary) -> str:
+        """Terminated because of the time limit, the orchestrator calls itself cancelled: for the job it failed."""
+        if summary.status == "cancelled" and not self._cancelled:
+            return "failed"
+        return summary.status
+
+    def _failures(self, summary: AttemptSummary) -> tuple[Failure, ...]:
+        if self._stopped_because is not None and not self._cancelled:
+            return (self._stopped_because, *summary.failures)
+        return summary.failures
+
+
+def _state(running: bool, exit_code: int | None) -> str:
+    if running:
+        return "runs"
+    return f"exited with {exit_code}" if exit_code is not None else "is gone"

@@ -1,0 +1,228 @@
+"""Activities that launch a pod and watch it: thin, because the pod goes on without them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+import asyncpg
+import structlog
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.lifecycle import hand_over_if_stopping, heartbeating, leaves_pod_alone
+from activities.pod_specs import OPERATION_ROLES, Author, program
+from activities.watching import Watch
+from airbyte_workers.jobs.failures import cut
+from airbyte_workers.models import (
+    AttemptOutcome,
+    AttemptRef,
+    Connector,
+    Failure,
+    FailureOrigin,
+    FailureType,
+    JobStatus,
+    Launched,
+)
+from airbyte_workers.names import REPLICATION_KINDS, JobKind, Role, pod_name
+from airbyte_workers.orchestrator.markers import Markers
+from airbyte_workers.pods.pod import Launcher, LaunchFailed, PodSpec
+from airbyte_workers.settings import Settings
+from airbyte_workers.store import jobs, workloads
+from airbyte_workers.store.jobs import Job
+from airbyte_workers.store.objects import Objects
+from airbyte_workers.store.sealing import Seal
+from airbyte_workers.store.secrets import SecretError
+from airbyte_workers.store.workloads import Workload
+
+_PLACE_POLL_S = 0.5
+_log = structlog.get_logger(__name__)
+
+
+class WorkloadActivities:
+    """Launches and watches the pods of one dataplane."""
+
+    def __init__(
+        self,
+        db: asyncpg.Pool,
+        seal: Seal,
+        settings: Settings,
+        objects: Objects,
+        launchers: Mapping[str, Launcher],
+        author: Author,
+    ) -> None:
+        self._db = db
+        self._seal = seal
+        self._settings = settings
+        self._objects = objects
+        self._launchers = launchers
+        self._author = author
+
+    # --- launching ---
+
+    @activity.defn(name="launch_workload")
+    async def launch_workload(self, ref: AttemptRef) -> Launched:
+        """Wait for a place on this dataplane, then start the pod; a pod of this name that lives is adopted."""
+        began, queued_s = time.monotonic(), 0.0
+        job = await jobs.read_job(self._db, self._seal, ref.job_id)
+        workload = await self._workload(job, ref)
+        async with heartbeating():
+            try:
+                await self._place(job, workload)
+                queued_s = time.monotonic() - began
+                async with asyncio.timeout(self._settings.launch_timeout_minutes * 60):
+                    await self._launch(job, ref, workload)
+            except (LaunchFailed, SecretError, TimeoutError) as error:
+                return await self._refused(job, workload, error, queued_s)
+            except asyncio.CancelledError:
+                if not leaves_pod_alone():
+                    await self._undo(job, workload)
+                raise
+        return Launched(launched=True, queued_s=round(queued_s, 3))
+
+    async def _workload(self, job: Job, ref: AttemptRef) -> Workload:
+        fence = 0
+        if ref.kind in REPLICATION_KINDS:
+            fence = (await jobs.read_attempt(self._db, job.id, ref.attempt)).fence
+        return Workload(
+            pod=pod_name(ref.kind, job.id, ref.attempt),
+            kind=ref.kind,
+            job_id=job.id,
+            attempt=ref.attempt,
+            connection_id=job.connection_id if ref.kind in REPLICATION_KINDS else None,
+            dataplane=self._settings.dataplane,
+            launcher=self._launcher(job).name,
+            fence=fence,
+        )
+
+    async def _place(self, job: Job, workload: Workload) -> None:
+        """Queue before start: nothing is started that does not fit."""
+        limit = self._limit(workload.kind)
+        while not await workloads.claim(self._db, workload, limit=limit, lease_s=self._settings.lease_seconds):
+            if job.status is JobStatus.PENDING:
+                await jobs.move(
+                    self._db,
+                    job.id,
+                    JobStatus.QUEUED,
+                    reason=f"{limit} {workload.kind} pods are live on {workload.dataplane}",
+                    expected=[JobStatus.PENDING],
+                )
+            hand_over_if_stopping()
+            await asyncio.sleep(_PLACE_POLL_S)
+
+    def _limit(self, kind: JobKind) -> int:
+        settings = self._settings
+        limits = {
+            JobKind.SPEC: settings.max_spec_workers,
+            JobKind.CHECK: settings.max_check_workers,
+            JobKind.DISCOVER: settings.max_discover_workers,
+        }
+        return limits.get(kind, settings.max_sync_workers)
+
+    async def _launch(self, job: Job, ref: AttemptRef, workload: Workload) -> None:
+        launcher = self._launcher(job)
+        for connector in _connectors(job, ref.kind):
+            await launcher.prepare(program(connector))
+        if workload.connection_id is not None:
+            await self._end_older(launcher, workload)
+        spec = await self._spec(job, ref)
+        await launcher.launch(spec)
+        await workloads.launched(self._db, workload.pod)
+        if ref.kind in REPLICATION_KINDS:
+            await jobs.move(
+                self._db,
+                job.id,
+                JobStatus.RUNNING,
+                reason=f"pod {spec.name} runs on {workload.dataplane} ({launcher.name})",
+                expected=[JobStatus.PENDING, JobStatus.QUEUED, JobStatus.INCOMPLETE],
+            )
+
+    async def _spec(self, job: Job, ref: AttemptRef) -> PodSpec:
+        if ref.kind not in REPLICATION_KINDS:
+            return await self._author.operation(job, ref.kind)
+        return await self._author.replication(job, await jobs.read_attempt(self._db, job.id, ref.attempt))
+
+    async def _end_older(self, launcher: Launcher, workload: Workload) -> None:
+        """The fence is raised: pods of earlier attempts are stopped and proven gone, or their lease is waited for."""
+        assert workload.connection_id is not None
+        while older := await workloads.older_pods(self._db, workload.connection_id, workload.fence):
+            for pod in older:
+                if pod.dataplane == workload.dataplane:
+                    await launcher.remove(pod.pod)
+                if pod.dataplane == workload.dataplane or pod.lease_over:
+                    await workloads.release(self._db, pod.pod, "failure")
+            await asyncio.sleep(_PLACE_POLL_S)
+
+    async def _undo(self, job: Job, workload: Workload) -> None:
+        """Cancelled half-way: what was started goes again."""
+        await self._launcher(job).remove(workload.pod)
+        await workloads.release(self._db, workload.pod, "cancelled")
+
+    async def _refused(self, job: Job, workload: Workload, error: Exception, queued_s: float) -> Launched:
+        await workloads.release(self._db, workload.pod, "failure")
+        if isinstance(error, LaunchFailed) and error.retryable:
+            raise ApplicationError(cut(str(error), 2000), type="LaunchFailed") from error
+        _log.warning("launch refused", job=job.id, pod=workload.pod, error=str(error))
+        if isinstance(error, TimeoutError):
+            message = f"the pod did not start within {self._settings.launch_timeout_minutes:g} min"
+            failure = Failure(origin=FailureOrigin.PLATFORM, type=FailureType.LAUNCH_FAILED, message=message)
+        elif isinstance(error, LaunchFailed):
+            kind = FailureType.LAUNCH_FAILED if error.origin == FailureOrigin.PLATFORM else FailureType.CONFIG_ERROR
+            failure = Failure(origin=FailureOrigin(error.origin), type=kind, message=cut(str(error), 2000))
+        else:
+            failure = Failure(origin=FailureOrigin.PLATFORM, type=FailureType.CONFIG_ERROR, message=str(error))
+        return Launched(launched=False, failure=failure, queued_s=round(queued_s, 3))
+
+    def _launcher(self, job: Job) -> Launcher:
+        wanted = job.input.launcher or self._settings.launcher
+        launcher = self._launchers.get("process" if wanted == "auto" else wanted)
+        if launcher is None:
+            known = ", ".join(sorted(self._launchers))
+            raise ApplicationError(
+                f"launcher {wanted} is not available on {self._settings.dataplane}; it has {known}",
+                type="InvalidInput",
+                non_retryable=True,
+            )
+        return launcher
+
+    # --- watching ---
+
+    @activity.defn(name="watch_workload")
+    async def watch_workload(self, ref: AttemptRef) -> AttemptOutcome:
+        """Follow a launched pod to its end and remove it. Cancelled: end it in order. Worker stopped: leave it alone."""
+        job = await jobs.read_job(self._db, self._seal, ref.job_id)
+        pod = pod_name(ref.kind, ref.job_id, ref.attempt)
+        watch = Watch(
+            self._db,
+            self._settings,
+            self._launcher(job),
+            Markers(self._objects, pod),
+            ref,
+            pod=pod,
+            limit_s=self._time_limit(ref.kind),
+        )
+        async with heartbeating(lambda: watch.progress):
+            try:
+                await watch.until_final()
+            except asyncio.CancelledError:
+                if leaves_pod_alone():
+                    raise
+                await watch.stop()
+            return await watch.finish()
+
+    def _time_limit(self, kind: JobKind) -> float:
+        if kind in REPLICATION_KINDS:
+            return self._settings.sync_job_max_timeout_days * 86_400
+        return self._settings.discover_timeout_minutes * 60
+
+
+def _connectors(job: Job, kind: JobKind) -> list[Connector]:
+    """The connectors that a pod of this kind runs."""
+    source, destination = job.input.source, job.input.destination
+    assert source is not None
+    assert destination is not None
+    role = OPERATION_ROLES.get(kind)
+    if role is None:
+        return [source, destination]
+    return [source if role is Role.SOURCE else destination]

@@ -1,0 +1,193 @@
+"""A sync in the foreground: what a person sees while it runs, and what Ctrl-C does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from airbyte_workers.cli.output import amount, duration, say
+from airbyte_workers.client import SyncRun
+from airbyte_workers.models import Progress, SyncPhase, SyncReport
+
+_LOOK_EVERY_S = 0.5
+_PLAIN_EVERY_S = 5.0
+
+
+class Interrupted(Exception):
+    """Somebody pressed Ctrl-C a third time: the command leaves, the cancelled job goes on ending."""
+
+
+async def follow(run: SyncRun) -> SyncReport:
+    """The report of a run, with its progress shown meanwhile. Raises client.SyncCancelled, client.RunFailed, Interrupted."""
+    async with _watched(run), _cancelled_by_ctrl_c(run) as interrupted:
+        result = asyncio.ensure_future(run.result(raise_on_failure=False))
+        leaving = asyncio.ensure_future(interrupted.wait())
+        await asyncio.wait((result, leaving), return_when=asyncio.FIRST_COMPLETED)
+        leaving.cancel()
+        if not result.done():
+            result.cancel()
+            raise Interrupted
+        return result.result()
+
+
+# --- Ctrl-C -----------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _cancelled_by_ctrl_c(run: SyncRun) -> AsyncIterator[asyncio.Event]:
+    """First: cancel the job. Second: end its pods at once. Third: leave (the event is set)."""
+    loop = asyncio.get_running_loop()
+    leave = asyncio.Event()
+    presses = 0
+    by = f"{_user()}@{socket.gethostname()}"
+    async with asyncio.TaskGroup() as tasks:
+
+        def press() -> None:
+            nonlocal presses
+            presses += 1
+            if presses == 1:
+                say(
+                    "cancelling the job: the source stops, the destination finishes what it has (Ctrl-C again: at once)"
+                )
+            elif presses == 2:
+                say("ending the job's pods at once (Ctrl-C again: leave without waiting)")
+            else:
+                leave.set()
+                return
+            tasks.create_task(_cancel(run, by, now=presses == 2))
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, press)
+        try:
+            yield leave
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+async def _cancel(run: SyncRun, by: str, *, now: bool) -> None:
+    try:
+        await run.cancel(by=by, reason="Ctrl-C in the foreground", now=now)
+    except Exception as error:  # noqa: BLE001  # a person waits: whatever went wrong is told, Ctrl-C still works
+        say(f"the cancel did not get through ({type(error).__name__}: {error}); press Ctrl-C again")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "somebody"
+
+
+# --- progress ---------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _watched(run: SyncRun) -> AsyncIterator[None]:
+    """Show progress on stderr: one moving line on a terminal, plain lines elsewhere."""
+    screen = _Terminal() if sys.stderr.isatty() else _Plain()
+    with screen:
+        watching = asyncio.create_task(_watch(run, screen))
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+
+
+async def _watch(run: SyncRun, screen: _Plain) -> None:
+    while True:
+        with contextlib.suppress(Exception):  # a look that fails is made up for by the next; the result is what counts
+            phase = await run.phase()
+            progress = await run.progress()
+            if phase is not None:
+                screen.update(phase, progress)
+        await asyncio.sleep(_LOOK_EVERY_S)
+
+
+class _Plain:
+    """A line for every change of phase, and one every few seconds."""
+
+    def __init__(self) -> None:
+        self._told: SyncPhase | None = None
+        self._told_at = 0.0
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def update(self, phase: SyncPhase, progress: Progress | None) -> None:
+        now = asyncio.get_running_loop().time()
+        told, self._told = self._told, phase
+        for line in _news(told, phase):
+            say(line)
+        if progress is not None and phase.phase == "running" and now - self._told_at >= _PLAIN_EVERY_S:
+            self._told_at = now
+            say(_figures(progress))
+
+
+class _Terminal(_Plain):
+    """The same news above one line that moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._live = Live(Text(""), console=Console(stderr=True), transient=True, refresh_per_second=4)
+
+    def __enter__(self) -> None:
+        self._live.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self._live.__exit__(None, None, None)
+
+    def update(self, phase: SyncPhase, progress: Progress | None) -> None:
+        for line in _news(self._told, phase):
+            self._live.console.print(Text(line))
+        self._told = phase
+        moving = _figures(progress) if progress is not None else phase.phase
+        self._live.update(Text(moving, no_wrap=True, overflow="ellipsis"))
+
+
+def _news(told: SyncPhase | None, phase: SyncPhase) -> list[str]:
+    """What changed since the last look, in lines for a person."""
+    lines = []
+    if phase.job_id is not None and (told is None or told.job_id is None):
+        lines.append(f"job {phase.job_id}: sync of {phase.connection}")
+    if phase.choice and (told is None or not told.choice):
+        lines.extend(f"  {each}" for each in phase.choice)
+    if told is not None and (told.phase, told.attempt, told.detail) == (phase.phase, phase.attempt, phase.detail):
+        return lines
+    if phase.phase == "waiting":
+        lines.append(f"attempt {phase.attempt} failed: {_first(phase)}; {phase.detail} (Ctrl-C to stop)")
+    elif phase.phase == "running":
+        lines.append(f"attempt {phase.attempt} is running ({phase.detail})")
+    elif phase.phase == "asking":
+        lines.append(f"asking: {phase.detail}")
+    elif phase.phase == "cancelling":
+        lines.append(f"stopping ({phase.detail})")
+    return lines
+
+
+def _first(phase: SyncPhase) -> str:
+    return f"{phase.failures[0].origin}: {phase.failures[0].message}" if phase.failures else "for an unknown reason"
+
+
+def _figures(progress: Progress) -> str:
+    age = progress.last_acknowledgement_age_s
+    acknowledged = f"last acknowledgement {duration(age)} ago" if age is not None else "nothing acknowledged yet"
+    return (
+        f"{progress.phase}: {progress.records_emitted:,} records ({progress.records_committed:,} committed), "
+        f"{amount(progress.bytes_emitted)}, {progress.records_per_second:,.0f} records/s, "
+        f"{progress.bytes_per_second / 1e6:.1f} MB/s, {acknowledged}"
+    )

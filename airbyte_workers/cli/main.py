@@ -1,0 +1,24 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import click
+
+import airbyte_workers
+from airbyte_workers.cli.demo import demo
+from airbyte_workers.cli.jobs import jobs
+from airbyte_workers.cli.servers import db, local, worker
+from airbyte_workers.cli.sync import sync
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(airbyte_workers.__version__, prog_name="airbyte-workers")
+def main() -> None:
+    """Run Airbyte connectors as durable Temporal jobs.
+
+    Without TEMPORAL_ADDRESS and DATABASE_URL every command uses an embedded stack of its own.
+    """
+
+
+for command in (demo, sync, jobs, local, worker, db):
+    main.add_command(command)

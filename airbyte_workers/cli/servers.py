@@ -1,0 +1,101 @@
+"""`local`, `worker` and `db`: the long-running side of the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import Any
+
+import click
+
+from airbyte_workers.cli.environment import database, is_embedded, run, stack_settings
+from airbyte_workers.cli.output import Exit, Problem, bad_input, say, show
+from airbyte_workers.runtime.stack import Stack
+from airbyte_workers.settings import Settings
+from airbyte_workers.store.database import connected, migrate, pending_migrations
+from airbyte_workers.telemetry import logs
+
+_ROLES = ("workflows", "spec", "check", "discover", "sync", "watch")
+
+
+@click.command()
+@click.pass_context
+def local(context: click.Context) -> None:
+    """Run the embedded stack (Temporal, PostgreSQL, workers) until Ctrl-C."""
+
+    async def command(settings: Settings) -> Exit:
+        from airbyte_workers.runtime.pools import serving  # noqa: PLC0415  # half a second that other commands save
+        from airbyte_workers.runtime.stack.foreground import serve_foreground  # noqa: PLC0415
+
+        logs.configure(settings.log_level, settings.log_format)
+        await serve_foreground(settings, serving, on_ready=_announce)
+        return Exit.DONE
+
+    context.exit(run(command))
+
+
+def _announce(stack: Stack) -> None:
+    show(f"Temporal  {stack.temporal_address}   (TEMPORAL_ADDRESS)")
+    show(f"Temporal UI  {stack.ui_address}")
+    show(f"folder    {stack.home}")
+    show("ready; Ctrl-C stops it")
+
+
+@click.command()
+@click.option("--only", multiple=True, type=click.Choice(_ROLES), help="Poll only these queues; may be repeated.")
+@click.pass_context
+def worker(context: click.Context, only: tuple[str, ...]) -> None:
+    """Run Temporal workers against TEMPORAL_ADDRESS and DATABASE_URL until SIGTERM or Ctrl-C; pods go on without them."""
+
+    async def command(settings: Settings) -> Exit:
+        from airbyte_workers.runtime.pools import serving  # noqa: PLC0415
+
+        if settings.database_url is None or settings.temporal_address is None:
+            raise bad_input("a worker needs DATABASE_URL and TEMPORAL_ADDRESS (for a stack of its own: `local`)")
+        logs.configure(settings.log_level, settings.log_format)
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with serving(settings, only or _ROLES) as served:
+            say(f"polling {', '.join(served.queues)}")
+            await stop.wait()
+            say("stopping: running pods go on, another worker watches them")
+        return Exit.DONE
+
+    context.exit(run(command))
+
+
+@click.group()
+def db() -> None:
+    """The job database."""
+
+
+@db.command("migrate")
+@click.option("--check", is_flag=True, help="Change nothing; exit code 1 when migrations are missing.")
+@click.pass_context
+def migrate_database(context: click.Context, check: bool) -> None:
+    """Bring the database to this version's schema."""
+
+    async def command(settings: Settings) -> Exit:
+        async with stack_settings(settings) as where:
+            if where.database_url is None:
+                raise bad_input("set DATABASE_URL")
+            return await _migrate(where.database_url, where, check=check)
+
+    context.exit(run(command))
+
+
+async def _migrate(url: str, settings: Settings, *, check: bool) -> Exit:
+    try:
+        async with connected(url, size=2, timeout=settings.database_timeout_s) as pool:
+            found: Any = await (pending_migrations(pool) if check else migrate(pool))
+    except OSError as error:
+        raise Problem(f"cannot reach PostgreSQL (DATABASE_URL): {error}") from None
+    for migration in found:
+        show(f"{'missing' if check else 'applied'} {migration.version:04d} {migration.name}")
+    if not found:
+        show("the database is up to date")
+    return Exit.FAILED if check and found else Exit.DONE
+
+
+__all__ = ["database", "db", "is_embedded", "local", "worker"]

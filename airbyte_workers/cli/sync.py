@@ -1,0 +1,110 @@
+"""`airbyte-workers sync`: run one sync, or start it and leave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from airbyte_workers.cli.environment import is_embedded, run, stack_settings
+from airbyte_workers.cli.follow import Interrupted, follow
+from airbyte_workers.cli.output import Exit, Problem, Shape, bad_input, say, show, show_json
+from airbyte_workers.cli.report import print_report
+from airbyte_workers.cli.sync_file import check_input, read_sync_file
+from airbyte_workers.client import AlreadySyncing, RunFailed, SyncCancelled, SyncRun, connect
+from airbyte_workers.models import JobStatus, SyncInput, SyncReport
+from airbyte_workers.settings import Settings
+
+_USAGE_ERRORS = frozenset({"InvalidInput", "ConnectionBusy"})
+
+
+@click.command()
+@click.argument("connection", required=False)
+@click.option("-f", "--file", type=click.Path(path_type=Path), help="The sync file, YAML or JSON.")
+@click.option("--launcher", type=click.Choice(["process", "docker", "auto"]), help="What runs the connectors.")
+@click.option(
+    "--retries", type=click.IntRange(min=0), help="Retries after a failed attempt; default: the stack's limits."
+)
+@click.option("--detach", is_flag=True, help="Start the sync and leave.")
+@click.option("--join", is_flag=True, help="Follow the sync that runs already instead of refusing.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Shape of the result.")
+@click.pass_context
+def sync(context: click.Context, connection: str | None, file: Path | None, output: Shape, **options: Any) -> None:
+    """Sync a CONNECTION that is stored, or the one that a file describes.
+
+    Ctrl-C cancels the job; a second one ends its pods at once.
+    Exit codes: 0 succeeded, 1 failed, 2 bad input, 3 cancelled, 130 interrupted.
+    """
+
+    async def command(settings: Settings) -> Exit:
+        asked = _asked(connection, file, settings, options)
+        return await _sync(settings, asked, options, output)
+
+    context.exit(run(command, output))
+
+
+def _asked(connection: str | None, file: Path | None, settings: Settings, options: dict[str, Any]) -> SyncInput:
+    """What was typed, as an input. Raises Problem."""
+    if (connection is None) == (file is None):
+        raise bad_input("give either the name of a connection or -f FILE")
+    content = read_sync_file(file) if file is not None else {"connection": connection}
+    if options["launcher"] is not None:
+        content["launcher"] = options["launcher"]
+    if options["retries"] is not None:
+        content["retries"] = options["retries"]
+    if is_embedded(settings) and "local_root" not in content:
+        content["local_root"] = str(settings.local_root.absolute())
+    return check_input(content)
+
+
+async def _sync(settings: Settings, asked: SyncInput, options: dict[str, Any], output: Shape) -> Exit:
+    say(f"launcher: {_launcher(asked, settings)}")
+    async with stack_settings(settings) as where, connect(where) as client:
+        try:
+            started = await client.start_sync(asked, join=options["join"])
+        except AlreadySyncing as error:
+            raise Problem(str(error), type="ConnectionBusy", code=Exit.USAGE) from None
+        if options["detach"]:
+            return _left(started, output)
+        return await _followed(started, asked, output)
+
+
+async def _followed(started: SyncRun, asked: SyncInput, output: Shape) -> Exit:
+    try:
+        report = await follow(started)
+    except SyncCancelled as error:
+        raise Problem(str(error), type="Cancelled", code=Exit.CANCELLED) from None
+    except Interrupted:
+        raise Problem("left; the cancelled job goes on ending", type="Interrupted", code=Exit.INTERRUPTED) from None
+    except RunFailed as error:
+        code = Exit.USAGE if error.type in _USAGE_ERRORS else Exit.FAILED
+        raise Problem(str(error), type=error.type or "Failed", code=code) from None
+    _print(report, output)
+    if output == "text" and asked.local_root is not None:
+        show(f"file output of connectors is below {asked.local_root}")
+    return Exit.DONE if report.status is JobStatus.SUCCEEDED else Exit.FAILED
+
+
+def _left(started: SyncRun, output: Shape) -> Exit:
+    if output == "json":
+        show_json({"workflow_id": started.workflow_id, "connection": started.connection})
+    else:
+        show(f"started {started.workflow_id}; follow it with: airbyte-workers sync {started.connection} --join")
+    return Exit.DONE
+
+
+def _print(report: SyncReport, output: Shape) -> None:
+    if output == "json":
+        show_json(report.model_dump(mode="json"))
+    else:
+        print_report(report, Console(soft_wrap=True))
+
+
+def _launcher(asked: SyncInput, settings: Settings) -> str:
+    """Which launcher runs the pods, and why."""
+    wanted = asked.launcher or settings.launcher
+    if wanted == "auto":
+        return "process (connectors run as local programs; this version has no other)"
+    return f"{wanted} (as asked for)"

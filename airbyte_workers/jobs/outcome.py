@@ -1,0 +1,201 @@
+"""When is a sync green? One pure function reads the evidence (decisions.md, "Evidence")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from airbyte_workers.jobs.failures import ordered
+from airbyte_workers.models import Evidence, Failure, FailureOrigin, FailureType
+
+SIGTERM_EXIT = 143
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a connection's owner accepts; the defaults accept nothing unproven."""
+
+    accept_unacknowledged: bool = False
+    allow_malformed: bool = False
+    fail_on_source_stats: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How an attempt ended. `unproven`: green because the owner accepts it, not because it was proven."""
+
+    status: Literal["succeeded", "failed", "cancelled"]
+    failures: tuple[Failure, ...] = ()
+    warnings: tuple[str, ...] = ()
+    unproven: bool = False
+
+
+def outcome(evidence: Evidence, seen: Sequence[Failure], policy: Policy, *, cancelled: bool = False) -> Verdict:
+    """The verdict on an attempt: succeeded only if nothing is missing from its evidence.
+
+    `seen` are the failures that were met on the way (ERROR traces, a lost lease); they come first. What only follows
+    from another failure (no last acknowledgement after a crash) is told only when nothing else is.
+    """
+    if cancelled:
+        reason = Failure(
+            origin=FailureOrigin.PLATFORM,
+            type=FailureType.MANUAL_CANCELLATION,
+            message="the sync was cancelled",
+        )
+        return Verdict("cancelled", ordered([*seen, reason]))
+    causes = [*seen, *_exits(evidence), *_incomplete(evidence), *_counts(evidence, policy)]
+    consequences = [*_completion(evidence), *_states(evidence, policy), *_end(evidence)]
+    warnings = tuple(_warnings(evidence, policy))
+    if causes or consequences:
+        return Verdict("failed", ordered(causes or consequences), warnings)
+    return Verdict("succeeded", (), warnings, unproven=_is_unproven(evidence))
+
+
+def _failure(origin: FailureOrigin, kind: FailureType, message: str) -> Failure:
+    return Failure(origin=origin, type=kind, message=message)
+
+
+def _exits(evidence: Evidence) -> Iterator[Failure]:
+    source, destination = FailureOrigin.SOURCE, FailureOrigin.DESTINATION
+    closed_complete = evidence.source_forced and evidence.completion == "reported"
+    if evidence.source_forced and not closed_complete and not evidence.source_stopped:
+        yield _failure(
+            source,
+            FailureType.SOURCE_DID_NOT_EXIT,
+            "the source closed its output but did not exit and had to be stopped",
+        )
+    elif not closed_complete and not evidence.source_stopped:
+        yield from _exit(source, evidence.source_exit_code)
+    if evidence.destination_forced:
+        yield _failure(
+            destination,
+            FailureType.DESTINATION_DID_NOT_EXIT,
+            "the destination did not exit after its end of input and had to be stopped: it may not have finished its work",
+        )
+    else:
+        yield from _exit(destination, evidence.destination_exit_code)
+
+
+def _end(evidence: Evidence) -> Iterator[Failure]:
+    if not evidence.end_of_input or evidence.source_stopped:
+        yield _failure(
+            FailureOrigin.DESTINATION,
+            FailureType.SYSTEM_ERROR,
+            "the destination ended before it was given everything the source sent",
+        )
+    if evidence.error_traces:
+        yield _failure(
+            FailureOrigin.UNKNOWN,
+            FailureType.SYSTEM_ERROR,
+            f"{evidence.error_traces} error trace(s) were sent",
+        )
+
+
+def _exit(origin: FailureOrigin, code: int | None) -> Iterator[Failure]:
+    if code is None:
+        yield _failure(origin, FailureType.EXIT_UNKNOWN, f"the {origin} ended and nobody knows its exit code")
+    elif code != 0:
+        yield _failure(origin, FailureType.SYSTEM_ERROR, f"the {origin} exited with code {code}{_meaning(code)}")
+
+
+def _meaning(code: int) -> str:
+    known = {
+        126: " (the program cannot be executed)",
+        127: " (the program was not found)",
+        137: " (killed; out of memory?)",
+        SIGTERM_EXIT: " (terminated)",
+    }
+    return known.get(code, "")
+
+
+def _incomplete(evidence: Evidence) -> Iterator[Failure]:
+    if evidence.streams_incomplete:
+        yield _failure(
+            FailureOrigin.SOURCE,
+            FailureType.STREAM_INCOMPLETE,
+            f"the source could not complete {', '.join(evidence.streams_incomplete)}",
+        )
+
+
+def _completion(evidence: Evidence) -> Iterator[Failure]:
+    if evidence.completion != "missing":
+        return
+    streams = ", ".join(evidence.streams_not_complete) or "its streams"
+    yield _failure(
+        FailureOrigin.SOURCE,
+        FailureType.STREAM_INCOMPLETE,
+        f"the source did not say that it completed {streams}",
+    )
+
+
+def _states(evidence: Evidence, policy: Policy) -> Iterator[Failure]:
+    if evidence.states_held_back:
+        yield _failure(
+            FailureOrigin.SOURCE,
+            FailureType.STREAM_INCOMPLETE,
+            f"{evidence.states_held_back} state(s) came after an error of their stream and were held back",
+        )
+    if policy.accept_unacknowledged and not evidence.acknowledgements:
+        return
+    if not evidence.acknowledgements and (evidence.records_emitted or evidence.keys_unacknowledged):
+        yield _failure(
+            FailureOrigin.DESTINATION,
+            FailureType.NO_ACKNOWLEDGEMENT,
+            "the destination acknowledged nothing: it is not known whether it wrote anything"
+            " (accept_unacknowledged: true lets such a sync pass)",
+        )
+    elif evidence.keys_unacknowledged:
+        yield _failure(
+            FailureOrigin.DESTINATION,
+            FailureType.STATE_UNACKNOWLEDGED,
+            f"the destination did not acknowledge the last state of {', '.join(evidence.streams_unacknowledged)}",
+        )
+
+
+def _counts(evidence: Evidence, policy: Policy) -> Iterator[Failure]:
+    if evidence.records_emitted - evidence.records_filtered != evidence.records_forwarded:
+        yield _failure(
+            FailureOrigin.REPLICATION,
+            FailureType.COUNT_MISMATCH,
+            f"{evidence.records_emitted} records came, {evidence.records_filtered} were filtered"
+            f" and {evidence.records_forwarded} went on",
+        )
+    if evidence.destination_stats_mismatches:
+        yield _failure(
+            FailureOrigin.DESTINATION,
+            FailureType.COUNT_MISMATCH,
+            f"the destination counted other numbers of records than it was sent, in {evidence.destination_stats_mismatches} state(s)",
+        )
+    if evidence.source_stats_mismatches and policy.fail_on_source_stats:
+        yield _failure(
+            FailureOrigin.SOURCE,
+            FailureType.COUNT_MISMATCH,
+            f"the source counted other numbers of records than it sent, in {evidence.source_stats_mismatches} state(s)",
+        )
+    if evidence.malformed and not policy.allow_malformed:
+        yield _failure(
+            FailureOrigin.SOURCE,
+            FailureType.MALFORMED_MESSAGE,
+            f"{evidence.malformed} line(s) that look like records or states could not be read and were dropped"
+            " (allow_malformed: true lets such a sync pass)",
+        )
+
+
+def _warnings(evidence: Evidence, policy: Policy) -> Iterator[str]:
+    if evidence.source_forced and evidence.completion == "reported":
+        yield "source_did_not_exit: the source had completed every stream but had to be stopped"
+    if evidence.bare_acknowledgements:
+        yield f"the destination sent {evidence.bare_acknowledgements} acknowledgement(s) as bare states, outside of a STATE message"
+    if evidence.unmatched_acknowledgements:
+        yield f"unmatched_ack: {evidence.unmatched_acknowledgements} acknowledgement(s) matched no state that waited for one"
+    if evidence.source_stats_mismatches and not policy.fail_on_source_stats:
+        yield f"the source counted other numbers of records than it sent, in {evidence.source_stats_mismatches} state(s)"
+    if evidence.malformed and policy.allow_malformed:
+        yield f"{evidence.malformed} malformed line(s) were dropped"
+    if _is_unproven(evidence):
+        yield "unproven: the destination acknowledged nothing"
+
+
+def _is_unproven(evidence: Evidence) -> bool:
+    return not evidence.acknowledgements and bool(evidence.records_emitted or evidence.keys_unacknowledged)

@@ -1,0 +1,425 @@
+"""What crosses Temporal and what a pod writes down: inputs people type, small results, the report."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from airbyte_workers.names import JobKind
+
+ConnectionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+LauncherName = Literal["process", "docker", "auto"]
+
+
+class Typed(BaseModel):
+    """What a person types: unknown fields are refused, values never stand in an error message."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Value(BaseModel):
+    """What a program writes: a reader of an older version skips fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+# --- inputs ---------------------------------------------------------------------------------------------------------
+
+
+class Connector(Typed):
+    """A connector: an image, or a command where the host allows it; and its config."""
+
+    image: Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)] | None = None
+    command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    config: dict[str, Any] = Field(default_factory=dict, repr=False)
+    config_file: str | None = None
+
+    @model_validator(mode="after")
+    def _check_program(self) -> Connector:
+        if (self.image is None) == (self.command is None):
+            raise ValueError("give either image or command")
+        if self.config_file is not None:
+            raise ValueError("config_file is read by the command line; a workflow input takes config")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The name by which people know the connector."""
+        return self.image or " ".join(self.command or ())
+
+
+class Destination(Connector):
+    """A destination; `stream_status: omit` is for old ones that do not understand stream statuses."""
+
+    stream_status: Literal["send", "omit"] = "send"
+    supports_refreshes: bool = False
+
+
+class StreamChoice(Typed):
+    """A stream to sync; what is left out comes from the discovered catalog."""
+
+    name: str
+    namespace: str | None = None
+    sync_mode: Literal["full_refresh", "incremental"] | None = None
+    destination_sync_mode: (
+        Literal["append", "overwrite", "append_dedup", "overwrite_dedup", "update", "soft_delete"] | None
+    ) = None
+    cursor_field: tuple[str, ...] | None = None
+    primary_key: tuple[tuple[str, ...], ...] | None = None
+
+
+class SyncInput(Typed):
+    """One sync: a connection by name, or both connectors and what to sync.
+
+    `catalog` is a configured catalog as Airbyte's users have it; without `streams` and `catalog` every stream
+    the source has is synced (decisions.md, "Connections and safety").
+    """
+
+    connection: ConnectionName
+    source: Connector | None = None
+    destination: Destination | None = None
+    streams: Annotated[tuple[StreamChoice, ...], Field(min_length=1)] | None = None
+    catalog: dict[str, Any] | None = None
+    launcher: LauncherName | None = None
+    retries: Annotated[int, Field(ge=0)] | None = None
+    local_root: str | None = None
+    accept_unacknowledged: bool = False
+    allow_malformed: bool = False
+    fail_on_source_stats: bool = False
+
+    @model_validator(mode="after")
+    def _complete(self) -> SyncInput:
+        if (self.source is None) != (self.destination is None):
+            raise ValueError("give both source and destination, or neither to use the stored connection")
+        if self.streams is not None and self.catalog is not None:
+            raise ValueError("give either streams or catalog")
+        return self
+
+
+class CancelRequest(Typed):
+    """Who cancels which job and why; `now` ends the pod at once instead of in order."""
+
+    job_id: int
+    by: str = ""
+    reason: str = ""
+    now: bool = False
+
+
+# --- failures and evidence ------------------------------------------------------------------------------------------
+
+
+class FailureOrigin(StrEnum):
+    """Whose failure it is (airbyte-behaviour.md 5.10)."""
+
+    SOURCE = "source"
+    DESTINATION = "destination"
+    REPLICATION = "replication"
+    PLATFORM = "airbyte_platform"
+    UNKNOWN = "unknown"
+
+
+class FailureType(StrEnum):
+    """What kind of failure it is: upstream's words first, then ours for what upstream has no word for."""
+
+    CONFIG_ERROR = "config_error"
+    SYSTEM_ERROR = "system_error"
+    TRANSIENT_ERROR = "transient_error"
+    MANUAL_CANCELLATION = "manual_cancellation"
+    HEARTBEAT_TIMEOUT = "heartbeat_timeout"
+    DESTINATION_TIMEOUT = "destination_timeout"
+    DESTINATION_DID_NOT_EXIT = "destination_did_not_exit"
+    SOURCE_DID_NOT_EXIT = "source_did_not_exit"
+    EXIT_UNKNOWN = "exit_unknown"
+    NEVER_OPENED = "never_opened"
+    STREAM_INCOMPLETE = "stream_incomplete"
+    NO_ACKNOWLEDGEMENT = "no_acknowledgement"
+    STATE_UNACKNOWLEDGED = "state_unacknowledged"
+    MALFORMED_MESSAGE = "malformed_message"
+    MESSAGE_TOO_LONG = "message_too_long"
+    UNKNOWN_STREAM = "unknown_stream"
+    MIXED_STATE_TYPES = "mixed_state_types"
+    COUNT_MISMATCH = "count_mismatch"
+    SUPERSEDED = "superseded"
+    LEASE_LOST = "lease_lost"
+    ORCHESTRATOR_LOST = "orchestrator_lost"
+    LAUNCH_FAILED = "launch_failed"
+    TIMED_OUT = "timed_out"
+
+
+class Failure(Value):
+    """One reason why an attempt failed; `stream` when the connector said which."""
+
+    origin: FailureOrigin
+    type: FailureType
+    message: str
+    internal_message: str | None = None
+    stream: str | None = None
+    namespace: str | None = None
+
+
+class Evidence(Value):
+    """What was seen of one attempt; `jobs/outcome.py` alone reads success out of it.
+
+    An exit code of None means that nobody knows it. `*_forced`: had to be stopped after its grace;
+    `source_stopped`: was stopped by us because something else had ended the sync.
+    Stream lists are cut to the first ten; the counts beside them are whole.
+    """
+
+    source_exit_code: int | None = None
+    destination_exit_code: int | None = None
+    source_forced: bool = False
+    source_stopped: bool = False
+    destination_forced: bool = False
+    end_of_input: bool = False
+    completion: Literal["reported", "inferred", "missing"] = "missing"
+    streams_not_complete: tuple[str, ...] = ()
+    streams_incomplete: tuple[str, ...] = ()
+    error_traces: int = 0
+    states_emitted: int = 0
+    states_committed: int = 0
+    states_held_back: int = 0
+    empty_states_sent: int = 0
+    keys_unacknowledged: int = 0
+    streams_unacknowledged: tuple[str, ...] = ()
+    acknowledgements: int = 0
+    bare_acknowledgements: int = 0
+    unmatched_acknowledgements: int = 0
+    records_emitted: int = 0
+    records_forwarded: int = 0
+    records_filtered: int = 0
+    malformed: int = 0
+    source_stats_mismatches: int = 0
+    destination_stats_mismatches: int = 0
+
+
+class StreamCounts(Value):
+    """One stream of one attempt, or of a job summed over its attempts. Bytes are those of `data` as it stood."""
+
+    name: str
+    namespace: str | None = None
+    status: Literal["pending", "running", "complete", "incomplete", "rate_limited"] = "pending"
+    records_emitted: int = 0
+    records_committed: int = 0
+    records_filtered: int = 0
+    records_rejected: int = 0
+    bytes_emitted: int = 0
+    bytes_committed: int = 0
+
+
+class AttemptStatus(StrEnum):
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class JobStatus(StrEnum):
+    """decisions.md, "Results and ends" says when each begins."""
+
+    PENDING = "pending"
+    QUEUED = "queued"
+    RUNNING = "running"
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
+    SUCCEEDED = "succeeded"
+    CANCELLED = "cancelled"
+
+
+TERMINAL_JOB_STATUSES = frozenset({JobStatus.FAILED, JobStatus.SUCCEEDED, JobStatus.CANCELLED})
+
+
+class AttemptSummary(Value):
+    """The body of a final marker of a replication pod."""
+
+    status: Literal["succeeded", "failed", "cancelled"]
+    failures: tuple[Failure, ...] = ()
+    warnings: tuple[str, ...] = ()
+    evidence: Evidence = Evidence()
+    streams: tuple[StreamCounts, ...] = ()
+    log_lines_dropped: int = 0
+    peak_memory_bytes: int = 0
+    unproven: bool = False
+
+
+class ConnectorResult(Value):
+    """The body of a final marker of a connector pod."""
+
+    status: Literal["succeeded", "failed"]
+    failures: tuple[Failure, ...] = ()
+    result: dict[str, Any] | None = None
+    exit_code: int | None = None
+
+
+class Progress(Value):
+    """How far an attempt is; heartbeat details of the watching activity, so small on purpose."""
+
+    phase: str = "starting"
+    records_emitted: int = 0
+    records_committed: int = 0
+    bytes_emitted: int = 0
+    records_per_second: float = 0
+    bytes_per_second: float = 0
+    states_emitted: int = 0
+    states_committed: int = 0
+    last_acknowledgement_age_s: float | None = None
+    memory_bytes: int = 0
+
+
+# --- between workflow and activities ----------------------------------------------------------------------------------
+
+
+class OpenJob(Value):
+    """What opens a job: the typed input and who asked for it."""
+
+    input: SyncInput
+    workflow_id: str
+    run_id: str
+
+
+class Limits(Value):
+    """Time limits and retry rules, read from settings once per job so that a replay does not depend on the environment."""
+
+    launch_s: float
+    attempt_s: float
+    discover_s: float
+    heartbeat_s: float
+    bookkeeping_s: float
+
+
+class RetryRules(Value):
+    """When a failed attempt is followed by another (airbyte-behaviour.md section 2); upstream's names and defaults."""
+
+    complete_failures_max_successive: int = 5
+    complete_failures_max_total: int = 10
+    partial_failures_max_successive: int = 1000
+    partial_failures_max_total: int = 20
+    backoff_min_interval_s: float = 10
+    backoff_max_interval_s: float = 1800
+    backoff_base: float = 3
+    max_retries: int | None = None
+
+
+class RetryTally(Value):
+    """The failed attempts of a job so far; complete: without progress, partial: with."""
+
+    successive_complete: int = 0
+    successive_partial: int = 0
+    total_complete: int = 0
+    total_partial: int = 0
+
+
+class JobPlan(Value):
+    """What the workflow needs to know of the job it opened; `operations` must run before its catalog is known."""
+
+    job_id: int
+    connection: str
+    operations: tuple[JobKind, ...] = ()
+    limits: Limits
+    retries: RetryRules
+
+
+class AttemptRef(Value):
+    """Which pod: `attempt` counts from 0."""
+
+    job_id: int
+    attempt: int
+    kind: JobKind
+
+
+class Configured(Value):
+    """The job's configured catalog is stored, or why there is none; `choice` tells people what will be synced."""
+
+    failure: Failure | None = None
+    choice: tuple[str, ...] = ()
+
+
+class OpenAttempt(Value):
+    """The next attempt of a job and how long it waited for its turn."""
+
+    job_id: int
+    attempt: int
+    waited_s: float = 0
+
+
+class Launched(Value):
+    """The end of a launch: the pod runs, or why it cannot."""
+
+    launched: bool
+    failure: Failure | None = None
+    queued_s: float = 0
+
+
+class AttemptOutcome(Value):
+    """The end of an attempt, small enough for history whatever the data was."""
+
+    status: Literal["succeeded", "failed", "cancelled"]
+    failures: tuple[Failure, ...] = ()
+    records_committed: int = 0
+    records_rejected: int = 0
+
+
+class CloseAttempt(Value):
+    """An attempt to close with what the workflow knows of it; the rest is in its marker."""
+
+    ref: AttemptRef
+    outcome: AttemptOutcome
+    tally: RetryTally | None = None
+
+
+class CloseJob(Value):
+    """A job to close; `by` and `reason` say who ended it and why."""
+
+    job_id: int
+    status: JobStatus
+    failures: tuple[Failure, ...] = ()
+    by: str = ""
+    reason: str = ""
+
+
+# --- what people read ---------------------------------------------------------------------------------------------------
+
+
+class AttemptReport(Value):
+    """One attempt as people see it: `number` counts from 1."""
+
+    number: int
+    status: AttemptStatus
+    started_at: datetime
+    ended_at: datetime | None = None
+    waited_s: float = 0
+    records_committed: int = 0
+    failures: tuple[Failure, ...] = ()
+
+
+class SyncReport(Value):
+    """The result of a sync and the one object that `sync -o json` ends with."""
+
+    job_id: int
+    connection: str
+    status: JobStatus
+    mode: Literal["stdio"] = "stdio"
+    attempts: tuple[AttemptReport, ...] = ()
+    streams: tuple[StreamCounts, ...] = ()
+    streams_omitted: int = 0
+    records_committed: int = 0
+    bytes_committed: int = 0
+    queued_s: float = 0
+    duration_s: float = 0
+    failures: tuple[Failure, ...] = ()
+    warnings: tuple[str, ...] = ()
+    evidence: Evidence | None = None
+
+
+class SyncPhase(Value):
+    """The answer to the `progress` query: where the run is; live figures are in the watching activity's heartbeat."""
+
+    job_id: int | None = None
+    connection: str = ""
+    phase: str = "opening"
+    attempt: int = 0
+    detail: str = ""
+    choice: tuple[str, ...] = ()
+    next_attempt_in_s: float | None = None
+    failures: tuple[Failure, ...] = ()

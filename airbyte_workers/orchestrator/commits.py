@@ -1,0 +1,95 @@
+"""Brings acknowledged states to PostgreSQL as they come: many at once when they come faster than it writes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import asyncpg
+
+from airbyte_workers.replication.core import Batch, JobLog, Ledger
+from airbyte_workers.replication.states import Commit
+from airbyte_workers.store import states
+from airbyte_workers.store.states import StaleFence, StateRow, Writer
+
+UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+)
+_FIRST_WAIT_S = 0.2
+_LONGEST_WAIT_S = 5.0
+
+
+class Committer:
+    """Commits the ledger's batches one after the other, under the attempt's fence."""
+
+    def __init__(
+        self, db: asyncpg.Pool, writer: Writer, ledger: Ledger, log: JobLog, on_stale: Callable[[], None]
+    ) -> None:
+        self._db = db
+        self._writer = writer
+        self._ledger = ledger
+        self._log = log
+        self._on_stale = on_stale
+        self._wake = asyncio.Event()
+        self._closing = False
+
+    def wake(self) -> None:
+        """There may be something to commit."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """Nothing more will come: `run` returns once everything is durable."""
+        self._closing = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Commit until closed. A database that is away is waited for; a stale fence ends it."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while batch := self._ledger.take_batch():
+                if not await self._commit(batch):
+                    return
+            if self._closing:
+                return
+
+    async def _commit(self, batch: Batch) -> bool:
+        wait = _FIRST_WAIT_S
+        counts = self._ledger.counts_after(batch)
+        rows = [_row(commit) for commit in batch.commits if commit.state is not None]
+        while True:
+            try:
+                await states.commit(self._db, self._writer, rows, counts)
+            except StaleFence:
+                self._log(
+                    "airbyte_platform",
+                    "ERROR",
+                    "a newer attempt of this connection has begun: nothing more is committed",
+                )
+                self._on_stale()
+                return False
+            except UNAVAILABLE as error:
+                if wait == _FIRST_WAIT_S:
+                    self._log("airbyte_platform", "WARN", f"states wait for the database: {type(error).__name__}")
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, _LONGEST_WAIT_S)
+                continue
+            self._ledger.committed(batch)
+            return True
+
+
+def _row(commit: Commit) -> StateRow:
+    assert commit.state is not None
+    name, namespace = commit.key.stream or ("", None)
+    return StateRow(
+        type=commit.key.type,
+        stream=name,
+        namespace=namespace,
+        state=commit.state.decode(),
+        seq=commit.number,
+        records=sum(tally.records for tally in commit.counts.values()),
+    )

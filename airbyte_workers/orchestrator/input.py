@@ -1,0 +1,45 @@
+"""What a pod's program is given in its own `input.json` (mode 0400): it holds the database's address."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from airbyte_workers.settings import Settings
+
+
+class _Input(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    pod: str
+    settings: dict[str, Any]
+
+    def read_settings(self) -> Settings:
+        """The settings of the Temporal worker that launched the pod."""
+        return Settings.model_validate(self.settings)
+
+
+class ReplicationInput(_Input):
+    """What the orchestrator of a replication pod works with; `streams` are (name, namespace) of the configured catalog."""
+
+    job_id: int
+    attempt: int
+    connection_id: int
+    connection: str
+    fence: int
+    database_url: str
+    streams: tuple[tuple[str, str | None], ...]
+    stream_status: Literal["send", "omit"] = "send"
+    accept_unacknowledged: bool = False
+    allow_malformed: bool = False
+    fail_on_source_stats: bool = False
+    log_prefix: str
+
+
+class ConnectorInput(_Input):
+    """What the sidecar of a connector pod works with."""
+
+    operation: Literal["spec", "check", "discover"]
+    origin: Literal["source", "destination"]
+    log_prefix: str

@@ -1,0 +1,95 @@
+"""The log of one attempt: JSON lines in numbered objects, capped; the head and the tail are kept, the rest is counted.
+
+Object storage cannot append, so the newest object is written again until it is full.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+
+from airbyte_workers.store.objects import Objects, StorageError
+
+CHUNK_BYTES = 1024 * 1024
+MAX_UNWRITTEN = 8  # chunks held while storage does not answer
+_CUT = " [cut]"
+
+
+@dataclass
+class _Chunk:
+    number: int
+    lines: list[bytes] = field(default_factory=list)
+    size: int = 0
+    dirty: bool = False
+
+
+class LogWriter:
+    """Takes lines at any speed; `flush` brings them to storage."""
+
+    def __init__(self, objects: Objects, prefix: str, *, max_bytes: int, max_line_bytes: int) -> None:
+        self._objects = objects
+        self._prefix = prefix
+        self._max_chunks = max(2, max_bytes // CHUNK_BYTES)
+        self._max_line = max_line_bytes
+        self._current = _Chunk(0)
+        self._full: deque[_Chunk] = deque()
+        self._tail: deque[tuple[int, int]] = deque()  # (number, lines) of written chunks after the head
+        self.lines_dropped = 0
+
+    def __call__(self, leg: str, level: str, text: str) -> None:
+        """Add a line (or several: `text` may hold newlines)."""
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = msgspec.json.encode({"at": at, "leg": str(leg), "level": level.upper(), "text": self._cut(text)}) + b"\n"
+        if self._current.size + len(line) > CHUNK_BYTES and self._current.lines:
+            self._turn()
+        self._current.lines.append(line)
+        self._current.size += len(line)
+        self._current.dirty = True
+
+    async def flush(self) -> None:
+        """Write what is new; when storage does not answer it stays for the next time."""
+        try:
+            while self._full:
+                await self._write(self._full[0])
+                chunk = self._full.popleft()
+                await self._make_room(chunk)
+            if self._current.dirty:
+                self._current.dirty = False
+                await self._write(self._current)
+        except StorageError:
+            self._current.dirty = True
+
+    def _cut(self, text: str) -> str:
+        return text if len(text) <= self._max_line else text[: self._max_line - len(_CUT)] + _CUT
+
+    def _turn(self) -> None:
+        if len(self._full) >= MAX_UNWRITTEN:
+            self.lines_dropped += len(self._full.popleft().lines)
+        self._full.append(self._current)
+        self._current = _Chunk(self._current.number + 1)
+
+    async def _write(self, chunk: _Chunk) -> None:
+        await self._objects.put(f"{self._prefix}/{chunk.number:06d}.jsonl", b"".join(chunk.lines))
+
+    async def _make_room(self, chunk: _Chunk) -> None:
+        """Once the cap is reached, the oldest chunk after the head becomes one line that counts what is missing."""
+        head = self._max_chunks // 2
+        if chunk.number < head:
+            return
+        self._tail.append((chunk.number, len(chunk.lines)))
+        if len(self._tail) <= self._max_chunks - head:
+            return
+        number, lines = self._tail.popleft()
+        self.lines_dropped += lines
+        if number > head:
+            await self._objects.delete(f"{self._prefix}/{number:06d}.jsonl")
+        gap = {
+            "at": "",
+            "leg": "airbyte_platform",
+            "level": "WARN",
+            "text": f"{self.lines_dropped:,} lines dropped here",
+        }
+        await self._objects.put(f"{self._prefix}/{head:06d}.jsonl", msgspec.json.encode(gap) + b"\n")

@@ -1,0 +1,155 @@
+"""One connector as the programs of a pod see it: a folder with its FIFOs, its exit code, a pipe for words to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from airbyte_workers.names import Role
+from airbyte_workers.orchestrator.pipes import FifoReader, FifoWriter, blocks, try_open_writer
+from airbyte_workers.replication.lines import LineTooLong
+
+_POLL_S = 0.02
+_WATCH_S = 0.1
+_STDERR_BLOCK = 64 * 1024
+_MAX_STDERR_LINE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a connector ended: `code` is None when nobody knows; `forced`: it had to be stopped."""
+
+    code: int | None
+    forced: bool = False
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for a connector at each step of its end, and for an exit code nobody writes; seconds."""
+
+    grace: float
+    term: float
+    exit_code: float
+
+
+class Leg:
+    """A connector's folder. Read ends are open from the start; the control pipe once its wrapper runs."""
+
+    def __init__(self, role: Role, folder: Path) -> None:
+        self.role = role
+        self.folder = folder
+        self.out = FifoReader(folder / "out")
+        self.err = FifoReader(folder / "err")
+        self._control: FifoWriter | None = None
+
+    async def opened(self, timeout: float) -> bool:
+        """Wait until the connector's wrapper runs, or has ended already. False: it did neither in time."""
+        try:
+            async with asyncio.timeout(timeout):
+                while not (self._open_control() or self.exit_code_written()):
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError:
+            return False
+        return True
+
+    async def open_input(self, timeout: float) -> FifoWriter | None:
+        """The write end of a destination's input; None when it ended or did not open it in time."""
+        try:
+            async with asyncio.timeout(timeout):
+                while not self.exit_code_written():
+                    writer = try_open_writer(self.folder / "in")
+                    if writer is not None:
+                        return writer
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError:
+            pass
+        return None
+
+    def say(self, word: str) -> None:
+        """Tell the wrapper `release`, `TERM` or `KILL`; one that is gone needs no telling."""
+        if self._open_control() and self._control is not None:
+            try:
+                self._control.write_now(f"{word}\n".encode())
+            except OSError:
+                self._control.close()
+                self._control = None
+
+    def exit_code_written(self) -> bool:
+        return (self.folder / "exit_code").exists()
+
+    async def ended(self, patience: Patience) -> Exit:
+        """Wait for the connector's end: grace, then SIGTERM, then SIGKILL."""
+        if await self._ends_within(patience.grace, patience):
+            return Exit(self._exit_code())
+        return await self.stopped(patience, forced=True)
+
+    async def stopped(self, patience: Patience, *, forced: bool = False) -> Exit:
+        """End the connector now: SIGTERM, then SIGKILL."""
+        for word in ("TERM", "KILL"):
+            if self.exit_code_written():
+                break
+            self.say(word)
+            await self._ends_within(patience.term, patience)
+        return Exit(self._exit_code(), forced)
+
+    async def watch(self) -> None:
+        """Wait for the exit code, then let reads end even if the connector never opened its pipes."""
+        while not self.exit_code_written():
+            await asyncio.sleep(_WATCH_S)
+        self.out.writer_gone()
+        self.err.writer_gone()
+
+    async def read_stderr(self, log: Callable[[str, str, str], None]) -> None:
+        """Bring what the connector says on stderr to the job's log until its end."""
+        while True:
+            try:
+                async for block in blocks(self.err, size=_STDERR_BLOCK, max_line_bytes=_MAX_STDERR_LINE):
+                    for line in block.decode(errors="replace").splitlines():
+                        log(self.role, "INFO", line)
+            except LineTooLong as error:
+                log(self.role, "INFO", error.head.decode(errors="replace"))
+                continue
+            return
+
+    def close(self) -> None:
+        """Let go of every pipe."""
+        self.out.close()
+        self.err.close()
+        if self._control is not None:
+            self._control.close()
+
+    def _open_control(self) -> bool:
+        if self._control is None:
+            self._control = try_open_writer(self.folder / "control")
+        return self._control is not None
+
+    async def _ends_within(self, limit: float, patience: Patience) -> bool:
+        """Whether the connector ended in time: with an exit code, or without one because its wrapper is lost."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + limit
+        lost_since: float | None = None
+        while not self.exit_code_written():
+            now = loop.time()
+            lost_since = None if self._wrapper_lives() else lost_since or now
+            if lost_since is not None and now - lost_since >= patience.exit_code:
+                return True
+            if now >= deadline:
+                return False
+            await asyncio.sleep(_POLL_S)
+        return True
+
+    def _wrapper_lives(self) -> bool:
+        """Whether somebody still reads the control pipe."""
+        probe = try_open_writer(self.folder / "control")
+        if probe is None:
+            return False
+        probe.close()
+        return True
+
+    def _exit_code(self) -> int | None:
+        try:
+            return int((self.folder / "exit_code").read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None

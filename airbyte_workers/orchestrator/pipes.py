@@ -1,0 +1,175 @@
+"""FIFOs on an event loop: read ends that can be interrupted, a write end that feels back-pressure and death.
+
+Read ends are opened before any writer exists. On Linux a poll reports nothing until a first writer came, and a hang-up
+once the last one left: so every read waits for the poll first, and no data then means the end (decisions.md, "The pod").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from airbyte_workers.replication.lines import LineCutter
+
+_LEFTOVER_S = 1.0
+_SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", None)
+
+
+class FifoReader:
+    """The read end of a FIFO."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._waiter: asyncio.Future[None] | None = None
+        self._writer_gone = False
+        self.interrupted = False
+
+    async def read(self, size: int) -> bytes:
+        """Up to `size` bytes; empty at the end and after `interrupt`."""
+        while not self.interrupted:
+            if not self._writer_gone:
+                await self._readable()
+            if self.interrupted:
+                break
+            try:
+                return os.read(self._fd, size)
+            except BlockingIOError:
+                if self._writer_gone and not await self._more_within(_LEFTOVER_S):
+                    break
+        return b""
+
+    def writer_gone(self) -> None:
+        """The connector has ended, perhaps without ever opening the pipe: what is in it is all there will be."""
+        self._writer_gone = True
+        if self._waiter is not None:
+            _wake(self._waiter)
+
+    def interrupt(self) -> None:
+        """End the read that waits, and every later one until `resume`."""
+        self.interrupted = True
+        if self._waiter is not None:
+            _wake(self._waiter)
+
+    def resume(self) -> None:
+        """Let reads wait again, to drain what an interrupted connector still says."""
+        self.interrupted = False
+
+    def enlarge(self, size: int) -> bool:
+        """Ask for a bigger pipe; False where the kernel's limit for this user says no."""
+        return _enlarge(self._fd, size)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    async def _more_within(self, seconds: float) -> bool:
+        """Whether a leftover process that still holds the pipe open says something more."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._readable()
+                return True
+        return False
+
+    async def _readable(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        loop.add_reader(self._fd, _wake, self._waiter)
+        try:
+            await self._waiter
+        finally:
+            loop.remove_reader(self._fd)
+            self._waiter = None
+
+
+class FifoWriter:
+    """A write end that some process already reads from."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._closed = False
+        self._given_up = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def write(self, data: bytes) -> None:
+        """Write all of `data`, as slowly as the reader takes it.
+
+        Raises BrokenPipeError when the reader is gone, or was given up.
+        """
+        view = memoryview(data)
+        while view:
+            if self._given_up:
+                raise BrokenPipeError
+            try:
+                view = view[os.write(self._fd, view) :]
+            except BlockingIOError:
+                await self._writable()
+
+    def give_up(self) -> None:
+        """End the write that waits, and every later one: the reader does not read any more."""
+        self._given_up = True
+        if self._waiter is not None:
+            _wake(self._waiter)
+
+    def write_now(self, data: bytes) -> None:
+        """Write a few bytes that surely fit into the pipe. Raises OSError."""
+        os.write(self._fd, data)
+
+    def enlarge(self, size: int) -> bool:
+        """Ask for a bigger pipe; False where the kernel's limit for this user says no."""
+        return _enlarge(self._fd, size)
+
+    def close(self) -> None:
+        """Let go of the pipe; again is no error."""
+        if not self._closed:
+            self._closed = True
+            os.close(self._fd)
+
+    async def _writable(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        loop.add_writer(self._fd, _wake, self._waiter)
+        try:
+            await self._waiter
+        finally:
+            loop.remove_writer(self._fd)
+            self._waiter = None
+
+
+def try_open_writer(path: Path) -> FifoWriter | None:
+    """The FIFO's write end if somebody has its read end open; else None (the kernel says ENXIO)."""
+    try:
+        return FifoWriter(os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError:
+        return None
+
+
+async def blocks(reader: FifoReader, *, size: int, max_line_bytes: int) -> AsyncGenerator[bytes]:
+    """Blocks of whole lines until the end or an interruption. Raises LineTooLong.
+
+    Lets other tasks run after every block: a source that never pauses must not starve them.
+    """
+    cutter = LineCutter(max_line_bytes)
+    while chunk := await reader.read(size):
+        if block := cutter.feed(chunk):
+            yield block
+        await asyncio.sleep(0)
+    if not reader.interrupted and (rest := cutter.finish()):
+        yield rest
+
+
+def _enlarge(fd: int, size: int) -> bool:
+    if _SET_PIPE_SIZE is None:
+        return False
+    try:
+        fcntl.fcntl(fd, _SET_PIPE_SIZE, size)
+    except OSError:
+        return False
+    return True
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

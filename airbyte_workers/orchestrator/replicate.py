@@ -1,0 +1,284 @@
+"""The orchestrator of a replication pod: moves, counts, commits, and ends with a verdict in a final marker.
+
+It knows nothing of who launched it and outlives the Temporal worker. One event loop does everything: the source is read
+in blocks and written on at the destination's speed, while echoes are committed, progress is told and the lease renewed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from dataclasses import replace
+from enum import StrEnum
+
+from airbyte_workers.jobs.outcome import Policy, Verdict, outcome
+from airbyte_workers.models import AttemptSummary, Failure, FailureOrigin, FailureType, Progress
+from airbyte_workers.orchestrator.commits import Committer
+from airbyte_workers.orchestrator.input import ReplicationInput
+from airbyte_workers.orchestrator.joblog import LogWriter
+from airbyte_workers.orchestrator.leg import Leg, Patience
+from airbyte_workers.orchestrator.memory import peak_memory_bytes
+from airbyte_workers.orchestrator.pipes import FifoWriter, blocks
+from airbyte_workers.orchestrator.speed import Speedometer
+from airbyte_workers.replication.core import Ends, Ledger, ReplicationFailed
+from airbyte_workers.replication.destination import DestinationSide
+from airbyte_workers.replication.lines import LineTooLong
+from airbyte_workers.replication.source import SourceSide
+from airbyte_workers.replication.statistics import stream_counts
+from airbyte_workers.settings import Settings
+
+PLATFORM = "airbyte_platform"
+
+
+class Stop(StrEnum):
+    """Why data stops moving before the source's end."""
+
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    DESTINATION_ENDED = "destination ended"
+
+
+class Replication:
+    """One attempt's data path, from open legs to an `AttemptSummary`."""
+
+    def __init__(
+        self, given: ReplicationInput, settings: Settings, source: Leg, destination: Leg, log: LogWriter
+    ) -> None:
+        self._given = given
+        self._settings = settings
+        self._source_leg = source
+        self._destination_leg = destination
+        self._log = log
+        self.ledger = Ledger(given.streams, log, staged_states_bytes=settings.staged_states_bytes)
+        self._source = SourceSide(self.ledger)
+        self._destination = DestinationSide(self.ledger)
+        self._speed = Speedometer(self.ledger)
+        self._input: FifoWriter | None = None
+        self._ends = Ends()
+        self._stop: Stop | None = None
+        self.phase = "starting"
+        self._patience = Patience(
+            grace=settings.shutdown_grace_period_s,
+            term=settings.shutdown_term_period_s,
+            exit_code=settings.exit_code_timeout_s,
+        )
+
+    # --- from outside ---
+
+    def cancel(self) -> None:
+        """End in order: stop the source, let the destination finish what it has, keep what is committed."""
+        self._log(PLATFORM, "INFO", "cancel was asked for: stopping the source")
+        self._halt(Stop.CANCELLED)
+
+    def fail(self, failure: Failure) -> None:
+        """End in order because of something that is neither connector's doing (a lost lease, a newer attempt)."""
+        self.ledger.failures.append(failure)
+        self._halt(Stop.FAILED)
+
+    def progress(self) -> Progress:
+        """How far the attempt is, for people."""
+        return self._speed.read(self.phase)
+
+    # --- the attempt ---
+
+    async def run(self, committer: Committer) -> AttemptSummary:
+        """Move everything and judge. Background tasks end with it, whatever happens."""
+        async with asyncio.TaskGroup() as tasks:
+            legs = (self._source_leg, self._destination_leg)
+            watching = [tasks.create_task(leg.watch()) for leg in legs]
+            listening = [tasks.create_task(leg.read_stderr(self._log)) for leg in legs]
+            listening.append(tasks.create_task(self._listen(committer)))
+            committing = tasks.create_task(committer.run())
+            await self._replicate()
+            await self._quiet(listening)
+            for watch in watching:
+                watch.cancel()
+            committer.close()
+            await committing
+        verdict = self._judge()
+        return self._summary(verdict)
+
+    async def _replicate(self) -> None:
+        if await self._open():
+            self.phase = "running"
+            await self._move()
+        self.phase = "finishing"
+        await self._end_source()
+        await self._end_input()
+        await self._end_destination()
+
+    async def _open(self) -> bool:
+        """Wait for both connectors; False when one cannot take part."""
+        timeout = self._settings.connector_start_timeout_s
+        self._input = await self._destination_leg.open_input(timeout)
+        if self._input is None:
+            self._never_opened(self._destination_leg, timeout)
+            self._halt(Stop.DESTINATION_ENDED)
+            return False
+        if not await self._source_leg.opened(timeout):
+            self._never_opened(self._source_leg, timeout)
+            return False
+        for pipe in (self._input, self._source_leg.out):
+            if not pipe.enlarge(self._settings.pipe_bytes):
+                self._log(
+                    PLATFORM, "DEBUG", "a data pipe keeps its default size: the kernel's limit for this user is reached"
+                )
+        return True
+
+    def _never_opened(self, leg: Leg, timeout: float) -> None:
+        if leg.exit_code_written():
+            return
+        message = f"the {leg.role} did not start within {timeout:g} s"
+        self.fail(Failure(origin=FailureOrigin(leg.role), type=FailureType.NEVER_OPENED, message=message))
+
+    async def _move(self) -> None:
+        """Source to destination until the source's end, or until something stops it."""
+        assert self._input is not None
+        reading = blocks(
+            self._source_leg.out, size=self._settings.block_bytes, max_line_bytes=self._settings.max_message_bytes
+        )
+        try:
+            async for block in reading:
+                if forwarded := b"".join(self._source.take(block)):
+                    await self._input.write(forwarded)
+        except ReplicationFailed as failed:
+            self.fail(failed.failure)
+        except LineTooLong as error:
+            self.fail(self._too_long(FailureOrigin.SOURCE, error))
+        except BrokenPipeError:
+            self._halt(Stop.DESTINATION_ENDED)
+        finally:
+            await reading.aclose()
+
+    async def _end_source(self) -> None:
+        """The source's exit code; one that was stopped early is drained so that it can end."""
+        leg = self._source_leg
+        if self._stop is None:
+            ended = await leg.ended(self._patience)
+        else:
+            leg.out.resume()
+            async with asyncio.TaskGroup() as tasks:
+                draining = tasks.create_task(_drain(leg))
+                ended = await leg.stopped(self._patience)
+                draining.cancel()
+        if ended.forced:
+            self._log(PLATFORM, "WARN", "the source did not exit after its output ended and was stopped")
+        self._ends = replace(
+            self._ends,
+            source_exit_code=ended.code,
+            source_forced=ended.forced,
+            source_stopped=self._stop is not None,
+        )
+
+    async def _end_input(self) -> None:
+        """What follows the last message, then the destination's end of input."""
+        if self._input is None:
+            self._destination_leg.say("release")
+            return
+        try:
+            if self._ended_well():
+                await self._input.write(b"".join(self._source.empty_states()))
+                if self._given.stream_status == "send":
+                    await self._input.write(b"".join(self._source.statuses()))
+            self._ends = replace(self._ends, end_of_input=self._stop is None)
+        except BrokenPipeError:
+            self._halt(Stop.DESTINATION_ENDED)
+        finally:
+            self._destination_leg.say("release")
+            self._input.close()
+
+    def _ended_well(self) -> bool:
+        """Whether the source read every stream to its end, as far as it says."""
+        complete = self.ledger.completion(self._ends.source_exit_code, forced=self._ends.source_forced) != "missing"
+        return self._stop is None and complete and not self.ledger.failures and not self.ledger.source_failed_streams
+
+    async def _end_destination(self) -> None:
+        leg = self._destination_leg
+        ended = await leg.ended(self._patience)
+        if ended.forced:
+            self._log(PLATFORM, "WARN", "the destination did not exit after its end of input and was stopped")
+        self._ends = replace(self._ends, destination_exit_code=ended.code, destination_forced=ended.forced)
+
+    # --- beside the data ---
+
+    async def _listen(self, committer: Committer) -> None:
+        """The destination's output until its end; that end before ours stops the data."""
+        leg = self._destination_leg
+        try:
+            async for block in blocks(
+                leg.out, size=self._settings.block_bytes, max_line_bytes=self._settings.max_message_bytes
+            ):
+                self._destination.take(block)
+                self._speed.acknowledged(self.ledger.acknowledgements)
+                committer.wake()
+        except LineTooLong as error:
+            self.fail(self._too_long(FailureOrigin.DESTINATION, error))
+            await _drain(leg)
+        if self.phase != "finishing":
+            self._halt(Stop.DESTINATION_ENDED)
+
+    async def _quiet(self, listening: list[asyncio.Task[None]]) -> None:
+        """Both connectors are gone: read what is left in their pipes, but wait for no leftover that holds one open."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience.exit_code):
+                await asyncio.wait(listening)
+        for leg in (self._source_leg, self._destination_leg):
+            leg.err.interrupt()
+            leg.out.interrupt()
+
+    def _halt(self, stop: Stop) -> None:
+        if self._stop is None:
+            self._stop = stop
+        self._source_leg.out.interrupt()
+        if self._input is not None:
+            patience = 0 if stop is Stop.DESTINATION_ENDED else self._patience.term
+            asyncio.get_running_loop().call_later(patience, self._input.give_up)
+
+    def _too_long(self, origin: FailureOrigin, error: LineTooLong) -> Failure:
+        return Failure(
+            origin=origin,
+            type=FailureType.MESSAGE_TOO_LONG,
+            message=f"the {origin} sent a message of more than {error.size:,} bytes{stream_hint(error.head)};"
+            " MAX_MESSAGE_BYTES is the limit",
+        )
+
+    # --- the end ---
+
+    def _judge(self) -> Verdict:
+        given = self._given
+        policy = Policy(
+            accept_unacknowledged=given.accept_unacknowledged,
+            allow_malformed=given.allow_malformed,
+            fail_on_source_stats=given.fail_on_source_stats,
+        )
+        seen = self.ledger.failures
+        return outcome(self.ledger.evidence(self._ends), seen, policy, cancelled=self._stop is Stop.CANCELLED)
+
+    def _summary(self, verdict: Verdict) -> AttemptSummary:
+        succeeded = verdict.status == "succeeded"
+        return AttemptSummary(
+            status=verdict.status,
+            failures=verdict.failures,
+            warnings=verdict.warnings,
+            evidence=self.ledger.evidence(self._ends),
+            streams=stream_counts(self.ledger.streams.values(), succeeded=succeeded, ended=True),
+            log_lines_dropped=self._log.lines_dropped,
+            peak_memory_bytes=peak_memory_bytes(),
+            unproven=verdict.unproven,
+        )
+
+
+async def _drain(leg: Leg) -> None:
+    while await leg.out.read(1024 * 1024):
+        await asyncio.sleep(0)
+
+
+def stream_hint(head: bytes) -> str:
+    """Which stream a message that is too long to decode speaks of, as far as its beginning tells."""
+    marker = b'"stream":"'
+    start = head.replace(b'": "', b'":"').find(marker)
+    if start < 0:
+        return ""
+    name = head.replace(b'": "', b'":"')[start + len(marker) :].split(b'"', 1)[0]
+    return f" for stream {name.decode(errors='replace')}"

@@ -1,0 +1,144 @@
+"""The folder of a pod: what each container finds there, and the record of what was started."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from airbyte_workers.names import JobKind, Role
+from airbyte_workers.pods.pod import ContainerSpec, PodSpec
+from airbyte_workers.pods.processes import Identity
+
+POD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+FIFOS = {
+    Role.SOURCE: ("out", "err", "control"),
+    Role.MAIN: ("out", "err", "control"),
+    Role.DESTINATION: ("in", "out", "err", "control"),
+}
+OWN_FIFOS = ("control",)
+OURS = frozenset({"in", "out", "err", "control", "exit_code", "exit_code.tmp"})
+
+
+class Record(msgspec.Struct, frozen=True):
+    """`pod.json`: what was launched and which processes it became."""
+
+    name: str
+    kind: JobKind
+    roles: tuple[Role, ...]
+    orchestrator: Role
+    labels: dict[str, str]
+    local_root: str | None = None
+    processes: dict[str, Identity] = msgspec.field(default_factory=dict)
+    launched: bool = False
+
+    def started(self, role: Role, identity: Identity) -> Record:
+        """The record after one more start."""
+        return msgspec.structs.replace(self, processes=self.processes | {role.value: identity})
+
+    def complete(self) -> Record:
+        """The record after the last start."""
+        return msgspec.structs.replace(self, launched=True)
+
+
+@dataclass(frozen=True)
+class PodFolders:
+    """The folders of all pods of this host. A pod's folder appears with all its files or not at all."""
+
+    root: Path
+
+    def path(self, pod: str, role: Role | None = None) -> Path:
+        """The folder of the pod, or of one of its containers."""
+        if not POD_NAME.fullmatch(pod):
+            raise ValueError(f"not a name of a pod: {pod[:80]!r}")
+        return self.root / pod / role if role else self.root / pod
+
+    def lock(self, pod: str) -> Path:
+        """The file that is locked by whoever launches or removes the pod."""
+        return self.root / f".{self.path(pod).name}.lock"
+
+    def make(self, spec: PodSpec) -> Record:
+        """Put in everything the containers will read."""
+        folder = self._under_way(spec.name)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700, parents=True)
+        for container in spec.containers:
+            _fill(folder, container)
+        own = folder / spec.orchestrator
+        own.mkdir(mode=0o700)
+        _write_new(own / "input.json", spec.orchestrator_input)
+        for name in OWN_FIFOS:
+            os.mkfifo(own / name, 0o600)
+        record = Record(
+            name=spec.name,
+            kind=spec.kind,
+            roles=(*(container.role for container in spec.containers), spec.orchestrator),
+            orchestrator=spec.orchestrator,
+            labels=dict(spec.labels),
+            local_root=str(spec.local_root) if spec.local_root else None,
+        )
+        _replace(folder / "pod.json", msgspec.json.encode(record))
+        folder.rename(self.path(spec.name))
+        return record
+
+    def read(self, pod: str) -> Record | None:
+        """The pod's record; None when there is no such pod."""
+        try:
+            return msgspec.json.decode((self.path(pod) / "pod.json").read_bytes(), type=Record)
+        except FileNotFoundError:
+            return None
+
+    def write(self, record: Record) -> None:
+        _replace(self.path(record.name) / "pod.json", msgspec.json.encode(record))
+
+    def exit_code(self, pod: str, role: Role) -> int | None:
+        """What the container's wrapper wrote when its program had ended."""
+        try:
+            return int((self.path(pod, role) / "exit_code").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def names(self) -> list[str]:
+        """Every pod that has a folder here."""
+        if not self.root.is_dir():
+            return []
+        return sorted(each.name for each in self.root.iterdir() if each.is_dir() and POD_NAME.fullmatch(each.name))
+
+    def delete(self, pod: str) -> None:
+        for folder in (self._under_way(pod), self.path(pod)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def left(self, pod: str) -> tuple[str, ...]:
+        """The folders of the pod that are still there, one line each."""
+        return tuple(f"folder {each}" for each in (self.path(pod), self._under_way(pod)) if each.exists())
+
+    def _under_way(self, pod: str) -> Path:
+        return self.root / f".{self.path(pod).name}.new"
+
+
+def _fill(folder: Path, container: ContainerSpec) -> None:
+    own = folder / container.role
+    own.mkdir(mode=0o700)
+    for name, content in container.files.items():
+        if name in OURS or Path(name).name != name:
+            raise ValueError(f"not a name for a file of a container: {name[:80]!r}")
+        _write_new(own / name, content)
+    for name in FIFOS[container.role]:
+        os.mkfifo(own / name, 0o600)
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """A reader sees the old content or the new one, also when the writer is killed."""
+    partial = path.with_name(f"{path.name}.tmp")
+    partial.write_bytes(content)
+    partial.replace(path)

@@ -1,0 +1,287 @@
+"""Airbyte's messages as values, field for field (airbyte-behaviour.md section 4.1); unknown fields are kept.
+
+Blobs that belong to a connector (states, configs, schemas) stay `Raw`: the bytes as they stood, so that no number
+loses a digit. Enumerations that connectors extend freely are plain strings here; whoever reads one decides.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+ABSENT = Raw(b"")  # a blob that was not there; msgspec knows no optional Raw
+_UNKNOWN = "§unknown"  # a name that no connector sends
+
+
+def _rename(name: str) -> str | None:
+    return _UNKNOWN if name == "unknown_fields" else None
+
+
+class Message(Struct, frozen=True, kw_only=True, rename=_rename):
+    """A protocol object; `unknown_fields` holds what this version does not know, as it stood."""
+
+    unknown_fields: Mapping[str, Raw] = msgspec.field(default_factory=dict)
+
+
+class StreamDescriptor(Message, frozen=True, kw_only=True):
+    name: str
+    namespace: str | None = None
+
+
+class RecordChange(Message, frozen=True, kw_only=True):
+    field: str
+    change: str
+    reason: str
+
+
+class RecordMeta(Message, frozen=True, kw_only=True):
+    changes: list[RecordChange] | None = None
+
+
+class FileReference(Message, frozen=True, kw_only=True):
+    staging_file_url: str | None = None
+    source_file_relative_path: str | None = None
+    file_size_bytes: int | None = None
+
+
+class Record(Message, frozen=True, kw_only=True):
+    """`emitted_at` is in milliseconds since the epoch."""
+
+    stream: str
+    data: Raw
+    emitted_at: int | float
+    namespace: str | None = None
+    meta: RecordMeta | None = None
+    file_reference: FileReference | None = None
+
+
+class StateStats(Message, frozen=True, kw_only=True):
+    """Counts a connector gives with a state; JSON numbers that may be written with a fraction."""
+
+    recordCount: float | None = None
+    rejectedRecordCount: float | None = None
+
+
+class StreamState(Message, frozen=True, kw_only=True):
+    stream_descriptor: StreamDescriptor
+    stream_state: Raw = ABSENT
+
+
+class GlobalState(Message, frozen=True, kw_only=True):
+    stream_states: list[StreamState]
+    shared_state: Raw = ABSENT
+
+
+class State(Message, frozen=True, kw_only=True):
+    """A state; an absent `type` means LEGACY. `id` is the platform's stamp, echoed by the destination."""
+
+    type: str | None = None
+    stream: StreamState | None = None
+    global_: GlobalState | None = msgspec.field(default=None, name="global")
+    data: Raw = ABSENT
+    id: int | None = None
+    sourceStats: StateStats | None = None
+    destinationStats: StateStats | None = None
+
+
+class Log(Message, frozen=True, kw_only=True):
+    message: str
+    level: str = "INFO"
+    stack_trace: str | None = None
+
+
+class TraceError(Message, frozen=True, kw_only=True):
+    message: str
+    internal_message: str | None = None
+    stack_trace: str | None = None
+    failure_type: str | None = None
+    stream_descriptor: StreamDescriptor | None = None
+
+
+class TraceEstimate(Message, frozen=True, kw_only=True):
+    name: str
+    type: str
+    namespace: str | None = None
+    row_estimate: int | float | None = None
+    byte_estimate: int | float | None = None
+
+
+class RateLimited(Message, frozen=True, kw_only=True):
+    """`quota_reset` is in milliseconds since the epoch."""
+
+    quota_reset: int | float | None = None
+
+
+class StreamStatusReason(Message, frozen=True, kw_only=True):
+    type: str
+    rate_limited: RateLimited | None = None
+
+
+class TraceStreamStatus(Message, frozen=True, kw_only=True):
+    stream_descriptor: StreamDescriptor
+    status: str
+    reasons: list[StreamStatusReason] | None = None
+
+
+class TraceAnalytics(Message, frozen=True, kw_only=True):
+    type: str
+    value: str | None = None
+
+
+class Trace(Message, frozen=True, kw_only=True):
+    type: str
+    emitted_at: int | float | None = None
+    error: TraceError | None = None
+    estimate: TraceEstimate | None = None
+    stream_status: TraceStreamStatus | None = None
+    analytics: TraceAnalytics | None = None
+
+
+class ConnectorConfig(Message, frozen=True, kw_only=True):
+    config: Raw
+
+
+class Control(Message, frozen=True, kw_only=True):
+    type: str
+    emitted_at: int | float | None = None
+    connectorConfig: ConnectorConfig | None = None
+
+
+class ConnectionStatus(Message, frozen=True, kw_only=True):
+    status: str
+    message: str | None = None
+
+
+class Stream(Message, frozen=True, kw_only=True):
+    """A stream as a source describes it."""
+
+    name: str
+    json_schema: Raw
+    supported_sync_modes: list[str] = msgspec.field(default_factory=lambda: ["full_refresh"])
+    source_defined_cursor: bool | None = None
+    default_cursor_field: list[str] | None = None
+    source_defined_primary_key: list[list[str]] | None = None
+    namespace: str | None = None
+    is_resumable: bool | None = None
+    is_file_based: bool | None = None
+
+
+class Catalog(Message, frozen=True, kw_only=True):
+    streams: list[Stream]
+
+
+class ConfiguredStream(Message, frozen=True, kw_only=True):
+    """A stream and how to sync it."""
+
+    stream: Stream
+    sync_mode: str
+    destination_sync_mode: str
+    cursor_field: list[str] | None = None
+    primary_key: list[list[str]] | None = None
+    destination_object_name: str | None = None
+    generation_id: int | None = None
+    minimum_generation_id: int | None = None
+    sync_id: int | None = None
+    include_files: bool | None = None
+
+
+class ConfiguredCatalog(Message, frozen=True, kw_only=True):
+    streams: list[ConfiguredStream]
+
+
+class DestinationOperation(Message, frozen=True, kw_only=True):
+    object_name: str
+    sync_mode: str
+    json_schema: Raw = ABSENT
+    matching_keys: list[list[str]] | None = None
+
+
+class DestinationCatalog(Message, frozen=True, kw_only=True):
+    operations: list[DestinationOperation]
+
+
+class Spec(Message, frozen=True, kw_only=True):
+    connectionSpecification: Raw
+    documentationUrl: str | None = None
+    changelogUrl: str | None = None
+    supportsIncremental: bool | None = None
+    supportsNormalization: bool | None = None
+    supportsDBT: bool | None = None
+    supported_destination_sync_modes: list[str] | None = None
+    authSpecification: Raw = ABSENT
+    advanced_auth: Raw = ABSENT
+    protocol_version: str | None = None
+
+
+class Envelope(Message, frozen=True, kw_only=True):
+    """One message: `type` says which of the bodies is there (mind the mixed spelling)."""
+
+    type: str
+    record: Record | None = None
+    state: State | None = None
+    log: Log | None = None
+    spec: Spec | None = None
+    connectionStatus: ConnectionStatus | None = None
+    catalog: Catalog | None = None
+    trace: Trace | None = None
+    control: Control | None = None
+    destination_catalog: DestinationCatalog | None = None
+
+
+M = TypeVar("M", bound=Message)
+_MEMBERS: msgspec.json.Decoder[dict[str, Raw]] = msgspec.json.Decoder(dict[str, Raw])
+_ITEMS: msgspec.json.Decoder[list[Raw]] = msgspec.json.Decoder(list[Raw])
+
+
+@functools.cache
+def _decoder(kind: type[M]) -> msgspec.json.Decoder[M]:
+    return msgspec.json.Decoder(kind)
+
+
+def parse(kind: type[M], raw: bytes | Raw) -> M:
+    """The message in `raw`, unknown fields kept at every level. Raises msgspec.DecodeError or ValidationError."""
+    value: M = _decoder(kind).decode(raw)
+    return _with_unknown(value, raw)
+
+
+def serialise(message: Message) -> bytes:
+    """The message as one line of JSON without a newline; None and absent are the same."""
+    return msgspec.json.encode(_plain(message))
+
+
+def _with_unknown(value: M, raw: bytes | Raw) -> M:
+    members = _MEMBERS.decode(raw)
+    changes: dict[str, Any] = {}
+    for field in msgspec.structs.fields(value):
+        if field.name == "unknown_fields":
+            continue
+        member = members.pop(field.encode_name, None)
+        held = getattr(value, field.name)
+        if member is not None and isinstance(held, Message):
+            changes[field.name] = _with_unknown(held, member)
+        elif member is not None and isinstance(held, list) and held and isinstance(held[0], Message):
+            pairs = zip(held, _ITEMS.decode(member), strict=True)
+            changes[field.name] = [_with_unknown(item, item_raw) for item, item_raw in pairs]
+    whole: M = msgspec.structs.replace(value, unknown_fields=members, **changes)
+    return whole
+
+
+def _is_absent(value: Any) -> bool:
+    return value is None or (isinstance(value, Raw) and value == ABSENT)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if not isinstance(value, Message):
+        return value
+    known = {
+        field.encode_name: _plain(held)
+        for field in msgspec.structs.fields(value)
+        if field.name != "unknown_fields" and not _is_absent(held := getattr(value, field.name))
+    }
+    return known | dict(value.unknown_fields)

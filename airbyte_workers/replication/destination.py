@@ -1,0 +1,97 @@
+"""The destination's side: its echoes become commits, the rest of what it says goes to the log."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from airbyte_workers.models import FailureOrigin
+from airbyte_workers.protocol.messages import State, parse
+from airbyte_workers.replication.core import KNOWN_TYPES, Ledger, log_message, not_a_message, read_trace
+from airbyte_workers.replication.decoding import Sniffed, lines_of, sniff_line
+from airbyte_workers.replication.stamping import NotAState, read_state
+from airbyte_workers.replication.states import Commit
+from airbyte_workers.replication.statistics import Tally
+
+DESTINATION = FailureOrigin.DESTINATION
+_BARE_STATE_TYPES = frozenset({"STREAM", "GLOBAL", "LEGACY"})
+_QUIET_TYPES = KNOWN_TYPES | {"CONTROL", "RECORD"}
+
+
+class DestinationSide:
+    """Reads blocks of whole lines of the destination's output."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def take(self, block: bytes) -> None:
+        """Turn the block's echoes into commits that wait in the ledger."""
+        for line in lines_of(block):
+            self._line(line)
+
+    def _line(self, line: bytes) -> None:
+        sniffed = sniff_line(line)
+        if sniffed is None:
+            not_a_message(self._ledger, DESTINATION, line)
+        elif sniffed.type == "STATE":
+            self._state(line, sniffed)
+        elif sniffed.type in _BARE_STATE_TYPES:
+            self._bare_state(line)
+        elif sniffed.type == "LOG":
+            log_message(self._ledger, DESTINATION, line)
+        elif sniffed.type == "TRACE":
+            self._trace(line)
+        elif sniffed.type not in _QUIET_TYPES:
+            not_a_message(self._ledger, DESTINATION, line)
+
+    def _state(self, line: bytes, sniffed: Sniffed) -> None:
+        try:
+            state = read_state(sniffed.state)
+        except NotAState:
+            not_a_message(self._ledger, DESTINATION, line)
+            return
+        self._acknowledge(state)
+
+    def _bare_state(self, line: bytes) -> None:
+        """A state outside of its STATE message: airbyte-destination-pgvector answers so."""
+        try:
+            state = parse(State, line)
+        except (msgspec.DecodeError, RecursionError):
+            not_a_message(self._ledger, DESTINATION, line)
+            return
+        if not self._ledger.bare_acknowledgements:
+            self._ledger.log(
+                DESTINATION, "WARN", "the destination acknowledges with bare states instead of STATE messages"
+            )
+        self._ledger.bare_acknowledgements += 1
+        self._acknowledge(state)
+
+    def _acknowledge(self, state: State) -> None:
+        commit = self._ledger.states.acknowledge(state)
+        if commit is None:
+            self._ledger.log(DESTINATION, "WARN", "unmatched_ack: an acknowledgement matched no state that waits")
+            return
+        self._ledger.acknowledgements += 1
+        self._ledger.acknowledged(self._with_rejected(commit, state))
+
+    def _with_rejected(self, commit: Commit, echo: State) -> Commit:
+        """Compare the destination's own counts, and take off what it rejected (only of the echoed state itself)."""
+        stats = echo.destinationStats
+        if stats is None:
+            return commit
+        rejected = int(stats.rejectedRecordCount or 0)
+        sent = sum(tally.records for tally in commit.counts.values())
+        if stats.recordCount is not None and commit.covers == 1 and int(stats.recordCount) + rejected != sent:
+            self._ledger.destination_stats_mismatches += 1
+        if not rejected or len(commit.counts) != 1:
+            return commit
+        ((stream, tally),) = commit.counts.items()
+        return replace(commit, counts={stream: tally + Tally(rejected=rejected)})
+
+    def _trace(self, line: bytes) -> None:
+        trace = read_trace(line)
+        if trace is None:
+            not_a_message(self._ledger, DESTINATION, line)
+        elif trace.type == "ERROR":
+            self._ledger.trace_error(DESTINATION, trace)

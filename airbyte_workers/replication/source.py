@@ -1,0 +1,200 @@
+"""The source's side: every message it sends, and what of it goes on to the destination."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from airbyte_workers.models import FailureOrigin, FailureType
+from airbyte_workers.protocol.catalog import StreamKey, shown, stream_key
+from airbyte_workers.protocol.messages import (
+    State,
+    StreamDescriptor,
+    StreamState,
+    Trace,
+    TraceStreamStatus,
+    serialise,
+)
+from airbyte_workers.replication.core import KNOWN_TYPES, Ledger, log_message, not_a_message, read_trace
+from airbyte_workers.replication.decoding import (
+    Sniffed,
+    is_sound,
+    lines_of,
+    looks_like_data,
+    record_bytes,
+    sniff_block,
+    sniff_line,
+)
+from airbyte_workers.replication.stamping import NotAState, read_state, stamp
+from airbyte_workers.replication.states import MixedStateTypes, StateKey, key_of
+from airbyte_workers.replication.statistics import StreamTracker, Tally
+
+SOURCE = FailureOrigin.SOURCE
+
+
+class SourceSide:
+    """Reads blocks of whole lines; yields what the destination is to get, in order."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._streams = ledger.streams
+        self._states = ledger.states
+
+    def take(self, block: bytes) -> Iterator[bytes]:
+        """What of a block goes on: RECORD bytes unchanged, STATE stamped. Raises ReplicationFailed."""
+        sniffed = sniff_block(block)
+        if sniffed is not None and all(map(_is_record, sniffed)):
+            self._count(sniffed)
+            yield block
+            return
+        lines = list(lines_of(block))
+        yield from self._by_line(lines, sniffed or [sniff_line(line) for line in lines])
+
+    def empty_states(self) -> Iterator[bytes]:
+        """After a good end: an empty state for every stream without one; its echo proves that the stream arrived."""
+        for name, namespace in self._streams:
+            if not self._states.has_state((name, namespace)):
+                yield self._empty_state(StreamDescriptor(name=name, namespace=namespace))
+
+    def statuses(self) -> Iterator[bytes]:
+        """After a good end: one COMPLETE status per configured stream, in catalog order."""
+        emitted_at = int(time.time() * 1000)
+        for name, namespace in self._streams:
+            descriptor = StreamDescriptor(name=name, namespace=namespace)
+            status = TraceStreamStatus(stream_descriptor=descriptor, status="COMPLETE")
+            trace = Trace(type="STREAM_STATUS", emitted_at=emitted_at, stream_status=status)
+            yield b'{"type":"TRACE","trace":' + serialise(trace) + b"}\n"
+
+    # --- records ---
+
+    def _by_line(self, lines: list[bytes], sniffed: Sequence[Sniffed | None]) -> Iterator[bytes]:
+        run: list[Sniffed] = []
+        run_lines: list[bytes] = []
+        for line, each in zip(lines, sniffed, strict=True):
+            if each is not None and _is_record(each):
+                run.append(each)
+                run_lines.append(line)
+                continue
+            if run:
+                self._count(run)
+                yield b"".join(run_lines)
+                run, run_lines = [], []
+            yield from self._other(line, each)
+        if run:
+            self._count(run)
+            yield b"".join(run_lines)
+
+    def _count(self, sniffed: Sequence[Sniffed]) -> None:
+        counts: dict[tuple[str, str | None], list[int]] = {}
+        for each in sniffed:
+            record = each.record
+            assert record is not None
+            count = counts.setdefault((record.stream, record.namespace), [0, 0])
+            count[0] += 1
+            count[1] += record_bytes(record)
+        for (name, namespace), (records, size) in counts.items():
+            self._tracker(name, namespace).count(records, size)
+            self._ledger.records_forwarded += records
+
+    def _tracker(self, name: str, namespace: str | None) -> StreamTracker:
+        key = stream_key(name, namespace)
+        tracker = self._streams.get(key)
+        if tracker is None:
+            raise self._ledger.fail(
+                SOURCE,
+                FailureType.UNKNOWN_STREAM,
+                f"the source spoke of stream {shown(key)}, which is not in the configured catalog",
+            )
+        return tracker
+
+    # --- everything else ---
+
+    def _other(self, line: bytes, sniffed: Sniffed | None) -> Iterator[bytes]:
+        if sniffed is None or sniffed.type == "RECORD":
+            self._not_a_message(line)
+        elif sniffed.type == "STATE":
+            yield from self._state(line, sniffed)
+        elif sniffed.type == "LOG":
+            log_message(self._ledger, SOURCE, line)
+        elif sniffed.type == "TRACE":
+            self._trace(line)
+        elif sniffed.type == "CONTROL":
+            self._ledger.log(SOURCE, "DEBUG", "the source sent a control message")
+        elif sniffed.type not in KNOWN_TYPES:
+            not_a_message(self._ledger, SOURCE, line)
+
+    def _not_a_message(self, line: bytes) -> None:
+        if looks_like_data(line):
+            self._ledger.malformed += 1
+        not_a_message(self._ledger, SOURCE, line)
+
+    def _state(self, line: bytes, sniffed: Sniffed) -> Iterator[bytes]:
+        try:
+            state = read_state(sniffed.state)
+        except NotAState:
+            self._not_a_message(line)
+            return
+        key = key_of(state)
+        if self._ledger.holds_back(key):
+            self._ledger.states_held_back += 1
+            return
+        counts = self._counts_since(key)
+        records = sum(tally.records for tally in counts.values())
+        stated = state.sourceStats.recordCount if state.sourceStats is not None else None
+        if stated is not None and stated != records:
+            self._ledger.source_stats_mismatches += 1
+        number = self._states.next_number()
+        self._stage(state, counts)
+        yield stamp(line, sniffed.state, number, records)
+
+    def _stage(self, state: State, counts: Mapping[StreamKey, Tally], *, stored: bool = True) -> None:
+        try:
+            self._states.stage(state, counts, stored=stored)
+        except MixedStateTypes as error:
+            raise self._ledger.fail(
+                SOURCE,
+                FailureType.MIXED_STATE_TYPES,
+                f"the source mixed state types ({error}) in one sync",
+            ) from None
+
+    def _counts_since(self, key: StateKey) -> dict[StreamKey, Tally]:
+        """What a state of this key vouches for: its stream, or every stream."""
+        spoken_for = [key.stream] if key.stream is not None else list(self._streams)
+        counts = {each: self._streams[each].take_since_state() for each in spoken_for if each in self._streams}
+        return {stream: tally for stream, tally in counts.items() if tally.records}
+
+    def _empty_state(self, descriptor: StreamDescriptor) -> bytes:
+        body = StreamState(stream_descriptor=descriptor, stream_state=msgspec.Raw(b"{}"))
+        state = State(type="STREAM", stream=body)
+        counts = self._counts_since(key_of(state))
+        number = self._states.next_number()
+        self._stage(state, counts, stored=False)
+        self._ledger.empty_states_sent += 1
+        raw = serialise(state)
+        line = b'{"type":"STATE","state":' + raw + b"}\n"
+        return stamp(line, msgspec.Raw(raw), number, sum(tally.records for tally in counts.values()))
+
+    def _trace(self, line: bytes) -> None:
+        trace = read_trace(line)
+        if trace is None:
+            self._not_a_message(line)
+        elif trace.type == "ERROR":
+            self._ledger.trace_error(SOURCE, trace)
+        elif trace.stream_status is not None:
+            self._stream_status(trace.stream_status)
+
+    def _stream_status(self, status: TraceStreamStatus) -> None:
+        tracker = self._tracker(status.stream_descriptor.name, status.stream_descriptor.namespace)
+        self._ledger.statuses_seen = True
+        tracker.started = True
+        if status.status == "COMPLETE":
+            tracker.complete = True
+        elif status.status == "INCOMPLETE":
+            tracker.incomplete = True
+            self._ledger.source_failed_streams.add(tracker.key)
+
+
+def _is_record(sniffed: Sniffed) -> bool:
+    return sniffed.type == "RECORD" and is_sound(sniffed)

@@ -1,0 +1,72 @@
+"""Our plugin for Temporal clients: strict payloads, a check of the number of arguments, the sandbox's trusted packages."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any
+
+from temporalio.exceptions import ApplicationError
+from temporalio.plugin import SimplePlugin
+from temporalio.worker import (
+    ExecuteWorkflowInput,
+    Interceptor,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+    WorkflowRunner,
+)
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from airbyte_workers.runtime.payloads import INVALID_INPUT, data_converter
+
+TRUSTED = (
+    "airbyte_workers",
+    "activities",
+    "structlog",
+    "msgspec",
+    "pydantic_settings",
+    "asyncpg",
+    "obstore",
+    "cryptography",
+)
+"""Packages that workflow code may share with the host process. Never `workflows` itself: that would turn the sandbox off."""
+
+
+class OneArgument(WorkflowInboundInterceptor):
+    """Decoding does not count arguments: too few or too many would leave the run stuck."""
+
+    async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
+        wanted = [name for name in inspect.signature(input.run_fn).parameters if name != "self"]
+        if len(input.args) != len(wanted):
+            raise ApplicationError(
+                f"{input.type.__name__.removesuffix('Workflow')} takes one JSON object as input, got {len(input.args)}",
+                type=INVALID_INPUT,
+                non_retryable=True,
+            )
+        return await super().execute_workflow(input)
+
+
+class ArgumentCheck(Interceptor):
+    """Puts the check in front of every workflow."""
+
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
+        return OneArgument
+
+
+class AirbytePlugin(SimplePlugin):
+    """`Client.connect(address, plugins=[AirbytePlugin()])` is all a client of ours needs."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "airbyte-workers",
+            data_converter=lambda _: data_converter,
+            interceptors=[ArgumentCheck()],
+            workflow_runner=_trusting,
+        )
+
+
+def _trusting(runner: WorkflowRunner | None) -> WorkflowRunner:
+    if runner is not None and not isinstance(runner, SandboxedWorkflowRunner):  # a debugger brings its own
+        return runner
+    sandbox = runner or SandboxedWorkflowRunner()
+    return dataclasses.replace(sandbox, restrictions=sandbox.restrictions.with_passthrough_modules(*TRUSTED))

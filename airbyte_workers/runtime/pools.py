@@ -1,0 +1,129 @@
+"""Worker pools: the Temporal workers of one process, one for each task queue it polls."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.bookkeeping import BookkeepingActivities
+from activities.pod_specs import Author
+from activities.workloads import WorkloadActivities
+from airbyte_workers.names import WATCH_QUEUE, WORKFLOW_QUEUE, JobKind, launch_queue
+from airbyte_workers.pods.process import ProcessLauncher
+from airbyte_workers.runtime import temporal
+from airbyte_workers.settings import Settings
+from airbyte_workers.store import jobs
+from airbyte_workers.store.database import connected, migrate
+from airbyte_workers.store.objects import Objects
+from airbyte_workers.store.sealing import load_seal
+from workflows.sync import SyncWorkflow
+from workflows.unknown import UnknownWorkflow
+
+ROLES = ("workflows", "spec", "check", "discover", "sync", "watch")
+"""What one worker process can be limited to with `--only`."""
+_LAUNCHING = {
+    "spec": JobKind.SPEC,
+    "check": JobKind.CHECK,
+    "discover": JobKind.DISCOVER,
+    "sync": JobKind.SYNC,
+}
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Served:
+    """What runs: the queues polled, and the database for whoever asks how busy it is."""
+
+    queues: Sequence[str]
+    db: asyncpg.Pool
+    client: Client
+
+    async def active_jobs(self) -> int:
+        """How many jobs have not ended."""
+        return await jobs.count_active(self.db)
+
+
+@asynccontextmanager
+async def serving(settings: Settings, roles: Sequence[str] = ROLES) -> AsyncIterator[Served]:
+    """Migrate, then poll the queues of `roles` until the block ends; then all workers drain together."""
+    if settings.database_url is None:
+        raise ValueError("DATABASE_URL is not set")
+    async with AsyncExitStack() as stack:
+        db = await stack.enter_async_context(
+            connected(settings.database_url, size=settings.database_pool_size, timeout=settings.database_timeout_s)
+        )
+        for migration in await migrate(db):
+            _log.info("migration applied", version=migration.version, name=migration.name)
+        client = await stack.enter_async_context(temporal.connected(settings))
+        workers = await _workers(client, db, settings, roles)
+        await stack.enter_async_context(_polling(workers))
+        yield Served([worker.task_queue for worker in workers], db, client)
+
+
+@asynccontextmanager
+async def _polling(workers: Sequence[Worker]) -> AsyncIterator[None]:
+    """All workers poll while the block runs; one worker's fatal error ends it."""
+    async with asyncio.TaskGroup() as tasks:
+        for worker in workers:
+            tasks.create_task(worker.run())
+        try:
+            yield
+        finally:
+            await asyncio.gather(*(worker.shutdown() for worker in workers))
+
+
+async def _workers(client: Client, db: asyncpg.Pool, settings: Settings, roles: Sequence[str]) -> list[Worker]:
+    seal = await asyncio.to_thread(load_seal, settings.key_file)
+    objects = Objects(settings.storage, timeout=settings.storage_timeout_s)
+    launchers = {"process": ProcessLauncher(settings)}
+    assert settings.database_url is not None
+    author = Author(db, settings, settings.database_url)
+    bookkeeping = BookkeepingActivities(db, seal, settings, objects)
+    workloads = WorkloadActivities(db, seal, settings, objects, launchers, author)
+    books = [
+        bookkeeping.open_job,
+        bookkeeping.configure_catalog,
+        bookkeeping.open_attempt,
+        bookkeeping.close_attempt,
+        bookkeeping.close_job,
+        bookkeeping.request_cancel,
+    ]
+    workers = []
+    if "workflows" in roles:
+        workers.append(
+            _worker(client, settings, WORKFLOW_QUEUE, activities=books, workflows=[SyncWorkflow, UnknownWorkflow])
+        )
+    for role, kind in _LAUNCHING.items():
+        if role in roles:
+            limit = getattr(settings, f"max_{role}_workers")
+            launching = [workloads.launch_workload]
+            workers.append(
+                _worker(client, settings, launch_queue(kind), activities=launching, max_concurrent_activities=limit)
+            )
+    if "watch" in roles:
+        watching = [workloads.watch_workload]
+        limit = settings.max_watches
+        workers.append(_worker(client, settings, WATCH_QUEUE, activities=watching, max_concurrent_activities=limit))
+    return workers
+
+
+def _worker(client: Client, settings: Settings, queue: str, **options: Any) -> Worker:
+    return Worker(
+        client,
+        task_queue=queue,
+        identity=f"{socket.gethostname()}/{os.getpid()}/{queue}",
+        graceful_shutdown_timeout=timedelta(seconds=settings.worker_shutdown_timeout_s),
+        max_heartbeat_throttle_interval=timedelta(seconds=settings.heartbeat_throttle_s),
+        **options,
+    )

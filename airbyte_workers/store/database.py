@@ -1,0 +1,116 @@
+"""PostgreSQL: the pool, and migrations applied on start under an advisory lock."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib import resources
+
+import asyncpg
+
+MIGRATION_LOCK = 0x41425F574B  # "AB_WK": one migrating process at a time, whoever starts first
+_NAME = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")
+_TABLE = """
+create table if not exists schema_migrations (
+    version     int primary key,
+    name        text not null,
+    checksum    text not null,
+    applied_at  timestamptz not null default now()
+)
+"""
+
+
+class MigrationError(Exception):
+    """The database's schema is not one that this version can work with."""
+
+
+@dataclass(frozen=True)
+class Migration:
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+@asynccontextmanager
+async def connected(url: str, *, size: int, timeout: float) -> AsyncIterator[asyncpg.Pool]:
+    """A pool for one process; `timeout` bounds each statement, seconds."""
+    async with asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=size,
+        command_timeout=timeout,
+        timeout=timeout,
+        server_settings={"application_name": "airbyte-workers"},
+        init=_speak_json,
+    ) as pool:
+        yield pool
+
+
+async def _speak_json(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+def migrations() -> Sequence[Migration]:
+    """The migrations of this version, in order."""
+    folder = resources.files("airbyte_workers.store") / "migrations"
+    found = [(match, entry) for entry in folder.iterdir() if (match := _NAME.match(entry.name))]
+    ordered = [Migration(int(match[1]), match[2], entry.read_text(encoding="utf-8")) for match, entry in found]
+    return sorted(ordered, key=lambda migration: migration.version)
+
+
+async def migrate(pool: asyncpg.Pool) -> Sequence[Migration]:
+    """Apply what is missing, each migration in a transaction of its own; returns what was applied.
+
+    Raises MigrationError when the database holds what this version does not know, or another text of what it knows.
+    """
+    async with pool.acquire() as connection:
+        await connection.execute("select pg_advisory_lock($1)", MIGRATION_LOCK)
+        try:
+            await connection.execute(_TABLE)
+            pending = await _pending(connection)
+            for migration in pending:
+                async with connection.transaction():
+                    await connection.execute(migration.sql)
+                    await connection.execute(
+                        "insert into schema_migrations (version, name, checksum) values ($1, $2, $3)",
+                        migration.version,
+                        migration.name,
+                        migration.checksum,
+                    )
+            return pending
+        finally:
+            await connection.execute("select pg_advisory_unlock($1)", MIGRATION_LOCK)
+
+
+async def pending_migrations(pool: asyncpg.Pool) -> Sequence[Migration]:
+    """What `migrate` would apply. Raises MigrationError as it does."""
+    async with pool.acquire() as connection:
+        exists = await connection.fetchval("select to_regclass('schema_migrations') is not null")
+        return await _pending(connection) if exists else migrations()
+
+
+async def _pending(connection: asyncpg.pool.PoolConnectionProxy) -> Sequence[Migration]:
+    applied = {
+        row["version"]: row for row in await connection.fetch("select version, name, checksum from schema_migrations")
+    }
+    known = {migration.version: migration for migration in migrations()}
+    for version, row in sorted(applied.items()):
+        if version not in known:
+            raise MigrationError(
+                f"the database has migration {version} ({row['name']}), which this version does not know:"
+                " it was used by a newer airbyte-workers; upgrade, or use another database"
+            )
+        if known[version].checksum != row["checksum"]:
+            raise MigrationError(
+                f"migration {version} ({row['name']}) was applied with another text than this version has:"
+                " the database belongs to a different build; use another database or that build"
+            )
+    return [migration for version, migration in sorted(known.items()) if version not in applied]

@@ -1,0 +1,77 @@
+"""Object storage by URL (a local folder, S3, Google, Azure) for markers and logs; a thin cover over obstore."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+
+class StorageError(Exception):
+    """Object storage could not be used; the message names the address, never a credential."""
+
+
+class Objects:
+    """Small objects by key. Every request is bounded by `timeout`, seconds."""
+
+    def __init__(self, url: str, *, timeout: float) -> None:
+        self._timeout = timeout
+        parts = urlsplit(url)
+        self._shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+        self._store = self._open(url)
+
+    async def put(self, key: str, body: bytes) -> None:
+        """Write or replace an object, whole or not at all. Raises StorageError."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._store.put_async(key, body)
+        except (BaseError, OSError, TimeoutError) as error:
+            raise self._failed("write", key, error) from error
+
+    async def get(self, key: str) -> bytes | None:
+        """The object's bytes; None when there is none. Raises StorageError."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                result = await self._store.get_async(key)
+                return bytes(await result.bytes_async())
+        except FileNotFoundError:
+            return None
+        except (BaseError, OSError, TimeoutError) as error:
+            raise self._failed("read", key, error) from error
+
+    async def delete(self, key: str) -> None:
+        """Remove an object; one that is not there is no error. Raises StorageError."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._store.delete_async(key)
+        except FileNotFoundError:
+            return
+        except (BaseError, OSError, TimeoutError) as error:
+            raise self._failed("delete", key, error) from error
+
+    async def keys(self, prefix: str) -> list[str]:
+        """The keys below a prefix, in order. Raises StorageError."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                found = [meta["path"] async for page in self._store.list(prefix=prefix) for meta in page]
+        except FileNotFoundError:
+            return []
+        except (BaseError, OSError, TimeoutError) as error:
+            raise self._failed("list", prefix, error) from error
+        return sorted(found)
+
+    def _open(self, url: str) -> ObjectStore:
+        parts = urlsplit(url)
+        try:
+            if parts.scheme == "file":
+                return LocalStore(Path(unquote(parts.path)), mkdir=True, automatic_cleanup=True)
+            return from_url(url)
+        except (BaseError, OSError, ValueError) as error:
+            raise StorageError(f"cannot use object storage {self._shown}: {error}") from error
+
+    def _failed(self, what: str, key: str, error: Exception) -> StorageError:
+        said = "no answer in time" if isinstance(error, TimeoutError) else str(error)
+        return StorageError(f"object storage {self._shown}: cannot {what} {key}: {said}")

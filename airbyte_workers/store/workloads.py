@@ -1,0 +1,143 @@
+"""Workloads: which pods live on which dataplane, until when, and how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from airbyte_workers.models import Progress
+from airbyte_workers.names import JobKind
+
+ADMISSION_LOCK = 0x41425F41  # "AB_A": pods are counted and claimed by one launcher at a time
+_LIVE = ("claimed", "launched", "running")
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A pod's place on a dataplane."""
+
+    pod: str
+    kind: JobKind
+    job_id: int
+    attempt: int
+    connection_id: int | None
+    dataplane: str
+    launcher: str
+    fence: int
+
+
+async def claim(db: asyncpg.Pool, workload: Workload, *, limit: int, lease_s: float) -> bool:
+    """Take a place for a pod unless the dataplane has `limit` live pods of its kind; asked again: still ours."""
+    async with db.acquire() as session, session.transaction():
+        await session.execute("select pg_advisory_xact_lock($1, hashtext($2))", ADMISSION_LOCK, workload.dataplane)
+        live = await session.fetchval(
+            """
+            select count(*) from workloads
+            where dataplane = $1 and kind = $2 and status = any($3) and lease_until > now() and pod <> $4
+            """,
+            workload.dataplane,
+            str(workload.kind),
+            _LIVE,
+            workload.pod,
+        )
+        if live >= limit:
+            return False
+        await session.execute(
+            """
+            insert into workloads (pod, kind, job_id, attempt, connection_id, dataplane, launcher, fence, lease_until)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, now() + make_interval(secs => $9))
+            on conflict (pod) do update set lease_until = excluded.lease_until, updated_at = now()
+            """,
+            workload.pod,
+            str(workload.kind),
+            workload.job_id,
+            workload.attempt,
+            workload.connection_id,
+            workload.dataplane,
+            workload.launcher,
+            workload.fence,
+            lease_s,
+        )
+        return True
+
+
+async def renew(db: asyncpg.Pool, pod: str, fence: int, progress: Progress, *, lease_s: float) -> bool:
+    """Say that a pod lives and how far it is; False when it has been superseded or closed."""
+    renewed = await db.fetchval(
+        """
+        update workloads set status = 'running', heartbeat_at = now(), updated_at = now(), progress = $3,
+            lease_until = now() + make_interval(secs => $4)
+        where pod = $1 and fence = $2 and status = any($5)
+            and fence >= coalesce((select connections.fence from connections where id = workloads.connection_id), fence)
+        returning pod
+        """,
+        pod,
+        fence,
+        progress.model_dump(mode="json"),
+        lease_s,
+        _LIVE,
+    )
+    return renewed is not None
+
+
+async def extend(db: asyncpg.Pool, pod: str, *, lease_s: float) -> None:
+    """Keep a pod's place while its watcher looks after it (a connector pod renews nothing itself)."""
+    await db.execute(
+        "update workloads set lease_until = now() + make_interval(secs => $2) where pod = $1 and status = any($3)",
+        pod,
+        lease_s,
+        _LIVE,
+    )
+
+
+async def launched(db: asyncpg.Pool, pod: str) -> None:
+    """The pod's processes have been started."""
+    await db.execute(
+        "update workloads set status = 'launched', updated_at = now() where pod = $1 and status = 'claimed'", pod
+    )
+
+
+async def release(db: asyncpg.Pool, pod: str, status: str) -> None:
+    """The pod is gone, with this end (`success`, `failure`, `cancelled`): its place is free."""
+    await db.execute(
+        "update workloads set status = $2, updated_at = now() where pod = $1 and status = any($3)", pod, status, _LIVE
+    )
+
+
+async def progress_of(db: asyncpg.Pool, pod: str) -> Progress | None:
+    """What the pod last said of itself."""
+    progress = await db.fetchval("select progress from workloads where pod = $1", pod)
+    return Progress.model_validate(progress) if progress else None
+
+
+@dataclass(frozen=True)
+class OlderPod:
+    """A pod of an earlier attempt of the same connection that may still live."""
+
+    pod: str
+    dataplane: str
+    lease_until: datetime
+    lease_over: bool
+
+
+async def older_pods(db: asyncpg.Pool, connection_id: int, fence: int) -> Sequence[OlderPod]:
+    """The live pods of a connection with a smaller fence."""
+    rows = await db.fetch(
+        """
+        select pod, dataplane, lease_until, lease_until < now() as lease_over from workloads
+        where connection_id = $1 and fence < $2 and status = any($3)
+        """,
+        connection_id,
+        fence,
+        _LIVE,
+    )
+    return [OlderPod(**row) for row in rows]
+
+
+async def age_s(db: asyncpg.Pool, pod: str) -> float:
+    """Seconds since the pod took its place; 0 for one that has none."""
+    age = await db.fetchval("select extract(epoch from now() - created_at) from workloads where pod = $1", pod)
+    return float(age or 0)

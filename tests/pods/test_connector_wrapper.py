@@ -1,0 +1,311 @@
+"""The wrapper script, in every shell a connector's image may have."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from pods_support import COUNTING, WAITING, Reading, opened, say, until
+
+from airbyte_workers.pods.folders import FIFOS
+from airbyte_workers.pods.starting import WRAPPER
+
+SHELLS = {"dash": ("dash",), "bash": ("bash",), "busybox": ("busybox", "sh")}
+PYTHON = (sys.executable, "-I", "-S", "-c")
+COUNTING_SIGNALS = """
+import os, signal
+seen = 0
+def handler(*_):
+    global seen
+    seen += 1
+    if seen == 3:
+        os._exit(42)
+signal.signal(signal.SIGTERM, handler)
+print("up", flush=True)
+while True:
+    signal.pause()
+"""
+LISTING = """
+import json, os
+files = (f"/proc/self/fd/{number}" for number in range(64))
+print(json.dumps({file.rpartition("/")[2]: os.readlink(file) for file in files if os.path.lexists(file)}))
+"""
+
+
+class Container:
+    """A wrapper under test and the orchestrator's side of its FIFOs."""
+
+    def __init__(self, shell: tuple[str, ...], folder: Path) -> None:
+        self.shell, self.folder = shell, folder
+        self.children: list[subprocess.Popen[bytes]] = []
+        self.readings: dict[str, Reading] = {}
+
+    def make(self, mode: str) -> None:
+        for name in FIFOS.get(mode, ("control",)):  # type: ignore[call-overload]
+            os.mkfifo(self.folder / name, 0o600)
+        for name in ("out", "err"):
+            if (self.folder / name).exists():
+                self.readings[name] = Reading(self.folder / name)
+
+    def start(self, mode: str, *words: str) -> subprocess.Popen[bytes]:
+        if not (self.folder / "control").exists():
+            self.make(mode)
+        child = subprocess.Popen(
+            [*self.shell, str(WRAPPER), mode, str(self.folder), *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.children.append(child)
+        return child
+
+    async def ended(self) -> int:
+        """The exit code, of which the file and the wrapper itself say the same."""
+        child = self.children[-1]
+        await until(lambda: child.poll() is not None, "the wrapper's end")
+        assert not (self.folder / "exit_code.tmp").exists()
+        assert child.returncode == int((self.folder / "exit_code").read_text())
+        return child.returncode
+
+    def left(self) -> list[psutil.Process]:
+        """Processes of the wrapper's session."""
+        session = self.children[-1].pid
+        return [each for each in psutil.process_iter() if _session(each.pid) == session and each.status() != "zombie"]
+
+    def close(self) -> None:
+        for child in self.children:
+            if self.left():
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        for reading in self.readings.values():
+            reading.close()
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None
+
+
+@pytest.fixture(params=SHELLS)
+async def container(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Container]:
+    shell = SHELLS[request.param]
+    if shutil.which(shell[0]) is None:
+        pytest.skip(f"no {shell[0]} here")
+    container = Container(shell, tmp_path)
+    yield container
+    container.close()
+
+
+@contextmanager
+def writing(descriptor: int) -> Iterator[int]:
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+# --- exit codes ---
+
+
+@pytest.mark.parametrize("mode", ["source", "destination", "main", "program"])
+@pytest.mark.parametrize("code", [0, 1, 3, 127, 143, 255])
+async def test_the_code_is_written_and_returned(container: Container, mode: str, code: int) -> None:
+    container.start(mode, "/bin/sh", "-c", f"exit {code}")
+
+    assert await container.ended() == code
+    assert container.left() == []
+
+
+@pytest.mark.parametrize(("signal_number", "code"), [(9, 137), (15, 143), (11, 139)])
+async def test_a_signals_code(container: Container, signal_number: int, code: int) -> None:
+    container.start("source", "/bin/sh", "-c", f"kill -{signal_number} $$")
+
+    assert await container.ended() == code
+
+
+async def test_a_program_that_is_missing(container: Container) -> None:
+    container.start("source", "/no/such/program")
+
+    assert await container.ended() == 127
+    assert b"/no/such/program" in container.readings["err"].more()
+
+
+async def test_a_program_that_cannot_be_executed(container: Container) -> None:
+    (container.folder / "plain.txt").write_text("not a program")
+    container.start("source", str(container.folder / "plain.txt"))
+
+    assert await container.ended() == 126
+
+
+# --- TERM ---
+
+
+@pytest.mark.parametrize("mode", ["source", "destination", "program"])
+async def test_term_to_the_wrapper_reaches_the_programs_handler(container: Container, mode: str) -> None:
+    container.start(
+        mode,
+        *PYTHON,
+        "import os, signal, sys; signal.signal(15, lambda *_: os._exit(42)); open(sys.argv[1], 'w'); signal.pause()",
+        str(container.folder / "up"),
+    )
+    await until((container.folder / "up").exists)
+
+    container.children[-1].terminate()
+
+    assert await container.ended() == 42
+
+
+async def test_many_terms_do_not_lose_the_code(container: Container) -> None:
+    wrapper = container.start("source", *PYTHON, COUNTING_SIGNALS)
+    await container.readings["out"].line()
+
+    def storm() -> bool:
+        wrapper.terminate()
+        return wrapper.poll() is not None
+
+    await until(storm)
+
+    assert await container.ended() == 42
+
+
+async def test_term_before_the_program_exists_is_passed_on(container: Container) -> None:
+    container.make("source")
+    control = os.open(container.folder / "control", os.O_RDWR | os.O_NONBLOCK)
+    with writing(control):
+        os.write(control, b"TERM\n")
+        container.start("source", *PYTHON, WAITING)
+
+        assert await container.ended() == 143
+
+
+async def test_a_program_that_ends_its_own_group_keeps_its_code(container: Container) -> None:
+    container.start(
+        "source", *PYTHON, "import os, signal; signal.signal(15, lambda *_: None); os.kill(0, 15); os._exit(5)"
+    )
+
+    assert await container.ended() == 5
+
+
+async def test_a_program_that_ignores_term_is_ended_by_the_word_kill(container: Container) -> None:
+    container.start(
+        "source", *PYTHON, "import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True); signal.pause()"
+    )
+    await container.readings["out"].line()
+
+    await say(container.folder / "control", "TERM")
+    await say(container.folder / "control", "nonsense")
+    await say(container.folder / "control", "KILL")
+
+    assert await container.ended() == 137
+    assert container.left() == []
+
+
+async def test_a_program_that_waits_for_a_reader_can_be_ended(container: Container) -> None:
+    os.mkfifo(container.folder / "control")
+    for name in ("out", "err"):
+        os.mkfifo(container.folder / name)
+    container.start("source", *PYTHON, WAITING)
+
+    await say(container.folder / "control", "TERM")
+
+    assert await container.ended() == 143
+
+
+# --- what the program has ---
+
+
+@pytest.mark.parametrize("mode", ["source", "destination", "main"])
+async def test_the_program_has_its_three_descriptors_and_no_more(container: Container, mode: str) -> None:
+    container.start(mode, *PYTHON, LISTING)
+
+    assert await container.ended() == 0
+    folder = container.folder
+    stdin = str(folder / "in") if mode == "destination" else "/dev/null"
+    seen = json.loads(container.readings["out"].more())
+    assert seen == {"0": stdin, "1": str(folder / "out"), "2": str(folder / "err")}
+
+
+async def test_the_program_starts_with_default_signals(container: Container) -> None:
+    container.start(
+        "source",
+        *PYTHON,
+        "import signal; print([int(signal.getsignal(s)) for s in (signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP)])",
+    )
+
+    assert await container.ended() == 0
+    assert container.readings["out"].more() == b"[0, 0, 0]\n"
+
+
+async def test_words_arrive_as_they_were_given(container: Container) -> None:
+    words = ["", "two words", "it's", '"$HOME" `id` \\n', "*", "naïve ☃", "-e", "a\nb"]
+    container.start("main", *PYTHON, "import sys, json; print(json.dumps(sys.argv[1:]))", *words)
+
+    assert await container.ended() == 0
+    assert json.loads(container.readings["out"].more()) == words
+
+
+async def test_a_program_of_ours_has_a_log(container: Container) -> None:
+    (container.folder / "log").write_text("before\n")
+    container.start("program", "/bin/sh", "-c", "echo out; echo err >&2")
+
+    assert await container.ended() == 0
+    assert (container.folder / "log").read_text() == "before\nout\nerr\n"
+
+
+# --- the destination's input ---
+
+
+async def test_input_ends_after_release_and_the_writers_close_in_any_order(container: Container) -> None:
+    container.start("destination", *PYTHON, COUNTING)
+    out = container.readings["out"]
+    for number in (1, 2):
+        with writing(await until(lambda: opened(container.folder / "in"))) as writer:
+            os.write(writer, b"x\n")
+            await out.line(number)
+    await say(container.folder / "control", "release")
+
+    assert await out.line(3) == "end of input"
+    assert await container.ended() == 0
+    assert container.left() == []
+
+
+async def test_words_still_arrive_after_release(container: Container) -> None:
+    container.start("destination", *PYTHON, COUNTING)
+    with writing(await until(lambda: opened(container.folder / "in"))) as writer:
+        await say(container.folder / "control", "release")
+        os.write(writer, b"x\n")
+        await container.readings["out"].line()
+        await say(container.folder / "control", "TERM")
+
+        assert await container.ended() == 143
+
+
+async def test_a_word_in_the_fifo_before_the_wrapper_waits_for_it(container: Container) -> None:
+    container.make("destination")
+    control = os.open(container.folder / "control", os.O_RDWR | os.O_NONBLOCK)
+    with writing(control):
+        os.write(control, b"release\n")
+        container.start("destination", *PYTHON, COUNTING)
+
+        assert await container.readings["out"].line() == "end of input"
+        assert await container.ended() == 0
+
+
+async def test_after_the_end_nobody_opens_the_fifos(container: Container) -> None:
+    container.start("destination", "/bin/sh", "-c", "exit 0")
+
+    assert await container.ended() == 0
+    assert opened(container.folder / "in") is None
+    assert opened(container.folder / "control") is None
