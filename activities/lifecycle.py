@@ -1,4 +1,4 @@
-"""What surrounds a long activity: heartbeats from a task of its own, and the difference between cancel and hand-over."""
+"""What surrounds a long activity: heartbeats of its own, and the difference between cancel and hand-over."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def hand_over_if_stopping() -> None:
 
 
 def leaves_pod_alone() -> bool:
-    """Whether a cancellation means that somebody else looks after the pod now: a stopping worker, a missed heartbeat."""
+    """Whether somebody else looks after the pod now: this worker stops, or missed a heartbeat."""
     details = activity.cancellation_details()
     if details is None:
         return True

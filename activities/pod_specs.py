@@ -16,9 +16,9 @@ from airbyte_workers.names import JobKind, Role, pod_name
 from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
 from airbyte_workers.pods.pod import ContainerSpec, PodSpec, Program
 from airbyte_workers.protocol.catalog import key_of
-from airbyte_workers.protocol.messages import ConfiguredCatalog, parse
+from airbyte_workers.protocol.messages import ConfiguredCatalog, parse, serialise
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import catalogs, secrets, states
+from airbyte_workers.store import catalogs, generations, secrets, states
 from airbyte_workers.store.jobs import Attempt, Job
 
 CONFIG, CATALOG, STATE = "config.json", "catalog.json", "state.json"
@@ -34,15 +34,17 @@ class Author:
     database_url: str
 
     async def replication(self, job: Job, attempt: Attempt) -> PodSpec:
-        """The pod of one attempt of a sync, with the state committed so far. Raises secrets.SecretError, LookupError."""
+        """The pod of one attempt of a sync, with the state committed so far. Raises SecretError, LookupError."""
         assert job.input.source is not None
         assert job.input.destination is not None
         assert job.catalog_id is not None
         catalog = (await catalogs.read(self.db, job.catalog_id)).encode()
+        known = await generations.current(self.db, job.connection_id)
+        stamped = serialise(generations.stamped(parse(ConfiguredCatalog, catalog), known, job.id))
         state = await states.load(self.db, job.connection_id)
         source, destination = job.input.source, job.input.destination
         read = await self._files(source, {CATALOG: catalog} | ({STATE: state} if state is not None else {}))
-        write = await self._files(destination, {CATALOG: catalog})
+        write = await self._files(destination, {CATALOG: stamped})
         environment = {"WORKER_JOB_ID": str(job.id), "WORKER_JOB_ATTEMPT": str(attempt.number)}
         return PodSpec(
             name=attempt.pod,

@@ -19,7 +19,7 @@ from airbyte_workers.models import (
     FailureType,
     Progress,
 )
-from airbyte_workers.names import REPLICATION_KINDS, Role
+from airbyte_workers.names import REPLICATION_KINDS, Role, pod_name
 from airbyte_workers.orchestrator.markers import Marker, Markers, Reading
 from airbyte_workers.pods.pod import Launcher, RemovalFailed
 from airbyte_workers.settings import Settings
@@ -36,29 +36,21 @@ class Watch:
     """Follows a pod to its final marker; ends it when told to."""
 
     def __init__(
-        self,
-        db: asyncpg.Pool,
-        settings: Settings,
-        launcher: Launcher,
-        markers: Markers,
-        ref: AttemptRef,
-        *,
-        limit_s: float,
-        pod: str,
+        self, db: asyncpg.Pool, settings: Settings, launcher: Launcher, markers: Markers, ref: AttemptRef
     ) -> None:
         self._db = db
         self._settings = settings
         self._launcher = launcher
         self._markers = markers
         self._ref = ref
-        self._limit_s = limit_s
-        self._pod = pod
+        self._pod = pod_name(ref.kind, ref.job_id, ref.attempt)
+        self._limit_s = _time_limit_s(settings, ref)
         self._stopped_because: Failure | None = None
         self._cancelled = False
         self.progress: Progress | None = None
 
     async def until_final(self) -> None:
-        """Return once the pod has a final marker, or has been given one because it ended without. Raises WorkerShutdown."""
+        """Return once the pod has a final marker, its own or one it was given. Raises WorkerShutdown."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._limit_s - await workloads.age_s(self._db, self._pod)
         inspect_at = loop.time() + _INSPECT_EVERY_S
@@ -218,6 +210,12 @@ class Watch:
         if self._stopped_because is not None and not self._cancelled:
             return (self._stopped_because, *summary.failures)
         return summary.failures
+
+
+def _time_limit_s(settings: Settings, ref: AttemptRef) -> float:
+    if ref.kind in REPLICATION_KINDS:
+        return settings.sync_job_max_timeout_days * 86_400
+    return settings.discover_timeout_minutes * 60
 
 
 def _state(running: bool, exit_code: int | None) -> str:

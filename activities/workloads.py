@@ -190,18 +190,10 @@ class WorkloadActivities:
 
     @activity.defn(name="watch_workload")
     async def watch_workload(self, ref: AttemptRef) -> AttemptOutcome:
-        """Follow a launched pod to its end and remove it. Cancelled: end it in order. Worker stopped: leave it alone."""
+        """Follow a launched pod to its end and remove it; cancelled, end it; worker stopped, leave it alone."""
         job = await jobs.read_job(self._db, self._seal, ref.job_id)
-        pod = pod_name(ref.kind, ref.job_id, ref.attempt)
-        watch = Watch(
-            self._db,
-            self._settings,
-            self._launcher(job),
-            Markers(self._objects, pod),
-            ref,
-            pod=pod,
-            limit_s=self._time_limit(ref.kind),
-        )
+        markers = Markers(self._objects, pod_name(ref.kind, ref.job_id, ref.attempt))
+        watch = Watch(self._db, self._settings, self._launcher(job), markers, ref)
         async with heartbeating(lambda: watch.progress):
             try:
                 await watch.until_final()
@@ -210,11 +202,6 @@ class WorkloadActivities:
                     raise
                 await watch.stop()
             return await watch.finish()
-
-    def _time_limit(self, kind: JobKind) -> float:
-        if kind in REPLICATION_KINDS:
-            return self._settings.sync_job_max_timeout_days * 86_400
-        return self._settings.discover_timeout_minutes * 60
 
 
 def _connectors(job: Job, kind: JobKind) -> list[Connector]:

@@ -279,7 +279,7 @@ class OpenJob(Value):
 
 
 class Limits(Value):
-    """Time limits and retry rules, read from settings once per job so that a replay does not depend on the environment."""
+    """Time limits, read from settings once per job: a replay must not depend on the environment."""
 
     launch_s: float
     attempt_s: float
@@ -289,7 +289,7 @@ class Limits(Value):
 
 
 class RetryRules(Value):
-    """When a failed attempt is followed by another (airbyte-behaviour.md section 2); upstream's names and defaults."""
+    """When a failed attempt is followed by another; names and defaults as upstream (airbyte-behaviour.md 2)."""
 
     complete_failures_max_successive: int = 5
     complete_failures_max_total: int = 10
@@ -361,7 +361,7 @@ class AttemptOutcome(Value):
 
 
 class CloseAttempt(Value):
-    """An attempt to close with what the workflow knows of it; the rest is in its marker."""
+    """An attempt to close with what the workflow knows; the rest is in its marker."""
 
     ref: AttemptRef
     outcome: AttemptOutcome
@@ -413,7 +413,7 @@ class SyncReport(Value):
 
 
 class SyncPhase(Value):
-    """The answer to the `progress` query: where the run is; live figures are in the watching activity's heartbeat."""
+    """The answer to the `progress` query; live figures are in the watching activity's heartbeat."""
 
     job_id: int | None = None
     connection: str = ""

@@ -78,7 +78,8 @@ class Settings(BaseSettings):
         Path | None,
         Field(
             validation_alias=_env("SECRETS_KEY_FILE"),
-            description="32-byte key (hex) that encrypts stored configs. Unset: secrets.key in AIRBYTE_WORKERS_HOME, made on first use.",
+            description="32-byte key (hex) that encrypts stored configs. Unset: secrets.key in AIRBYTE_WORKERS_HOME, "
+            "made on first use.",
         ),
     ] = None
     dataplane: Annotated[str, Field(description="Name of this host; pods are counted and watched per dataplane.")] = (

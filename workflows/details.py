@@ -9,7 +9,7 @@ def details_of(phase: SyncPhase) -> str:
     """The panel's text."""
     lines = [f"**Sync of {phase.connection}**" + (f", job {phase.job_id}" if phase.job_id is not None else "")]
     attempt = f"attempt {phase.attempt}: " if phase.attempt else ""
-    lines.append(f"{attempt}{phase.phase}" + (f" – {phase.detail}" if phase.detail else ""))
+    lines.append(f"{attempt}{phase.phase}" + (f": {phase.detail}" if phase.detail else ""))
     if phase.choice:
         lines.append("\n".join(f"- {each}" for each in phase.choice))
     lines.extend(f"{failure.origin}, {failure.type}:\n\n{_code_block(failure.message)}" for failure in phase.failures)

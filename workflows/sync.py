@@ -1,4 +1,4 @@
-"""The sync job: open it, learn what to sync, attempt after attempt until success or until the rules say no, close it."""
+"""The sync job: open it, learn what to sync, attempt after attempt until success or the rules' no, close it."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class SyncWorkflow:
     # --- the job ---
 
     async def _as_child(self, input: SyncInput, fixed_id: str) -> SyncReport:
-        """The connection's lock is the fixed id: whoever starts a sync under another one waits for that one's result."""
+        """The fixed id is the connection's lock: a sync started under another one waits for its result."""
         try:
             return await workflow.execute_child_workflow(
                 SyncWorkflow.run,
@@ -219,7 +219,7 @@ class SyncWorkflow:
         return await self._watch(plan, ref)
 
     async def _launch(self, plan: JobPlan, ref: AttemptRef) -> Launched | None:
-        """The launch's end; None when the job was cancelled meanwhile. Lost workers and registries are Temporal's retries."""
+        """The launch's end; None when the job was cancelled. Lost workers and registries are Temporal's retries."""
         try:
             return await workflow.execute_activity_method(
                 WorkloadActivities.launch_workload,

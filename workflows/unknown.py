@@ -17,7 +17,7 @@ class UnknownWorkflow:
     """The fallback for types that do not exist."""
 
     @workflow.run
-    async def run(self, args: Sequence[RawValue]) -> None:
+    async def run(self, args: Sequence[RawValue]) -> None:  # noqa: ARG002  # the SDK's signature
         asked = workflow.info().workflow_type
         close = difflib.get_close_matches(asked, KNOWN, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]}?" if close else f"choose {', '.join(KNOWN)}"

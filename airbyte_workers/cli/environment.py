@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
 import asyncpg
@@ -41,13 +43,7 @@ async def stack_settings(settings: Settings) -> AsyncIterator[Settings]:
         yield settings
         return
     async with connected_stack(settings) as stack:
-        yield settings.model_copy(
-            update={
-                "temporal_address": stack.temporal_address,
-                "database_url": stack.database_url,
-                "allow_local_commands": True,
-            }
-        )
+        yield stack.applied_to(settings)
 
 
 @asynccontextmanager
@@ -55,13 +51,16 @@ async def database(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
     """The job database, checked to be one this version can read. Raises Problem."""
     if settings.database_url is None:
         raise bad_input("set DATABASE_URL: TEMPORAL_ADDRESS alone does not say where the jobs are kept")
-    try:
-        async with connected(settings.database_url, size=2, timeout=settings.database_timeout_s) as db:
-            if await pending_migrations(db):
-                raise Problem("the database is not migrated yet: run `airbyte-workers db migrate`, or start a worker")
-            yield db
-    except (OSError, asyncpg.PostgresConnectionError, asyncpg.InvalidPasswordError, TimeoutError) as error:
-        raise Problem(f"cannot reach PostgreSQL (DATABASE_URL): {error or 'no answer in time'}") from None
+    async with AsyncExitStack() as stack:
+        pool = connected(settings.database_url, size=2, timeout=settings.database_timeout_s)
+        try:
+            db = await stack.enter_async_context(pool)
+            pending = await pending_migrations(db)
+        except (OSError, asyncpg.PostgresConnectionError, asyncpg.InvalidPasswordError, TimeoutError) as error:
+            raise Problem(f"cannot reach PostgreSQL (DATABASE_URL): {str(error) or 'no answer in time'}") from None
+        if pending:
+            raise Problem("the database is not migrated yet: run `airbyte-workers db migrate`, or start a worker")
+        yield db
 
 
 def run(command: Callable[[Settings], Awaitable[Exit]], shape: Shape = "text") -> Exit:
@@ -72,6 +71,9 @@ def run(command: Callable[[Settings], Awaitable[Exit]], shape: Shape = "text") -
         end_with(problem, shape)
     except (StackError, TemporalUnreachable, MigrationError, StorageError) as error:
         end_with(Problem(str(error), type=type(error).__name__), shape)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
     except KeyboardInterrupt:
         end_with(Problem("interrupted", type="Interrupted", code=Exit.INTERRUPTED), shape)
 

@@ -28,7 +28,7 @@ class Interrupted(Exception):
 
 
 async def follow(run: SyncRun) -> SyncReport:
-    """The report of a run, with its progress shown meanwhile. Raises client.SyncCancelled, client.RunFailed, Interrupted."""
+    """The report of a run, its progress shown meanwhile. Raises SyncCancelled, RunFailed, Interrupted."""
     async with _watched(run), _cancelled_by_ctrl_c(run) as interrupted:
         result = asyncio.ensure_future(run.result(raise_on_failure=False))
         leaving = asyncio.ensure_future(interrupted.wait())
@@ -78,7 +78,7 @@ async def _cancelled_by_ctrl_c(run: SyncRun) -> AsyncIterator[asyncio.Event]:
 async def _cancel(run: SyncRun, by: str, *, now: bool) -> None:
     try:
         await run.cancel(by=by, reason="Ctrl-C in the foreground", now=now)
-    except Exception as error:  # noqa: BLE001  # a person waits: whatever went wrong is told, Ctrl-C still works
+    except Exception as error:  # a person waits: whatever went wrong is told
         say(f"the cancel did not get through ({type(error).__name__}: {error}); press Ctrl-C again")
 
 

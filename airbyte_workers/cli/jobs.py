@@ -38,7 +38,7 @@ def jobs() -> None:
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @_OUTPUT
 @click.pass_context
-def list_jobs(context: click.Context, output: Shape, every: bool, **filters: Any) -> None:
+def list_jobs(context: click.Context, /, output: Shape, every: bool, **filters: Any) -> None:
     """The newest jobs first."""
     kinds = sorted(JobKind if every else REPLICATION_KINDS)
 

@@ -1,4 +1,4 @@
-"""What commands print: results to stdout, the rest to stderr; errors as one sentence, or as JSON when that was asked for."""
+"""What commands print: results to stdout, the rest to stderr; errors as one sentence, or as JSON if asked for."""
 
 from __future__ import annotations
 

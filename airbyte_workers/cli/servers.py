@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from airbyte_workers.cli.environment import database, is_embedded, run, stack_settings
+from airbyte_workers.cli.environment import run, stack_settings
 from airbyte_workers.cli.output import Exit, Problem, bad_input, say, show
 from airbyte_workers.runtime.stack import Stack
 from airbyte_workers.settings import Settings
@@ -45,7 +45,7 @@ def _announce(stack: Stack) -> None:
 @click.option("--only", multiple=True, type=click.Choice(_ROLES), help="Poll only these queues; may be repeated.")
 @click.pass_context
 def worker(context: click.Context, only: tuple[str, ...]) -> None:
-    """Run Temporal workers against TEMPORAL_ADDRESS and DATABASE_URL until SIGTERM or Ctrl-C; pods go on without them."""
+    """Run Temporal workers against TEMPORAL_ADDRESS and DATABASE_URL until SIGTERM; pods go on without them."""
 
     async def command(settings: Settings) -> Exit:
         from airbyte_workers.runtime.pools import serving  # noqa: PLC0415
@@ -96,6 +96,3 @@ async def _migrate(url: str, settings: Settings, *, check: bool) -> Exit:
     if not found:
         show("the database is up to date")
     return Exit.FAILED if check and found else Exit.DONE
-
-
-__all__ = ["database", "db", "is_embedded", "local", "worker"]

@@ -31,7 +31,7 @@ _USAGE_ERRORS = frozenset({"InvalidInput", "ConnectionBusy"})
 @click.option("--join", is_flag=True, help="Follow the sync that runs already instead of refusing.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Shape of the result.")
 @click.pass_context
-def sync(context: click.Context, connection: str | None, file: Path | None, output: Shape, **options: Any) -> None:
+def sync(context: click.Context, /, connection: str | None, file: Path | None, output: Shape, **options: Any) -> None:
     """Sync a CONNECTION that is stored, or the one that a file describes.
 
     Ctrl-C cancels the job; a second one ends its pods at once.

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from airbyte_workers.cli.output import Problem, bad_input
+from airbyte_workers.cli.output import bad_input
 from airbyte_workers.models import SyncInput
 from airbyte_workers.runtime.payloads import problems_of
 
@@ -82,6 +82,3 @@ def _parse(text: str, path: Path) -> Any:
         raise bad_input(f"{path}{place}: not valid YAML: {error.problem}") from None
     except yaml.YAMLError:
         raise bad_input(f"{path}: not valid YAML") from None
-
-
-__all__ = ["Problem", "check_input", "read_sync_file"]

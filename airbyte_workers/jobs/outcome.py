@@ -63,7 +63,7 @@ def _exits(evidence: Evidence) -> Iterator[Failure]:
         yield _failure(
             source,
             FailureType.SOURCE_DID_NOT_EXIT,
-            "the source closed its output but did not exit and had to be stopped",
+            "the source closed its output but did not exit and was stopped",
         )
     elif not closed_complete and not evidence.source_stopped:
         yield from _exit(source, evidence.source_exit_code)
@@ -71,7 +71,7 @@ def _exits(evidence: Evidence) -> Iterator[Failure]:
         yield _failure(
             destination,
             FailureType.DESTINATION_DID_NOT_EXIT,
-            "the destination did not exit after its end of input and had to be stopped: it may not have finished its work",
+            "the destination did not exit after its end of input and was stopped: it may not have finished",
         )
     else:
         yield from _exit(destination, evidence.destination_exit_code)
@@ -165,13 +165,13 @@ def _counts(evidence: Evidence, policy: Policy) -> Iterator[Failure]:
         yield _failure(
             FailureOrigin.DESTINATION,
             FailureType.COUNT_MISMATCH,
-            f"the destination counted other numbers of records than it was sent, in {evidence.destination_stats_mismatches} state(s)",
+            f"{evidence.destination_stats_mismatches} state(s) came back with another number of records than was sent",
         )
     if evidence.source_stats_mismatches and policy.fail_on_source_stats:
         yield _failure(
             FailureOrigin.SOURCE,
             FailureType.COUNT_MISMATCH,
-            f"the source counted other numbers of records than it sent, in {evidence.source_stats_mismatches} state(s)",
+            _source_stats(evidence),
         )
     if evidence.malformed and not policy.allow_malformed:
         yield _failure(
@@ -186,11 +186,11 @@ def _warnings(evidence: Evidence, policy: Policy) -> Iterator[str]:
     if evidence.source_forced and evidence.completion == "reported":
         yield "source_did_not_exit: the source had completed every stream but had to be stopped"
     if evidence.bare_acknowledgements:
-        yield f"the destination sent {evidence.bare_acknowledgements} acknowledgement(s) as bare states, outside of a STATE message"
+        yield f"the destination sent {evidence.bare_acknowledgements} acknowledgements as bare states, not as STATE messages"
     if evidence.unmatched_acknowledgements:
-        yield f"unmatched_ack: {evidence.unmatched_acknowledgements} acknowledgement(s) matched no state that waited for one"
+        yield f"unmatched_ack: {evidence.unmatched_acknowledgements} acknowledgement(s) matched no waiting state"
     if evidence.source_stats_mismatches and not policy.fail_on_source_stats:
-        yield f"the source counted other numbers of records than it sent, in {evidence.source_stats_mismatches} state(s)"
+        yield _source_stats(evidence)
     if evidence.malformed and policy.allow_malformed:
         yield f"{evidence.malformed} malformed line(s) were dropped"
     if _is_unproven(evidence):
@@ -199,3 +199,7 @@ def _warnings(evidence: Evidence, policy: Policy) -> Iterator[str]:
 
 def _is_unproven(evidence: Evidence) -> bool:
     return not evidence.acknowledgements and bool(evidence.records_emitted or evidence.keys_unacknowledged)
+
+
+def _source_stats(evidence: Evidence) -> str:
+    return f"{evidence.source_stats_mismatches} state(s) of the source stated another number of records than it sent"

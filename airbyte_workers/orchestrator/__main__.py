@@ -1,4 +1,4 @@
-"""`python -m airbyte_workers.orchestrator replicate|sidecar --own DIR ...`: a pod's own program, from input to marker."""
+"""`python -m airbyte_workers.orchestrator replicate|sidecar --own DIR ...`: a pod's own program."""
 
 from __future__ import annotations
 

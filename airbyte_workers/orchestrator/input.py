@@ -21,7 +21,7 @@ class _Input(BaseModel):
 
 
 class ReplicationInput(_Input):
-    """What the orchestrator of a replication pod works with; `streams` are (name, namespace) of the configured catalog."""
+    """What a replication pod's orchestrator works with; `streams` are (name, namespace) as configured."""
 
     job_id: int
     attempt: int

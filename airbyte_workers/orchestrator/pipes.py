@@ -1,7 +1,8 @@
 """FIFOs on an event loop: read ends that can be interrupted, a write end that feels back-pressure and death.
 
-Read ends are opened before any writer exists. On Linux a poll reports nothing until a first writer came, and a hang-up
-once the last one left: so every read waits for the poll first, and no data then means the end (decisions.md, "The pod").
+Read ends are opened before any writer exists. On Linux a poll reports nothing until a first writer came, and a
+hang-up once the last one left: so every read waits for the poll first, and no data then means the end (decisions.md,
+"The pod").
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-
 from dataclasses import replace
 from enum import StrEnum
 
@@ -97,11 +96,18 @@ class Replication:
             committer.close()
             await committing
         verdict = self._judge()
+        self._log(PLATFORM, "INFO" if verdict.status == "succeeded" else "ERROR", _told(verdict))
         return self._summary(verdict)
 
     async def _replicate(self) -> None:
+        self._log(
+            PLATFORM,
+            "INFO",
+            f"attempt {self._given.attempt + 1} of job {self._given.job_id}: waiting for both connectors",
+        )
         if await self._open():
             self.phase = "running"
+            self._log(PLATFORM, "INFO", "both connectors run, records move")
             await self._move()
         self.phase = "finishing"
         await self._end_source()
@@ -267,6 +273,11 @@ class Replication:
             peak_memory_bytes=peak_memory_bytes(),
             unproven=verdict.unproven,
         )
+
+
+def _told(verdict: Verdict) -> str:
+    reasons = "".join(f"\n{each.origin}, {each.type}: {each.message}" for each in verdict.failures)
+    return f"attempt {verdict.status}{reasons}" + "".join(f"\nwarning: {warning}" for warning in verdict.warnings)
 
 
 async def _drain(leg: Leg) -> None:

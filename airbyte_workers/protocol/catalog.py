@@ -52,7 +52,7 @@ def read_catalog(raw: bytes) -> Catalog:
 
 
 def read_configured(pasted: Mapping[str, Any]) -> ConfiguredCatalog:
-    """A configured catalog as Airbyte's users have it: the connectors' form, or the one of Airbyte's API.
+    """A configured catalog as Airbyte's users have it: in the connectors' form, or in that of Airbyte's API.
 
     Raises InvalidCatalog, naming the stream and the field.
     """

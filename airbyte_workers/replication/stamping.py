@@ -30,7 +30,7 @@ def read_state(raw: Raw) -> State:
 
 
 def stamp(line: bytes, raw: Raw, number: int, records: int) -> bytes:
-    """The line with the platform's id; `records`: those since the previous state, used only if the source gave no count."""
+    """The line with the platform's id, and with `records` (since the previous state) if the source gave no count."""
     body = bytes(raw)
     known = _MEMBERS.decode(body)
     stats = _MEMBERS.decode(known["sourceStats"]) if _is_object(known.get("sourceStats")) else {}

@@ -28,7 +28,7 @@ class StateKey:
 
 @dataclass(frozen=True)
 class Staged:
-    """A state on its way. `state` is None for the empty one that we sent ourselves: its echo is proof, it is not stored."""
+    """A state on its way. `state` is None for the empty one of our own: its echo is proof, it is not stored."""
 
     number: int
     key: StateKey

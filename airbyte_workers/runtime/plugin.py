@@ -1,4 +1,4 @@
-"""Our plugin for Temporal clients: strict payloads, a check of the number of arguments, the sandbox's trusted packages."""
+"""Our plugin for Temporal clients: strict payloads, a check of the arguments' number, the sandbox's trust."""
 
 from __future__ import annotations
 
@@ -19,17 +19,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from airbyte_workers.runtime.payloads import INVALID_INPUT, data_converter
 
-TRUSTED = (
-    "airbyte_workers",
-    "activities",
-    "structlog",
-    "msgspec",
-    "pydantic_settings",
-    "asyncpg",
-    "obstore",
-    "cryptography",
-)
-"""Packages that workflow code may share with the host process. Never `workflows` itself: that would turn the sandbox off."""
+TRUSTED = ("airbyte_workers", "activities", "structlog", "msgspec", "pydantic_settings", "asyncpg", "obstore")
+"""What workflow code shares with the host process. Never `workflows` itself: that turns the sandbox off."""
 
 
 class OneArgument(WorkflowInboundInterceptor):
@@ -49,7 +40,10 @@ class OneArgument(WorkflowInboundInterceptor):
 class ArgumentCheck(Interceptor):
     """Puts the check in front of every workflow."""
 
-    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
+    def workflow_interceptor_class(
+        self,
+        input: WorkflowInterceptorClassInput,  # noqa: ARG002  # the SDK's signature
+    ) -> type[WorkflowInboundInterceptor]:
         return OneArgument
 
 

@@ -16,6 +16,7 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+import airbyte_workers
 from activities.bookkeeping import BookkeepingActivities
 from activities.pod_specs import Author
 from activities.workloads import WorkloadActivities
@@ -123,6 +124,7 @@ def _worker(client: Client, settings: Settings, queue: str, **options: Any) -> W
         client,
         task_queue=queue,
         identity=f"{socket.gethostname()}/{os.getpid()}/{queue}",
+        build_id=f"airbyte-workers-{airbyte_workers.__version__}",  # else the SDK hashes every loaded module: a second
         graceful_shutdown_timeout=timedelta(seconds=settings.worker_shutdown_timeout_s),
         max_heartbeat_throttle_interval=timedelta(seconds=settings.heartbeat_throttle_s),
         **options,

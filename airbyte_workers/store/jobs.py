@@ -20,7 +20,8 @@ from airbyte_workers.models import (
     SyncInput,
 )
 from airbyte_workers.names import JobKind, pod_name
-from airbyte_workers.store import connections
+from airbyte_workers.protocol.messages import ConfiguredCatalog, parse
+from airbyte_workers.store import connections, generations
 from airbyte_workers.store.sealing import Seal
 from airbyte_workers.store.states import write_counts
 
@@ -168,7 +169,9 @@ async def set_catalog(db: Database, job: Job, catalog: str, sha256: str) -> int:
 async def open_attempt(db: Database, job_id: int, number: int, *, waited_s: float) -> Attempt:
     """Raise the connection's fence and write the attempt's row; asked again, the same attempt. Raises JobEnded."""
     async with db.acquire() as session, session.transaction():
-        job = await session.fetchrow("select kind, status, connection_id from jobs where id = $1 for update", job_id)
+        job = await session.fetchrow(
+            "select kind, status, connection_id, catalog_id from jobs where id = $1 for update", job_id
+        )
         if job is None or job["status"] in _TERMINAL:
             raise JobEnded(f"job {job_id} has ended ({job['status'] if job else 'unknown'})")
         known = await session.fetchrow("select * from attempts where job_id = $1 and number = $2", job_id, number)
@@ -189,6 +192,10 @@ async def open_attempt(db: Database, job_id: int, number: int, *, waited_s: floa
             waited_s,
             f"logs/{job_id}/{number}",
         )
+        if job["catalog_id"] is not None:
+            catalog = await session.fetchval("select catalog from catalogs where id = $1", job["catalog_id"])
+            streams = generations.full_refresh_streams(parse(ConfiguredCatalog, catalog.encode()))
+            await generations.begin(session, job["connection_id"], job_id, streams)
         await _event(session, job_id, number, "attempt opened", reason=f"fence {fence}")
         return Attempt(job_id, number, fence, pod)
 

@@ -38,7 +38,7 @@ class Seal:
             return msgspec.json.decode(self._cipher.decrypt(nonce, body, sealed[:1]))
         except InvalidTag:
             raise SealError(
-                "stored configs were encrypted with another key: point SECRETS_KEY_FILE to the key they were stored with"
+                "stored configs were encrypted with another key: SECRETS_KEY_FILE must name that one"
             ) from None
 
 
