@@ -18,8 +18,8 @@ _TRACE_TYPES = {
 
 
 def cut(text: str, limit: int = MAX_MESSAGE) -> str:
-    """The text within `limit` characters, the mark of the cut included."""
-    clean = text.replace("\0", "")
+    """The text within `limit` characters, the mark of the cut included; what JSON or SQL cannot hold is taken out."""
+    clean = text.replace("\0", "").encode(errors="replace").decode()
     return clean if len(clean) <= limit else clean[: limit - len(_CUT)] + _CUT
 
 

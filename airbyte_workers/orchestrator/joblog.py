@@ -63,6 +63,7 @@ class LogWriter:
             self._current.dirty = True
 
     def _cut(self, text: str) -> str:
+        text = text.encode(errors="replace").decode()  # half a surrogate pair cannot be written
         return text if len(text) <= self._max_line else text[: self._max_line - len(_CUT)] + _CUT
 
     def _turn(self) -> None:

@@ -57,6 +57,10 @@ class PodFolders:
             raise ValueError(f"not a name of a pod: {pod[:80]!r}")
         return self.root / pod / role if role else self.root / pod
 
+    def label(self, pod: str) -> str:
+        """What the pod's processes carry: pods of other folders on this host have the same names."""
+        return str(self.path(pod).resolve())
+
     def lock(self, pod: str) -> Path:
         """The file that is locked by whoever launches or removes the pod."""
         return self.root / f".{self.path(pod).name}.lock"

@@ -134,7 +134,7 @@ class ProcessLauncher:
 
     def _spawn(self, record: Record, start: Start) -> Record:
         """Start one container and write down which process it is."""
-        child = starting.spawn(start, record.name)
+        child = starting.spawn(start, self._folders.label(record.name))
         self._children[record.name, start.role] = child
         record = record.started(start.role, processes.identify_child(child.pid))
         self._folders.write(record)
@@ -212,7 +212,7 @@ class ProcessLauncher:
 
     def _strike(self, pod: str) -> int:
         record = self._folders.read(pod)
-        struck = processes.kill(pod, record.processes.values() if record else ())
+        struck = processes.kill(self._folders.label(pod), record.processes.values() if record else ())
         for (name, _), child in tuple(self._children.items()):
             if name == pod:
                 child.poll()
@@ -232,7 +232,7 @@ class ProcessLauncher:
 
     def _remains(self, pod: str) -> tuple[str, ...]:
         record = self._folders.read(pod)
-        running = processes.describe(pod, record.processes.values() if record else ())
+        running = processes.describe(self._folders.label(pod), record.processes.values() if record else ())
         return (*running, *self._folders.left(pod))
 
     async def _not_removed(self, pod: str) -> RemovalFailed:

@@ -46,18 +46,18 @@ def alive(identity: Identity) -> bool:
     return identify(identity.pid) == identity
 
 
-def members(pod: str) -> Iterator[psutil.Process]:
-    """Every process that carries the pod's label in its environment, wherever it has moved to."""
+def members(label: str) -> Iterator[psutil.Process]:
+    """Every process that carries a pod's label in its environment, wherever it has moved to."""
     for pid in psutil.pids():
         if pid == os.getpid():
             continue
         with suppress(psutil.Error, OSError):
             process = psutil.Process(pid)
-            if process.environ().get(POD_LABEL) == pod and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get(POD_LABEL) == label and process.status() != psutil.STATUS_ZOMBIE:
                 yield process
 
 
-def kill(pod: str, recorded: Iterable[Identity]) -> int:
+def kill(label: str, recorded: Iterable[Identity]) -> int:
     """Send SIGKILL to every process of the pod and to the groups of the recorded ones; returns how many there were."""
     struck = 0
     for identity in recorded:
@@ -65,7 +65,7 @@ def kill(pod: str, recorded: Iterable[Identity]) -> int:
             struck += 1
             with suppress(ProcessLookupError):
                 _kill_group(identity.pid)
-    for process in members(pod):
+    for process in members(label):
         struck += 1
         with suppress(psutil.Error):
             process.kill()
@@ -79,11 +79,11 @@ def terminate(identity: Identity) -> None:
             os.kill(identity.pid, signal.SIGTERM)
 
 
-def describe(pod: str, recorded: Iterable[Identity]) -> tuple[str, ...]:
+def describe(label: str, recorded: Iterable[Identity]) -> tuple[str, ...]:
     """The pod's processes, one line each; no arguments, they could hold a secret."""
-    found = {process.pid: process.name() for process in members(pod)}
+    found = {process.pid: process.name() for process in members(label)}
     found |= {identity.pid: "recorded" for identity in recorded if identity.pid not in found and alive(identity)}
-    return tuple(f"process {pid} ({name}) of pod {pod}" for pid, name in sorted(found.items()))
+    return tuple(f"process {pid} ({name}) of pod {Path(label).name}" for pid, name in sorted(found.items()))
 
 
 def _kill_group(pid: int) -> None:

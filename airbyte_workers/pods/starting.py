@@ -55,7 +55,7 @@ def connector(record: Record, folders: PodFolders, spec: ContainerSpec, executab
     return Start(spec.role, (*executable.words, *arguments), folder, directory, variables)
 
 
-def spawn(start: Start, pod: str) -> subprocess.Popen[bytes]:
+def spawn(start: Start, label: str) -> subprocess.Popen[bytes]:
     """Start the container's wrapper in a session of its own, so that it outlives us."""
     mode = "program" if start.role in ORCHESTRATOR_WORDS else start.role.value
     start.directory.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def spawn(start: Start, pod: str) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**start.variables, POD_LABEL: pod},
+        env={**start.variables, POD_LABEL: label},
         cwd=start.directory,
         start_new_session=True,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -39,6 +40,7 @@ class Sniffed(Struct):
 _DECODER = msgspec.json.Decoder(Sniffed)
 _LOOKS_LIKE_DATA = re.compile(rb'"type"\s*:\s*"(record|state)"', re.IGNORECASE)
 _BRACE = ord("{")
+_FIRST, _LAST = itemgetter(0), itemgetter(-1)
 
 
 def sniff_block(block: bytes) -> list[Sniffed] | None:
@@ -49,9 +51,18 @@ def sniff_block(block: bytes) -> list[Sniffed] | None:
             block.decode()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if len(sniffed) != block.count(b"\n"):
-        return None
-    return sniffed
+    return sniffed if _is_one_a_line(block, len(sniffed)) else None
+
+
+def _is_one_a_line(block: bytes, messages: int) -> bool:
+    """Whether each line is one message. Equal numbers are not enough: two on a line and a blank line make two too.
+
+    Where every line begins with a brace and ends with one, every newline stands between two messages.
+    """
+    *lines, rest = block.split(b"\n")
+    if rest or len(lines) != messages or not all(lines):
+        return False
+    return bytes(map(_FIRST, lines)) == b"{" * messages and bytes(map(_LAST, lines)) == b"}" * messages
 
 
 def sniff_line(line: bytes) -> Sniffed | None:

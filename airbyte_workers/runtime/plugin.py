@@ -24,13 +24,14 @@ TRUSTED = ("airbyte_workers", "activities", "structlog", "msgspec", "pydantic_se
 
 
 class OneArgument(WorkflowInboundInterceptor):
-    """Decoding does not count arguments: too few or too many would leave the run stuck."""
+    """Decoding neither counts arguments nor checks null: either would leave the run stuck."""
 
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
         wanted = [name for name in inspect.signature(input.run_fn).parameters if name != "self"]
-        if len(input.args) != len(wanted):
+        if len(input.args) != len(wanted) or None in input.args:
+            got = "null" if None in input.args else len(input.args)
             raise ApplicationError(
-                f"{input.type.__name__.removesuffix('Workflow')} takes one JSON object as input, got {len(input.args)}",
+                f"{input.type.__name__.removesuffix('Workflow')} takes one JSON object as input, got {got}",
                 type=INVALID_INPUT,
                 non_retryable=True,
             )

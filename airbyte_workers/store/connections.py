@@ -82,9 +82,11 @@ def _refuse_other_connector(role: str, stored: str, asked: Connector) -> None:
 
 
 def _merged(stored: dict[str, Any], asked: SyncInput) -> SyncInput:
-    """The stored connection with what this run's input says beside the name."""
-    said = asked.model_dump(mode="json", exclude_unset=True)
-    return SyncInput.model_validate(stored | said)
+    """The stored connection with what this run's input says beside the name; what it leaves out came as null."""
+    said = asked.model_dump(mode="json", exclude_defaults=True)
+    replaced = {"streams", "catalog"} if said.keys() & {"streams", "catalog"} else set()
+    kept = {field: value for field, value in stored.items() if field not in replaced}
+    return SyncInput.model_validate(kept | said)
 
 
 async def _unknown(db: asyncpg.pool.PoolConnectionProxy, name: str) -> str:

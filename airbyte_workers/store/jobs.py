@@ -310,7 +310,7 @@ async def _event(
         attempt,
         str(event),
         by,
-        reason.replace("\0", ""),
+        _clean(reason),
     )
 
 
@@ -319,9 +319,9 @@ def _first(failures: Sequence[Failure]) -> str:
 
 
 def _clean(value: Any) -> Any:
-    """PostgreSQL's jsonb takes no NUL character (airbyte-behaviour.md 1.7)."""
+    """PostgreSQL takes no NUL character and no half of a surrogate pair (airbyte-behaviour.md 1.7)."""
     if isinstance(value, str):
-        return value.replace("\0", "")
+        return value.replace("\0", "").encode(errors="replace").decode()
     if isinstance(value, list):
         return [_clean(item) for item in value]
     if isinstance(value, dict):

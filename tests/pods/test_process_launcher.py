@@ -226,7 +226,8 @@ async def test_the_environment_is_an_allow_list(bench: ProcessBench, monkeypatch
 
     for seen in (json.loads(bench.noted("seen")), json.loads((own / "environment.json").read_text())):
         assert "DATABASE_URL" not in seen
-        assert (seen["LC_TIME"], seen["https_proxy"], seen[POD_LABEL]) == ("C", "http://proxy:1", spec.name)
+        known = (seen["LC_TIME"], seen["https_proxy"], seen[POD_LABEL])
+        assert known == ("C", "http://proxy:1", str(own.parent.resolve()))
         assert seen["PATH"].split(":")[0] == str(Path(sys.executable).parent)
     assert json.loads(bench.noted("seen"))["WORKER_JOB_ID"] == "7"
 

@@ -1,0 +1,45 @@
+"""Rows that tests of the store begin with."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import asyncpg
+
+from airbyte_workers.models import OpenJob, RetryRules, SyncInput
+from airbyte_workers.store import jobs
+from airbyte_workers.store.sealing import Seal
+
+_runs = itertools.count()
+CATALOG = (
+    '{"streams":[{"stream":{"name":"users","json_schema":{},"supported_sync_modes":["full_refresh","incremental"]},'
+    '"sync_mode":"incremental","destination_sync_mode":"append"},'
+    '{"stream":{"name":"logs","namespace":"n","json_schema":{},"supported_sync_modes":["full_refresh"]},'
+    '"sync_mode":"full_refresh","destination_sync_mode":"overwrite"}]}'
+)
+
+
+def sync_input(connection: str = "demo", **changes: Any) -> SyncInput:
+    return SyncInput.model_validate(
+        {
+            "connection": connection,
+            "source": {"image": "airbyte/source-faker:7.2.1", "config": {"password": "hunter2"}},
+            "destination": {"command": ["destination-jsonl"], "config": {"path": "out"}},
+        }
+        | changes
+    )
+
+
+def request(input: SyncInput, run_id: str | None = None) -> OpenJob:
+    return OpenJob(input=input, workflow_id=f"sync/{input.connection}", run_id=run_id or f"run-{next(_runs)}")
+
+
+async def open_job(db: asyncpg.Pool, seal: Seal, connection: str = "demo") -> int:
+    return await jobs.open_job(db, seal, request(sync_input(connection)), RetryRules())
+
+
+async def open_with_catalog(db: asyncpg.Pool, seal: Seal, connection: str = "demo") -> int:
+    job_id = await open_job(db, seal, connection)
+    await jobs.set_catalog(db, await jobs.read_job(db, seal, job_id), CATALOG, "sha")
+    return job_id

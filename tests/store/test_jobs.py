@@ -1,0 +1,219 @@
+"""Jobs and attempts as rows (conformance cases D, as far as this product has them)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+from rows import open_job, open_with_catalog, request, sync_input
+
+from airbyte_workers.models import (
+    AttemptOutcome,
+    AttemptSummary,
+    Failure,
+    FailureOrigin,
+    FailureType,
+    JobStatus,
+    RetryRules,
+    RetryTally,
+    StreamCounts,
+    SyncInput,
+)
+from airbyte_workers.store import connections, generations, history, jobs
+from airbyte_workers.store.sealing import Seal
+
+pytestmark = pytest.mark.postgres
+FAILED = AttemptOutcome(
+    status="failed",
+    failures=(Failure(origin=FailureOrigin.SOURCE, type=FailureType.SYSTEM_ERROR, message="broke"),),
+)
+
+
+async def test_a_new_job_is_pending_and_has_no_attempts(db: asyncpg.Pool, seal: Seal) -> None:
+    report = await history.report(db, await open_job(db, seal))
+    assert (report.status, report.attempts, report.connection) == (JobStatus.PENDING, (), "demo")
+
+
+async def test_the_same_run_opens_its_job_once(db: asyncpg.Pool, seal: Seal) -> None:
+    """Temporal repeats an activity whose answer was lost."""
+    asked = request(sync_input(), "run-x")
+    first = await jobs.open_job(db, seal, asked, RetryRules())
+    assert await jobs.open_job(db, seal, asked, RetryRules()) == first
+
+
+async def test_a_connection_has_one_live_job(db: asyncpg.Pool, seal: Seal) -> None:
+    job_id = await open_job(db, seal)
+    await jobs.open_attempt(db, job_id, 0, waited_s=0)
+    with pytest.raises(jobs.ConnectionBusy, match=rf"already syncing \(job {job_id}, attempt 1\); use --join"):
+        await open_job(db, seal)
+    assert await open_job(db, seal, "another") > job_id
+
+
+async def test_of_many_starts_at_once_one_wins(db: asyncpg.Pool, seal: Seal) -> None:
+    results = await asyncio.gather(*(open_job(db, seal) for _ in range(6)), return_exceptions=True)
+    assert sum(isinstance(result, int) for result in results) == 1
+    assert sum(isinstance(result, jobs.ConnectionBusy) for result in results) == 5
+
+
+async def test_the_lock_holds_even_against_writers_that_do_not_ask(db: asyncpg.Pool, seal: Seal) -> None:
+    await open_job(db, seal)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await db.execute(
+            "insert into jobs (kind, connection_id, input, workflow_id, run_id)"
+            " select 'clear', id, '', 'w', 'r' from connections"
+        )
+
+
+async def test_a_connection_is_free_again_after_its_job_ended(db: asyncpg.Pool, seal: Seal) -> None:
+    first = await open_job(db, seal)
+    await jobs.close_job(db, first, JobStatus.FAILED, failures=(), by="", reason="")
+    assert await open_job(db, seal) > first
+
+
+async def test_configs_are_stored_sealed(db: asyncpg.Pool, seal: Seal) -> None:
+    job_id = await open_job(db, seal)
+    for table, column in (("jobs", "input"), ("connections", "spec")):
+        stored: bytes = await db.fetchval(f"select {column} from {table}")
+        assert b"hunter2" not in stored
+    assert (await jobs.read_job(db, seal, job_id)).input.source is not None
+    with pytest.raises(Exception, match="another key"):
+        await jobs.read_job(db, Seal(b"x" * 32), job_id)
+
+
+async def test_a_stored_connection_is_found_by_name(db: asyncpg.Pool, seal: Seal) -> None:
+    await jobs.close_job(db, await open_job(db, seal), JobStatus.SUCCEEDED, failures=(), by="", reason="")
+    asked = SyncInput(connection="demo", retries=0)
+    job = await jobs.read_job(db, seal, await jobs.open_job(db, seal, request(asked), RetryRules()))
+    assert job.input.source is not None
+    assert (job.input.source.config, job.input.retries) == ({"password": "hunter2"}, 0)
+
+
+async def test_an_unknown_connection_is_refused_with_a_hint(db: asyncpg.Pool, seal: Seal) -> None:
+    await open_job(db, seal, "customers")
+    with pytest.raises(connections.UnknownConnection, match="did you mean customers"):
+        await jobs.open_job(db, seal, request(SyncInput(connection="custommers")), RetryRules())
+
+
+@pytest.mark.parametrize(
+    ("image", "allowed"),
+    [("airbyte/source-faker:8.0.0", True), ("airbyte/source-faker", True), ("airbyte/source-file:7.2.1", False)],
+)
+async def test_a_new_version_keeps_the_connection_and_another_image_does_not(
+    db: asyncpg.Pool, seal: Seal, image: str, allowed: bool
+) -> None:
+    await jobs.close_job(db, await open_job(db, seal), JobStatus.SUCCEEDED, failures=(), by="", reason="")
+    asked = request(sync_input(source={"image": image, "config": {}}))
+    if allowed:
+        assert await jobs.open_job(db, seal, asked, RetryRules())
+    else:
+        with pytest.raises(connections.Refused, match="use another connection name"):
+            await jobs.open_job(db, seal, asked, RetryRules())
+
+
+async def test_attempts_count_from_zero_and_raise_the_fence(db: asyncpg.Pool, seal: Seal) -> None:
+    job_id = await open_with_catalog(db, seal)
+    first = await jobs.open_attempt(db, job_id, 0, waited_s=0)
+    assert await jobs.open_attempt(db, job_id, 0, waited_s=0) == first
+    await jobs.close_attempt(db, job_id, 0, FAILED, None)
+    second = await jobs.open_attempt(db, job_id, 1, waited_s=10)
+    assert (first.pod, second.pod) == (f"replication-job-{job_id}-attempt-0", f"replication-job-{job_id}-attempt-1")
+    assert second.fence == first.fence + 1
+    report = await history.report(db, job_id)
+    assert [(each.number, str(each.status), each.waited_s) for each in report.attempts] == [
+        (1, "failed", 0),
+        (2, "running", 10),
+    ]
+    assert report.status is JobStatus.INCOMPLETE
+
+
+@pytest.mark.parametrize("status", [JobStatus.FAILED, JobStatus.SUCCEEDED, JobStatus.CANCELLED])
+async def test_an_ended_job_gets_no_attempt_and_stays_as_it_ended(
+    db: asyncpg.Pool, seal: Seal, status: JobStatus
+) -> None:
+    job_id = await open_job(db, seal)
+    await jobs.close_job(db, job_id, status, failures=(), by="me", reason="because")
+    with pytest.raises(jobs.JobEnded):
+        await jobs.open_attempt(db, job_id, 0, waited_s=0)
+    await jobs.close_job(db, job_id, JobStatus.CANCELLED, failures=(), by="", reason="")
+    assert (await history.report(db, job_id)).status is status
+    assert [(event["event"], event["by"]) for event in await history.events(db, job_id)][-1] == (str(status), "me")
+
+
+async def test_an_attempt_without_a_marker_is_closed_from_what_the_workflow_knows(db: asyncpg.Pool, seal: Seal) -> None:
+    job_id = await open_with_catalog(db, seal)
+    await jobs.open_attempt(db, job_id, 0, waited_s=0)
+    await jobs.close_attempt(db, job_id, 0, FAILED, None)
+    attempt = (await history.report(db, job_id)).attempts[0]
+    assert (str(attempt.status), attempt.failures) == ("failed", FAILED.failures)
+
+
+async def test_closing_an_attempt_twice_changes_nothing(db: asyncpg.Pool, seal: Seal) -> None:
+    job_id = await open_with_catalog(db, seal)
+    await jobs.open_attempt(db, job_id, 0, waited_s=0)
+    await jobs.close_attempt(db, job_id, 0, AttemptOutcome(status="succeeded"), None)
+    await jobs.close_attempt(db, job_id, 0, FAILED, None)
+    assert str((await history.report(db, job_id)).attempts[0].status) == "succeeded"
+
+
+async def test_nul_characters_in_failures_are_taken_out(db: asyncpg.Pool, seal: Seal) -> None:
+    job_id = await open_job(db, seal)
+    failure = Failure(origin=FailureOrigin.SOURCE, type=FailureType.SYSTEM_ERROR, message="a\0b \ud83d")
+    await jobs.close_job(db, job_id, JobStatus.FAILED, failures=(failure,), by="", reason="c\0d")
+    assert (await history.report(db, job_id)).failures[0].message.startswith("ab")
+
+
+async def test_a_job_s_streams_are_summed_over_its_attempts(db: asyncpg.Pool, seal: Seal) -> None:
+    job_id = await open_with_catalog(db, seal)
+    for number, (records, status) in enumerate([(3, "incomplete"), (4, "complete")]):
+        await jobs.open_attempt(db, job_id, number, waited_s=0)
+        streams = (
+            StreamCounts(name="users", status=status, records_emitted=9, records_committed=records, bytes_committed=10),
+            StreamCounts(name="logs", namespace="n", status="complete", records_committed=1),
+        )
+        ended = "failed" if number == 0 else "succeeded"
+        summary = AttemptSummary(status=ended, streams=streams)
+        await jobs.close_attempt(db, job_id, number, AttemptOutcome(status=ended), summary)
+    report = await history.report(db, job_id)
+    assert [(each.name, each.namespace, each.status, each.records_committed) for each in report.streams] == [
+        ("users", None, "complete", 7),
+        ("logs", "n", "complete", 2),
+    ]
+    assert (report.records_committed, report.bytes_committed) == (9, 20)
+    assert await jobs.committed(db, job_id, 1) == (5, 0)
+    short = await history.report(db, job_id, max_streams=1)
+    assert (len(short.streams), short.streams_omitted, short.records_committed) == (1, 1, 9)
+
+
+async def test_counters_of_a_job_are_kept(db: asyncpg.Pool, seal: Seal) -> None:
+    job_id = await open_job(db, seal)
+    await jobs.save_tally(db, job_id, RetryTally(successive_complete=2, total_complete=3, total_partial=1))
+    row = await db.fetchrow("select * from retry_states where job_id = $1", job_id)
+    assert row is not None
+    assert (row["successive_complete"], row["total_complete"], row["total_partial"]) == (2, 3, 1)
+
+
+async def test_status_moves_only_from_where_it_is_expected(db: asyncpg.Pool, seal: Seal) -> None:
+    job_id = await open_job(db, seal)
+    assert await jobs.move(db, job_id, JobStatus.QUEUED, reason="full", expected=[JobStatus.PENDING])
+    assert not await jobs.move(db, job_id, JobStatus.QUEUED, reason="full", expected=[JobStatus.PENDING])
+    assert await jobs.move(db, job_id, JobStatus.RUNNING, reason="pod", expected=[JobStatus.QUEUED])
+    assert await jobs.count_active(db) == 1
+
+
+async def test_a_full_refresh_stream_starts_a_generation_and_loses_its_state_with_every_attempt(
+    db: asyncpg.Pool, seal: Seal
+) -> None:
+    job_id = await open_with_catalog(db, seal)
+    job = await jobs.read_job(db, seal, job_id)
+    for number in range(2):
+        await db.execute(
+            "insert into states (connection_id, type, stream, namespace, state, fence, seq, job_id, attempt)"
+            " values ($1, 'STREAM', 'logs', 'n', '{}', 0, 1, 1, 0), ($1, 'STREAM', 'users', null, '{}', 0, 1, 1, 0)"
+            " on conflict do nothing",
+            job.connection_id,
+        )
+        await jobs.open_attempt(db, job_id, number, waited_s=0)
+        await jobs.close_attempt(db, job_id, number, FAILED, None)
+        assert await generations.current(db, job.connection_id) == {("logs", "n"): number + 1}
+        assert [row["stream"] for row in await db.fetch("select stream from states")] == ["users"]

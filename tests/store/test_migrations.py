@@ -1,0 +1,53 @@
+"""Migrations: applied once, in order, by whoever comes first; never over an unknown schema."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from airbyte_workers.store import database
+from airbyte_workers.store.database import MigrationError, connected, migrate, migrations, pending_migrations
+
+pytestmark = pytest.mark.postgres
+
+
+async def test_an_empty_database_gets_every_migration_once(empty_url: str) -> None:
+    async with connected(empty_url, size=2, timeout=20) as pool:
+        assert list(await pending_migrations(pool)) == list(migrations())
+        assert [each.version for each in await migrate(pool)] == [each.version for each in migrations()]
+        assert await migrate(pool) == []
+        assert await pending_migrations(pool) == []
+
+
+async def test_several_processes_that_start_at_once_migrate_once(empty_url: str) -> None:
+    async def one() -> int:
+        async with connected(empty_url, size=1, timeout=20) as pool:
+            return len(await migrate(pool))
+
+    assert sorted(await asyncio.gather(*(one() for _ in range(5)))) == [0, 0, 0, 0, len(migrations())]
+
+
+async def test_a_changed_migration_is_refused(empty_url: str) -> None:
+    async with connected(empty_url, size=2, timeout=20) as pool:
+        await migrate(pool)
+        await pool.execute("update schema_migrations set checksum = 'other'")
+        with pytest.raises(MigrationError, match="another text"):
+            await migrate(pool)
+
+
+async def test_a_database_of_a_newer_version_is_refused(empty_url: str) -> None:
+    async with connected(empty_url, size=2, timeout=20) as pool:
+        await migrate(pool)
+        await pool.execute("insert into schema_migrations values (9999, 'from_the_future', 'x', now())")
+        with pytest.raises(MigrationError, match="from_the_future"):
+            await pending_migrations(pool)
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = database.Migration(2, "broken", "create table half (id int); select 1/0;")
+    monkeypatch.setattr(database, "migrations", lambda: [broken])
+    async with connected(empty_url, size=2, timeout=20) as pool:
+        with pytest.raises(Exception, match="division by zero"):
+            await database.migrate(pool)
+        assert await pool.fetchval("select to_regclass('half')") is None

@@ -1,0 +1,70 @@
+"""Places on a dataplane: counted under a lock, kept by a lease, superseded by the fence."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+from rows import open_with_catalog
+
+from airbyte_workers.models import Progress
+from airbyte_workers.names import JobKind
+from airbyte_workers.store import jobs, workloads
+from airbyte_workers.store.sealing import Seal
+from airbyte_workers.store.workloads import Workload
+
+pytestmark = pytest.mark.postgres
+
+
+async def workload(db: asyncpg.Pool, seal: Seal, name: str, dataplane: str = "here") -> Workload:
+    job_id = await open_with_catalog(db, seal, name)
+    attempt = await jobs.open_attempt(db, job_id, 0, waited_s=0)
+    job = await jobs.read_job(db, seal, job_id)
+    return Workload(attempt.pod, JobKind.SYNC, job_id, 0, job.connection_id, dataplane, "process", attempt.fence)
+
+
+async def test_no_more_pods_than_the_limit_however_many_ask_at_once(db: asyncpg.Pool, seal: Seal) -> None:
+    wanted = [await workload(db, seal, f"c{number}") for number in range(6)]
+    claimed = await asyncio.gather(*(workloads.claim(db, each, limit=2, lease_s=60) for each in wanted))
+    assert sum(claimed) == 2
+    elsewhere = await workload(db, seal, "other", dataplane="there")
+    assert await workloads.claim(db, elsewhere, limit=2, lease_s=60)
+
+
+async def test_a_claim_asked_for_again_is_still_ours_and_an_ended_pod_frees_its_place(
+    db: asyncpg.Pool, seal: Seal
+) -> None:
+    first, second = await workload(db, seal, "a"), await workload(db, seal, "b")
+    assert await workloads.claim(db, first, limit=1, lease_s=60)
+    assert await workloads.claim(db, first, limit=1, lease_s=60)
+    assert not await workloads.claim(db, second, limit=1, lease_s=60)
+    await workloads.release(db, first.pod, "success")
+    assert await workloads.claim(db, second, limit=1, lease_s=60)
+
+
+async def test_a_pod_whose_lease_is_over_takes_no_place(db: asyncpg.Pool, seal: Seal) -> None:
+    first, second = await workload(db, seal, "a"), await workload(db, seal, "b")
+    assert await workloads.claim(db, first, limit=1, lease_s=0.001)
+    await asyncio.sleep(0.01)
+    assert await workloads.claim(db, second, limit=1, lease_s=60)
+
+
+async def test_renewing_tells_progress_until_a_newer_attempt_begins(db: asyncpg.Pool, seal: Seal) -> None:
+    mine = await workload(db, seal, "a")
+    await workloads.claim(db, mine, limit=1, lease_s=60)
+    assert await workloads.renew(db, mine.pod, mine.fence, Progress(records_emitted=7), lease_s=60)
+    told = await workloads.progress_of(db, mine.pod)
+    assert told is not None
+    assert told.records_emitted == 7
+    newer = await jobs.open_attempt(db, mine.job_id, 1, waited_s=0)
+    assert not await workloads.renew(db, mine.pod, mine.fence, Progress(), lease_s=60)
+    assert mine.connection_id is not None
+    assert [pod.pod for pod in await workloads.older_pods(db, mine.connection_id, newer.fence)] == [mine.pod]
+
+
+async def test_a_released_pod_cannot_renew(db: asyncpg.Pool, seal: Seal) -> None:
+    mine = await workload(db, seal, "a")
+    await workloads.claim(db, mine, limit=1, lease_s=60)
+    await workloads.release(db, mine.pod, "failure")
+    assert not await workloads.renew(db, mine.pod, mine.fence, Progress(), lease_s=60)
