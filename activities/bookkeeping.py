@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import asyncpg
-import msgspec
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.pod_specs import OPERATION_ROLES
+from activities.catalogs import Catalogs, shown_choice
 from airbyte_workers.jobs.failures import for_history
 from airbyte_workers.models import (
     AttemptSummary,
@@ -18,8 +17,6 @@ from airbyte_workers.models import (
     CloseAttempt,
     CloseJob,
     Configured,
-    Connector,
-    ConnectorResult,
     Failure,
     FailureOrigin,
     FailureType,
@@ -31,16 +28,15 @@ from airbyte_workers.models import (
     SyncInput,
     SyncReport,
 )
-from airbyte_workers.names import JobKind, pod_name
+from airbyte_workers.names import pod_name
 from airbyte_workers.orchestrator.markers import Markers
-from airbyte_workers.protocol.catalog import InvalidCatalog, choose, key_of, read_catalog, read_configured, shown
-from airbyte_workers.protocol.messages import ConfiguredCatalog, serialise
+from airbyte_workers.protocol.catalog import InvalidCatalog
+from airbyte_workers.protocol.messages import serialise
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import catalogs, connections, history, jobs
+from airbyte_workers.store import connections, history, jobs
 from airbyte_workers.store.objects import Objects
 from airbyte_workers.store.sealing import Seal
 
-MAX_CHOICES_SHOWN = 20
 INVALID_INPUT = "InvalidInput"
 CONNECTION_BUSY = "ConnectionBusy"
 
@@ -48,7 +44,11 @@ CONNECTION_BUSY = "ConnectionBusy"
 class BookkeepingActivities:
     """Opens and closes jobs and attempts; the only writer of their rows beside the reconciler."""
 
-    def __init__(self, db: asyncpg.Pool, seal: Seal, settings: Settings, objects: Objects) -> None:
+    def __init__(
+        self, db: asyncpg.Pool, seal: Seal, settings: Settings, objects: Objects, launchers: Collection[str]
+    ) -> None:
+        self._launchers = launchers
+        self._catalogs = Catalogs(db, settings, objects)
         self._db = db
         self._seal = seal
         self._settings = settings
@@ -69,7 +69,7 @@ class BookkeepingActivities:
         return JobPlan(
             job_id=job_id,
             connection=job.connection,
-            operations=await self._operations(job.input),
+            operations=await self._catalogs.operations(job.input),
             limits=self._limits(),
             retries=rules,
         )
@@ -79,13 +79,13 @@ class BookkeepingActivities:
         """Settle what is synced: the catalog that was given, or a choice from what the source has."""
         job = await jobs.read_job(self._db, self._seal, job_id)
         try:
-            configured = await self._configured(job)
+            configured = await self._catalogs.configured(job)
         except InvalidCatalog as error:
             failure = Failure(origin=FailureOrigin.SOURCE, type=FailureType.CONFIG_ERROR, message=str(error))
             return Configured(failure=for_history([failure])[0])
         body = serialise(configured)
         await jobs.set_catalog(self._db, job, body.decode(), hashlib.sha256(body).hexdigest())
-        return Configured(choice=_shown_choice(configured))
+        return Configured(choice=shown_choice(configured))
 
     @activity.defn(name="open_attempt")
     async def open_attempt(self, request: OpenAttempt) -> None:
@@ -133,15 +133,10 @@ class BookkeepingActivities:
     # --- opening ---
 
     def _refuse_forbidden(self, asked: SyncInput) -> None:
-        if self._settings.allow_local_commands:
-            return
-        problems = [
-            f"{role}.command: commands may not run on this stack (ALLOW_LOCAL_COMMANDS); use image"
-            for role, connector in (("source", asked.source), ("destination", asked.destination))
-            if connector is not None and connector.command is not None
-        ]
-        if asked.local_root is not None:
-            problems.append("local_root: paths of the host may not be chosen on this stack (ALLOW_LOCAL_COMMANDS)")
+        problems = [] if self._settings.allow_local_commands else _host_reads(asked)
+        wanted = asked.launcher or self._settings.launcher
+        if wanted != "auto" and wanted not in self._launchers:
+            problems.append(f"launcher: {wanted} is not available here; choose {', '.join(sorted(self._launchers))}")
         if problems:
             raise ApplicationError("; ".join(problems), type=INVALID_INPUT, non_retryable=True)
 
@@ -155,67 +150,17 @@ class BookkeepingActivities:
             bookkeeping_s=settings.bookkeeping_timeout_s,
         )
 
-    async def _operations(self, asked: SyncInput) -> tuple[JobKind, ...]:
-        """What must be asked of the connectors before the catalog is known."""
-        if asked.catalog is not None:
-            return ()
-        needed = []
-        if await self._known_catalog(asked) is None:
-            needed.append(JobKind.DISCOVER)
-        if _needs_destination_modes(asked) and await self._known_spec(asked) is None:
-            needed.append(JobKind.SPEC)
-        return tuple(needed)
 
-    # --- the catalog ---
-
-    async def _configured(self, job: jobs.Job) -> ConfiguredCatalog:
-        if job.input.catalog is not None:
-            return read_configured(job.input.catalog)
-        discovered = await self._discovered(job)
-        modes = await self._destination_modes(job) if _needs_destination_modes(job.input) else None
-        return choose(read_catalog(discovered), job.input.streams, modes)
-
-    async def _discovered(self, job: jobs.Job) -> bytes:
-        fresh = await self._result(job, JobKind.DISCOVER)
-        if fresh is None:
-            known = await self._known_catalog(job.input)
-            if known is None:
-                raise InvalidCatalog("the source's catalog is not known: its discover left no result")
-            return known.encode()
-        body = msgspec.json.encode(fresh)
-        assert job.input.source is not None
-        await catalogs.store_discovered(
-            self._db, fingerprint(job.input.source), hashlib.sha256(body).hexdigest(), body.decode()
-        )
-        return body
-
-    async def _destination_modes(self, job: jobs.Job) -> Sequence[str] | None:
-        """The sync modes that the destination lists; None when it does not say."""
-        fresh = await self._result(job, JobKind.SPEC)
-        if fresh is not None and job.input.destination is not None and job.input.destination.image:
-            await catalogs.store_spec(self._db, job.input.destination.image, msgspec.json.encode(fresh).decode())
-        spec = fresh if fresh is not None else await self._known_spec(job.input)
-        modes = (spec or {}).get("supported_destination_sync_modes")
-        return [str(mode) for mode in modes] if isinstance(modes, list) else None
-
-    async def _result(self, job: jobs.Job, kind: JobKind) -> dict[str, object] | None:
-        """What a connector pod of this job answered."""
-        assert kind in OPERATION_ROLES
-        reading = await Markers(self._objects, pod_name(kind, job.id, 0)).read()
-        return ConnectorResult.model_validate_json(reading.body).result if reading.final else None
-
-    async def _known_catalog(self, asked: SyncInput) -> str | None:
-        """A catalog discovered lately; only images are trusted to answer the same again."""
-        minutes = self._settings.discover_refresh_window_minutes
-        if asked.source is None or asked.source.image is None or minutes <= 0:
-            return None
-        return await catalogs.find_discovered(self._db, fingerprint(asked.source), minutes=minutes)
-
-    async def _known_spec(self, asked: SyncInput) -> dict[str, object] | None:
-        if asked.destination is None or asked.destination.image is None:
-            return None
-        spec = await catalogs.find_spec(self._db, asked.destination.image)
-        return msgspec.json.decode(spec, type=dict[str, object]) if spec is not None else None
+def _host_reads(asked: SyncInput) -> list[str]:
+    """What of an input would read the host: who may start a workflow must not."""
+    problems = [
+        f"{role}.command: commands may not run on this stack (ALLOW_LOCAL_COMMANDS); use image"
+        for role, connector in (("source", asked.source), ("destination", asked.destination))
+        if connector is not None and connector.command is not None
+    ]
+    if asked.local_root is not None:
+        problems.append("local_root: paths of the host may not be chosen on this stack (ALLOW_LOCAL_COMMANDS)")
+    return problems
 
 
 def retry_rules(settings: Settings, retries: int | None) -> RetryRules:
@@ -230,21 +175,3 @@ def retry_rules(settings: Settings, retries: int | None) -> RetryRules:
         backoff_base=settings.sync_job_retries_complete_failures_backoff_base,
         max_retries=retries,
     )
-
-
-def fingerprint(connector: Connector) -> str:
-    """The same for the same connector with the same config; configs hold references, never resolved secrets."""
-    told = msgspec.json.encode([connector.name, connector.config], order="deterministic")
-    return hashlib.sha256(told).hexdigest()
-
-
-def _needs_destination_modes(asked: SyncInput) -> bool:
-    return asked.streams is None or any(choice.destination_sync_mode is None for choice in asked.streams)
-
-
-def _shown_choice(configured: ConfiguredCatalog) -> tuple[str, ...]:
-    lines = [
-        f"{shown(key_of(each.stream))}: {each.sync_mode}, {each.destination_sync_mode}" for each in configured.streams
-    ]
-    more = len(lines) - MAX_CHOICES_SHOWN
-    return tuple(lines[:MAX_CHOICES_SHOWN]) + ((f"and {more} more streams",) if more > 0 else ())

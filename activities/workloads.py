@@ -160,6 +160,8 @@ class WorkloadActivities:
         await workloads.release(self._db, workload.pod, "cancelled")
 
     async def _refused(self, job: Job, workload: Workload, error: Exception, queued_s: float) -> Launched:
+        if isinstance(error, TimeoutError):
+            await self._launcher(job).remove(workload.pod)
         await workloads.release(self._db, workload.pod, "failure")
         if isinstance(error, LaunchFailed) and error.retryable:
             raise ApplicationError(cut(str(error), 2000), type="LaunchFailed") from error

@@ -7,6 +7,7 @@ async with connect() as airbyte:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -29,6 +30,9 @@ from airbyte_workers.models import CancelRequest, Progress, SyncInput, SyncPhase
 from airbyte_workers.names import WORKFLOW_QUEUE, sync_workflow_id
 from airbyte_workers.runtime import temporal
 from airbyte_workers.settings import Settings
+
+_AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.UNKNOWN})
+_AWAY_PAUSE_S = 1.0
 
 
 class SyncFailed(Exception):
@@ -132,12 +136,28 @@ class SyncRun:
                 return values[0] if values else None
         return None
 
+    async def trouble(self) -> str | None:
+        """Why a step is tried again, e.g. a package index that does not answer; None while all goes well."""
+        description = await self._handle.describe()
+        for pending in description.raw_description.pending_activities:
+            if pending.attempt > 1 and pending.HasField("last_failure"):
+                return str(pending.last_failure.message)
+        return None
+
     async def result(self, *, raise_on_failure: bool = True) -> SyncReport:
-        """The report, once the run has ended. Raises SyncFailed (unless told not to), SyncCancelled, RunFailed."""
-        try:
-            return await self._handle.result()
-        except WorkflowFailureError as error:
-            return _report_of(error, raise_on_failure=raise_on_failure)
+        """The report, once the run has ended. Raises SyncFailed (unless told not to), SyncCancelled, RunFailed.
+
+        A Temporal that is away for a while is waited for: a lost connection is no failed job.
+        """
+        while True:
+            try:
+                return await self._handle.result()
+            except WorkflowFailureError as error:
+                return _report_of(error, raise_on_failure=raise_on_failure)
+            except RPCError as error:
+                if error.status not in _AWAY:
+                    raise
+                await asyncio.sleep(_AWAY_PAUSE_S)
 
     async def cancel(self, *, by: str = "", reason: str = "", now: bool = False) -> None:
         """Ask for the end of the job; `now`: of its pod too, without waiting for it to finish what it has."""

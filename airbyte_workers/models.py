@@ -378,7 +378,7 @@ class CloseJob(Value):
     reason: str = ""
 
 
-# --- what people read ---------------------------------------------------------------------------------------------------
+# --- what people read -----------------------------------------------------------------------------------------------
 
 
 class AttemptReport(Value):
@@ -391,6 +391,7 @@ class AttemptReport(Value):
     waited_s: float = 0
     records_committed: int = 0
     failures: tuple[Failure, ...] = ()
+    peak_memory_bytes: int = 0
 
 
 class SyncReport(Value):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from airbyte_workers.cli.environment import run, stack_settings
 from airbyte_workers.cli.follow import Interrupted, follow
-from airbyte_workers.cli.output import Exit, Problem, say, show
+from airbyte_workers.cli.output import Exit, Problem, console, say, show
 from airbyte_workers.cli.report import print_report
 from airbyte_workers.client import AlreadySyncing, RunFailed, SyncCancelled, connect
 from airbyte_workers.models import JobStatus, SyncInput, SyncReport
@@ -37,7 +36,7 @@ def demo(context: click.Context, count: int, path: Path) -> None:
         folder = path.absolute()
         say(f"installing {FAKER} from the package index (the first time only), then syncing it into {folder}")
         report = await _sync(settings, _input(count, folder))
-        print_report(report, Console(soft_wrap=True))
+        print_report(report, console())
         if report.status is not JobStatus.SUCCEEDED:
             return Exit.FAILED
         return _compare(report, folder)
@@ -85,11 +84,11 @@ def _compare(report: SyncReport, folder: Path) -> Exit:
         file = folder / f"{stream.name}.jsonl"
         lines = _count_lines(file)
         equal = equal and lines == stream.records_committed
-        table.add_row(stream.name, f"{stream.records_committed:,}", f"{lines:,}", str(file))
-    Console(soft_wrap=True).print(table)
+        table.add_row(stream.name, f"{stream.records_committed:,}", f"{lines:,}", file.name)
+    console().print(table)
     if not equal:
         raise Problem("the files do not hold what was committed: please report this", type="CountMismatch")
-    show("every committed record is in its file")
+    show(f"every committed record is in its file in {folder}")
     return Exit.DONE
 
 

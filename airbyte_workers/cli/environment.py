@@ -19,6 +19,7 @@ from airbyte_workers.runtime.temporal import TemporalUnreachable
 from airbyte_workers.settings import Settings
 from airbyte_workers.store.database import MigrationError, connected, pending_migrations
 from airbyte_workers.store.objects import StorageError
+from airbyte_workers.telemetry import logs
 
 T = TypeVar("T")
 
@@ -79,4 +80,6 @@ def run(command: Callable[[Settings], Awaitable[Exit]], shape: Shape = "text") -
 
 
 async def _run(command: Callable[[Settings], Awaitable[Exit]]) -> Exit:
-    return await command(read_settings())
+    settings = read_settings()
+    logs.configure("WARNING", settings.log_format)  # the long-running commands say more
+    return await command(settings)

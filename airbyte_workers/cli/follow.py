@@ -34,10 +34,10 @@ async def follow(run: SyncRun) -> SyncReport:
         leaving = asyncio.ensure_future(interrupted.wait())
         await asyncio.wait((result, leaving), return_when=asyncio.FIRST_COMPLETED)
         leaving.cancel()
-        if not result.done():
-            result.cancel()
-            raise Interrupted
-        return result.result()
+    if not result.done():  # raised out here: a task group would wrap what is raised inside of it
+        result.cancel()
+        raise Interrupted
+    return result.result()
 
 
 # --- Ctrl-C -----------------------------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ async def _cancelled_by_ctrl_c(run: SyncRun) -> AsyncIterator[asyncio.Event]:
     """First: cancel the job. Second: end its pods at once. Third: leave (the event is set)."""
     loop = asyncio.get_running_loop()
     leave = asyncio.Event()
-    presses = 0
+    presses, cancelling = 0, list[asyncio.Task[None]]()
     by = f"{_user()}@{socket.gethostname()}"
     async with asyncio.TaskGroup() as tasks:
 
@@ -64,7 +64,7 @@ async def _cancelled_by_ctrl_c(run: SyncRun) -> AsyncIterator[asyncio.Event]:
             else:
                 leave.set()
                 return
-            tasks.create_task(_cancel(run, by, now=presses == 2))
+            cancelling.append(tasks.create_task(_cancel(run, by, now=presses == 2)))
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, press)
@@ -73,6 +73,8 @@ async def _cancelled_by_ctrl_c(run: SyncRun) -> AsyncIterator[asyncio.Event]:
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
+            for task in cancelling if leave.is_set() else ():
+                task.cancel()
 
 
 async def _cancel(run: SyncRun, by: str, *, now: bool) -> None:
@@ -112,6 +114,8 @@ async def _watch(run: SyncRun, screen: _Plain) -> None:
             progress = await run.progress()
             if phase is not None:
                 screen.update(phase, progress)
+            if progress is None:
+                screen.warn(await run.trouble())
         await asyncio.sleep(_LOOK_EVERY_S)
 
 
@@ -121,12 +125,19 @@ class _Plain:
     def __init__(self) -> None:
         self._told: SyncPhase | None = None
         self._told_at = 0.0
+        self._warned = ""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, *error: object) -> None:
         return None
+
+    def warn(self, trouble: str | None) -> None:
+        """Tell why something is tried again; the same reason once."""
+        if trouble is not None and trouble != self._warned:
+            say(f"trying again after: {trouble}")
+        self._warned = trouble or self._warned
 
     def update(self, phase: SyncPhase, progress: Progress | None) -> None:
         now = asyncio.get_running_loop().time()

@@ -7,14 +7,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import asyncpg
 import click
-from rich.console import Console
 from rich.table import Table
 
 from airbyte_workers.cli.environment import database, run, stack_settings
-from airbyte_workers.cli.output import Exit, Shape, amount, bad_input, duration, show, show_json
+from airbyte_workers.cli.output import Exit, Shape, amount, bad_input, console, duration, show, show_json
 from airbyte_workers.cli.report import print_report
-from airbyte_workers.models import JobStatus
+from airbyte_workers.models import TERMINAL_JOB_STATUSES, JobStatus, SyncReport
 from airbyte_workers.names import REPLICATION_KINDS, JobKind
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import history
@@ -48,7 +48,7 @@ def list_jobs(context: click.Context, /, output: Shape, every: bool, **filters: 
         if output == "json":
             show_json([line.model_dump(mode="json") for line in lines])
         else:
-            Console(soft_wrap=True).print(_table(lines) if lines else "no jobs yet")
+            console().print(_table(lines) if lines else "no jobs yet")
         return Exit.DONE
 
     context.exit(run(command, output))
@@ -63,15 +63,12 @@ def show_job(context: click.Context, job_id: int, output: Shape) -> None:
 
     async def command(settings: Settings) -> Exit:
         async with stack_settings(settings) as where, database(where) as db:
-            try:
-                report = await history.report(db, job_id)
-            except LookupError as error:
-                raise bad_input(str(error)) from None
+            report = await _report(db, job_id)
             happened = await history.events(db, job_id)
         if output == "json":
             show_json(report.model_dump(mode="json"))
             return Exit.DONE
-        print_report(report, Console(soft_wrap=True))
+        print_report(report, console())
         for event in happened:
             show(_event(dict(event)))
         return Exit.DONE
@@ -85,26 +82,36 @@ def show_job(context: click.Context, job_id: int, output: Shape) -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on as the log grows, until the job ends.")
 @click.pass_context
 def show_logs(context: click.Context, job_id: int, attempt: int | None, follow: bool) -> None:
-    """The log of an attempt."""
+    """The log of an attempt; of a job that never got so far, that of what was asked of its connectors."""
 
     async def command(settings: Settings) -> Exit:
         async with stack_settings(settings) as where, database(where) as db:
             objects = Objects(where.storage, timeout=where.storage_timeout_s)
             seen: dict[str, int] = {}
             while True:
-                try:
-                    report = await history.report(db, job_id, max_streams=0)
-                except LookupError as error:
-                    raise bad_input(str(error)) from None
-                number = attempt or len(report.attempts)
-                if attempt is not None and attempt > len(report.attempts):
-                    raise bad_input(f"job {job_id} has {len(report.attempts)} attempt(s)")
-                await _print_new(objects, f"logs/{job_id}/{number - 1}", seen)
-                if not follow or report.status in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED):
+                report = await _report(db, job_id)
+                await _print_new(objects, _log_of(report, attempt), seen)
+                if not follow or report.status in TERMINAL_JOB_STATUSES:
                     return Exit.DONE
                 await asyncio.sleep(_FOLLOW_EVERY_S)
 
     context.exit(run(command))
+
+
+async def _report(db: asyncpg.Pool, job_id: int) -> SyncReport:
+    try:
+        return await history.report(db, job_id)
+    except LookupError as error:
+        raise bad_input(str(error)) from None
+
+
+def _log_of(report: SyncReport, attempt: int | None) -> str:
+    """Where the log is that was asked for."""
+    attempts = len(report.attempts)
+    if attempt is not None and attempt > attempts:
+        raise bad_input(f"job {report.job_id} has {attempts} attempt(s)")
+    number = attempt or attempts
+    return f"logs/{report.job_id}/{number - 1}" if number else f"logs/{report.job_id}"
 
 
 async def _print_new(objects: Objects, prefix: str, seen: dict[str, int]) -> None:

@@ -8,8 +8,10 @@ from enum import IntEnum
 from typing import Any, Literal, NoReturn
 
 import click
+from rich.console import Console
 
 Shape = Literal["text", "json"]
+_UNCUT = 10_000
 
 
 class Exit(IntEnum):
@@ -44,6 +46,11 @@ def say(text: str) -> None:
 def show(text: str) -> None:
     """A line of a result."""
     click.echo(text)
+
+
+def console() -> Console:
+    """Where tables go: cut to the width of a terminal, never in a file or a pipe."""
+    return Console(soft_wrap=True) if sys.stdout.isatty() else Console(soft_wrap=True, width=_UNCUT)
 
 
 def show_json(value: Any) -> None:

@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
-from airbyte_workers.cli.environment import is_embedded, run, stack_settings
+from airbyte_workers.cli.environment import database, is_embedded, run, stack_settings
 from airbyte_workers.cli.follow import Interrupted, follow
-from airbyte_workers.cli.output import Exit, Problem, Shape, bad_input, say, show, show_json
+from airbyte_workers.cli.output import Exit, Problem, Shape, bad_input, console, say, show, show_json
 from airbyte_workers.cli.report import print_report
 from airbyte_workers.cli.sync_file import check_input, read_sync_file
 from airbyte_workers.client import AlreadySyncing, RunFailed, SyncCancelled, SyncRun, connect
 from airbyte_workers.models import JobStatus, SyncInput, SyncReport
 from airbyte_workers.settings import Settings
+from airbyte_workers.store import history
 
 _USAGE_ERRORS = frozenset({"InvalidInput", "ConnectionBusy"})
+_EXITS = {JobStatus.SUCCEEDED: Exit.DONE, JobStatus.FAILED: Exit.FAILED, JobStatus.CANCELLED: Exit.CANCELLED}
 
 
 @click.command()
@@ -68,23 +69,36 @@ async def _sync(settings: Settings, asked: SyncInput, options: dict[str, Any], o
             raise Problem(str(error), type="ConnectionBusy", code=Exit.USAGE) from None
         if options["detach"]:
             return _left(started, output)
-        return await _followed(started, asked, output)
+        return await _followed(started, asked, where, output)
 
 
-async def _followed(started: SyncRun, asked: SyncInput, output: Shape) -> Exit:
+async def _followed(started: SyncRun, asked: SyncInput, where: Settings, output: Shape) -> Exit:
     try:
         report = await follow(started)
     except SyncCancelled as error:
-        raise Problem(str(error), type="Cancelled", code=Exit.CANCELLED) from None
+        report = await _cancelled(started, where, error)
     except Interrupted:
         raise Problem("left; the cancelled job goes on ending", type="Interrupted", code=Exit.INTERRUPTED) from None
     except RunFailed as error:
         code = Exit.USAGE if error.type in _USAGE_ERRORS else Exit.FAILED
         raise Problem(str(error), type=error.type or "Failed", code=code) from None
     _print(report, output)
-    if output == "text" and asked.local_root is not None:
+    if output == "text" and asked.local_root is not None and report.attempts:
         show(f"file output of connectors is below {asked.local_root}")
-    return Exit.DONE if report.status is JobStatus.SUCCEEDED else Exit.FAILED
+    return _EXITS[report.status]
+
+
+async def _cancelled(started: SyncRun, where: Settings, error: SyncCancelled) -> SyncReport:
+    """What a cancelled job had committed: Temporal keeps no result of a cancelled run. Raises Problem."""
+    cancelled = Problem(str(error), type="Cancelled", code=Exit.CANCELLED)
+    phase = await started.phase()
+    if phase is None or phase.job_id is None or where.database_url is None:
+        raise cancelled from None
+    try:
+        async with database(where) as db:
+            return await history.report(db, phase.job_id)
+    except (Problem, LookupError):
+        raise cancelled from None
 
 
 def _left(started: SyncRun, output: Shape) -> Exit:
@@ -99,7 +113,7 @@ def _print(report: SyncReport, output: Shape) -> None:
     if output == "json":
         show_json(report.model_dump(mode="json"))
     else:
-        print_report(report, Console(soft_wrap=True))
+        print_report(report, console())
 
 
 def _launcher(asked: SyncInput, settings: Settings) -> str:

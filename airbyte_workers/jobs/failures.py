@@ -43,7 +43,8 @@ def ordered(failures: Sequence[Failure]) -> tuple[Failure, ...]:
     kept = (first + rest)[:MAX_FAILURES]
     left_out = len(unique) - len(kept)
     if left_out:
-        kept[-1] = kept[-1].model_copy(update={"message": f"{kept[-1].message} (and {left_out} more failures)"})
+        notice = f" (and {left_out} more failures)"
+        kept[-1] = kept[-1].model_copy(update={"message": cut(kept[-1].message, MAX_MESSAGE - len(notice)) + notice})
     return tuple(kept)
 
 

@@ -43,13 +43,22 @@ def outcome(evidence: Evidence, seen: Sequence[Failure], policy: Policy, *, canc
             type=FailureType.MANUAL_CANCELLATION,
             message="the sync was cancelled",
         )
-        return Verdict("cancelled", ordered([*seen, reason]))
+        return Verdict("cancelled", ordered([reason, *seen]))
     causes = [*seen, *_exits(evidence), *_incomplete(evidence), *_counts(evidence, policy)]
     consequences = [*_completion(evidence), *_states(evidence, policy), *_end(evidence)]
     warnings = tuple(_warnings(evidence, policy))
     if causes or consequences:
-        return Verdict("failed", ordered(causes or consequences), warnings)
+        return Verdict("failed", ordered(_by_blame(evidence, causes) or consequences), warnings)
+    if _is_unproven(evidence):
+        warnings += ("unproven: the destination acknowledged nothing",)
     return Verdict("succeeded", (), warnings, unproven=_is_unproven(evidence))
+
+
+def _by_blame(evidence: Evidence, causes: Sequence[Failure]) -> Sequence[Failure]:
+    """A source that ended by itself is told of first: the destination then misses what the source left out."""
+    if evidence.source_stopped:
+        return causes
+    return sorted(causes, key=lambda failure: failure.origin is not FailureOrigin.SOURCE)
 
 
 def _failure(origin: FailureOrigin, kind: FailureType, message: str) -> Failure:
@@ -151,6 +160,12 @@ def _states(evidence: Evidence, policy: Policy) -> Iterator[Failure]:
             FailureType.STATE_UNACKNOWLEDGED,
             f"the destination did not acknowledge the last state of {', '.join(evidence.streams_unacknowledged)}",
         )
+    elif evidence.states_committed < evidence.states_emitted:
+        yield _failure(
+            FailureOrigin.PLATFORM,
+            FailureType.STATE_UNACKNOWLEDGED,
+            f"{evidence.states_emitted - evidence.states_committed} acknowledged state(s) were not made durable",
+        )
 
 
 def _counts(evidence: Evidence, policy: Policy) -> Iterator[Failure]:
@@ -186,15 +201,14 @@ def _warnings(evidence: Evidence, policy: Policy) -> Iterator[str]:
     if evidence.source_forced and evidence.completion == "reported":
         yield "source_did_not_exit: the source had completed every stream but had to be stopped"
     if evidence.bare_acknowledgements:
-        yield f"the destination sent {evidence.bare_acknowledgements} acknowledgements as bare states, not as STATE messages"
+        count = evidence.bare_acknowledgements
+        yield f"the destination sent {count} acknowledgements as bare states, not as STATE messages"
     if evidence.unmatched_acknowledgements:
         yield f"unmatched_ack: {evidence.unmatched_acknowledgements} acknowledgement(s) matched no waiting state"
     if evidence.source_stats_mismatches and not policy.fail_on_source_stats:
         yield _source_stats(evidence)
     if evidence.malformed and policy.allow_malformed:
         yield f"{evidence.malformed} malformed line(s) were dropped"
-    if _is_unproven(evidence):
-        yield "unproven: the destination acknowledged nothing"
 
 
 def _is_unproven(evidence: Evidence) -> bool:

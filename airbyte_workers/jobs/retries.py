@@ -41,7 +41,11 @@ def backoff_s(tally: RetryTally, rules: RetryRules) -> float:
     ordinal = tally.successive_complete
     if ordinal < 1:
         return 0
-    return float(min(rules.backoff_max_interval_s, rules.backoff_min_interval_s * rules.backoff_base ** (ordinal - 1)))
+    try:
+        wait = rules.backoff_min_interval_s * rules.backoff_base ** (ordinal - 1)
+    except OverflowError:
+        return float(rules.backoff_max_interval_s)
+    return float(min(rules.backoff_max_interval_s, wait))
 
 
 def exhausted(tally: RetryTally, rules: RetryRules) -> str | None:

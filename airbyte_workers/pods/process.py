@@ -189,8 +189,8 @@ class ProcessLauncher:
         """The wrapper's file is the first witness of the exit code, the end of our own child the second."""
         identity = record.processes.get(role)
         child = self._children.get((record.name, role))
-        returned = child.poll() if child else None
         running = identity is not None and processes.alive(identity)
+        returned = child.poll() if child else None  # after the look: a child seen dead has its code by now
         code = self._folders.exit_code(record.name, role)
         if code is not None:
             return ContainerStatus(role, running=False, exit_code=code)

@@ -22,6 +22,7 @@ StreamKey = tuple[str, str | None]
 SYNC_MODES = ("full_refresh", "incremental")
 DESTINATION_SYNC_MODES = ("append", "overwrite", "append_dedup", "overwrite_dedup", "update", "soft_delete")
 M = TypeVar("M", bound=Message)
+_SCHEMAS = frozenset({"json_schema", "jsonSchema"})
 
 
 class InvalidCatalog(Exception):
@@ -43,7 +44,7 @@ def shown(key: StreamKey) -> str:
     return f"{namespace}.{name}" if namespace else name
 
 
-# --- reading ------------------------------------------------------------------------------------------------------------
+# --- reading ---
 
 
 def read_catalog(raw: bytes) -> Catalog:
@@ -63,6 +64,8 @@ def read_configured(pasted: Mapping[str, Any]) -> ConfiguredCatalog:
         raise InvalidCatalog("catalog: `streams` is empty, there is nothing to sync")
     entries = [_connector_form(entry, position) for position, entry in enumerate(streams)]
     kept = [entry for entry in entries if entry is not None]
+    if not kept:
+        raise InvalidCatalog("catalog: no stream is selected, there is nothing to sync")
     catalog = _read(ConfiguredCatalog, msgspec.json.encode({**pasted, "streams": kept}), "catalog")
     for configured in catalog.streams:
         _check_configured(configured)
@@ -83,7 +86,7 @@ def _connector_form(entry: object, position: int) -> dict[str, Any] | None:
         hint = "; this looks like a discovered catalog: name its streams under `streams` instead"
         raise InvalidCatalog(
             f"catalog: streams[{position}] has no `stream` object"
-            + (hint if isinstance(entry, dict) and "json_schema" in entry else "")
+            + (hint if isinstance(entry, dict) and not _SCHEMAS.isdisjoint(entry) else "")
         )
     config = entry.get("config")
     if not isinstance(config, dict):
@@ -118,7 +121,7 @@ def _refuse_duplicates(keys: Sequence[StreamKey]) -> None:
         seen.add(key)
 
 
-# --- choosing -----------------------------------------------------------------------------------------------------------
+# --- choosing ---
 
 
 def choose(
@@ -135,6 +138,7 @@ def choose(
         raise InvalidCatalog("the source has no streams, there is nothing to sync")
     _refuse_duplicates([stream_key(choice.name, choice.namespace) for choice in choices])
     configured = [_configure(_find(found, choice), choice, destination_modes) for choice in choices]
+    _refuse_duplicates([key_of(each.stream) for each in configured])
     return ConfiguredCatalog(streams=configured)
 
 
@@ -157,8 +161,7 @@ def _find(found: Mapping[StreamKey, Stream], choice: StreamChoice) -> Stream:
 
 def _configure(stream: Stream, choice: StreamChoice, destination_modes: Sequence[str] | None) -> ConfiguredStream:
     name = shown(key_of(stream))
-    can_increment = "incremental" in stream.supported_sync_modes
-    sync_mode = choice.sync_mode or ("incremental" if can_increment else "full_refresh")
+    sync_mode = choice.sync_mode or _sync_mode(stream, choice)
     if sync_mode not in stream.supported_sync_modes:
         raise InvalidCatalog(
             f"stream {name} cannot be read as {sync_mode}; the source lists {', '.join(stream.supported_sync_modes)}"
@@ -174,6 +177,15 @@ def _configure(stream: Stream, choice: StreamChoice, destination_modes: Sequence
         cursor_field=_cursor(stream, choice, sync_mode),
         primary_key=primary_key,
     )
+
+
+def _sync_mode(stream: Stream, choice: StreamChoice) -> str:
+    """Incremental if the source can: if it lists the mode, and a cursor is known to it or was chosen."""
+    modes = stream.supported_sync_modes
+    has_cursor = stream.source_defined_cursor or stream.default_cursor_field or choice.cursor_field
+    if "incremental" in modes and (has_cursor or "full_refresh" not in modes):
+        return "incremental"
+    return "full_refresh"
 
 
 def _destination_mode(sync_mode: str, has_key: bool, listed: Sequence[str] | None) -> str:

@@ -62,8 +62,8 @@ class Record(Message, frozen=True, kw_only=True):
 class StateStats(Message, frozen=True, kw_only=True):
     """Counts a connector gives with a state; JSON numbers that may be written with a fraction."""
 
-    recordCount: float | None = None
-    rejectedRecordCount: float | None = None
+    recordCount: int | float | None = None
+    rejectedRecordCount: int | float | None = None
 
 
 class StreamState(Message, frozen=True, kw_only=True):

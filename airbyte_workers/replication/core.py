@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
 from airbyte_workers.jobs.failures import cut, from_trace
 from airbyte_workers.models import Evidence, Failure, FailureOrigin, FailureType, StreamCounts
 from airbyte_workers.protocol.catalog import StreamKey, shown, stream_key
-from airbyte_workers.protocol.messages import Log, Trace
-from airbyte_workers.replication.decoding import looks_like_data
+from airbyte_workers.protocol.messages import Log, Trace, TraceError
+from airbyte_workers.replication.decoding import looks_like_data, repaired
 from airbyte_workers.replication.states import Commit, StateKey, StateLedger
 from airbyte_workers.replication.statistics import StreamTracker, Tally, merged, stream_counts
 
@@ -208,11 +208,11 @@ class Ends:
 
 
 def read_trace(line: bytes) -> Trace | None:
-    """The trace in a TRACE line; None when it is none."""
+    """The trace in a TRACE line; None when it is none. An ERROR trace is never lost, however it is spelt."""
     try:
-        return msgspec.json.decode(line, type=_TraceLine).trace
+        return _decoded(line, _TraceLine).trace
     except (msgspec.DecodeError, RecursionError):
-        return None
+        return _odd_error(line)
 
 
 class _TraceLine(msgspec.Struct):
@@ -223,10 +223,46 @@ class _LogLine(msgspec.Struct):
     log: Log
 
 
+class _OddError(msgspec.Struct):
+    type: Literal["ERROR"]
+    error: Any = None
+
+
+class _OddErrorLine(msgspec.Struct):
+    trace: _OddError
+
+
+L = TypeVar("L", bound=msgspec.Struct)
+
+
+def _decoded(line: bytes, kind: type[L]) -> L:
+    """The line as `kind`, with the standard library's help where msgspec is the stricter one. Raises DecodeError."""
+    try:
+        return msgspec.json.decode(line, type=kind)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        try:
+            plain = repaired(line)
+        except ValueError as error:
+            raise msgspec.DecodeError from error
+        return msgspec.json.decode(plain, type=kind)
+
+
+def _odd_error(line: bytes) -> Trace | None:
+    """An ERROR trace with a body that the protocol does not know: that something failed is told all the same."""
+    try:
+        error = _decoded(line, _OddErrorLine).trace.error
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    message = error.get("message") if isinstance(error, dict) else error
+    return Trace(type="ERROR", error=TraceError(message=message if isinstance(message, str) else ""))
+
+
 def log_message(ledger: Ledger, leg: str, line: bytes) -> None:
     """A LOG message goes to the job's log at its own level; one without a message is no message."""
     try:
-        log = msgspec.json.decode(line, type=_LogLine).log
+        log = _decoded(line, _LogLine).log
     except (msgspec.DecodeError, RecursionError):
         not_a_message(ledger, leg, line)
         return

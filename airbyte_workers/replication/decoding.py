@@ -38,7 +38,7 @@ class Sniffed(Struct):
 
 
 _DECODER = msgspec.json.Decoder(Sniffed)
-_LOOKS_LIKE_DATA = re.compile(rb'"type"\s*:\s*"(record|state)"', re.IGNORECASE)
+_LOOKS_LIKE_DATA = re.compile(rb'"type"\s*:\s*"(?:record|state)"|\A\s*\{\s*"(?:record|state)"\s*:\s*\{', re.IGNORECASE)
 _BRACE = ord("{")
 _FIRST, _LAST = itemgetter(0), itemgetter(-1)
 
@@ -101,6 +101,15 @@ def lines_of(block: bytes) -> Iterator[bytes]:
         end = block.index(b"\n", start) + 1
         yield block[start:end]
         start = end
+
+
+def repaired(line: bytes) -> bytes:
+    """A line that msgspec refused, as the standard library reads it: half surrogate pairs become question marks.
+
+    Raises ValueError or RecursionError for what is not JSON at all.
+    """
+    message = json.loads(line, parse_constant=_refuse_constant)
+    return json.dumps(message, ensure_ascii=False, allow_nan=False).encode(errors="replace")
 
 
 def _refuse_constant(name: str) -> None:

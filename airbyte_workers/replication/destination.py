@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import msgspec
+from msgspec import Raw
 
 from airbyte_workers.models import FailureOrigin
-from airbyte_workers.protocol.messages import State, parse
+from airbyte_workers.protocol.messages import State
 from airbyte_workers.replication.core import KNOWN_TYPES, Ledger, log_message, not_a_message, read_trace
 from airbyte_workers.replication.decoding import Sniffed, lines_of, sniff_line
 from airbyte_workers.replication.stamping import NotAState, read_state
@@ -56,8 +56,8 @@ class DestinationSide:
     def _bare_state(self, line: bytes) -> None:
         """A state outside of its STATE message: airbyte-destination-pgvector answers so."""
         try:
-            state = parse(State, line)
-        except (msgspec.DecodeError, RecursionError):
+            state = read_state(Raw(line))
+        except NotAState:
             not_a_message(self._ledger, DESTINATION, line)
             return
         if not self._ledger.bare_acknowledgements:
@@ -68,9 +68,11 @@ class DestinationSide:
         self._acknowledge(state)
 
     def _acknowledge(self, state: State) -> None:
+        unmatched = self._ledger.states.unmatched
         commit = self._ledger.states.acknowledge(state)
-        if commit is None:
+        if self._ledger.states.unmatched > unmatched:
             self._ledger.log(DESTINATION, "WARN", "unmatched_ack: an acknowledgement matched no state that waits")
+        if commit is None:
             return
         self._ledger.acknowledgements += 1
         self._ledger.acknowledged(self._with_rejected(commit, state))
@@ -84,10 +86,11 @@ class DestinationSide:
         sent = sum(tally.records for tally in commit.counts.values())
         if stats.recordCount is not None and commit.covers == 1 and int(stats.recordCount) + rejected != sent:
             self._ledger.destination_stats_mismatches += 1
-        if not rejected or len(commit.counts) != 1:
+        taken_off = min(max(rejected, 0), sent)  # never more than were sent: no count of committed records falls
+        if not taken_off or len(commit.counts) != 1:
             return commit
         ((stream, tally),) = commit.counts.items()
-        return replace(commit, counts={stream: tally + Tally(rejected=rejected)})
+        return replace(commit, counts={stream: tally + Tally(rejected=taken_off)})
 
     def _trace(self, line: bytes) -> None:
         trace = read_trace(line)

@@ -13,7 +13,7 @@ class LineTooLong(Exception):
 
 
 class LineCutter:
-    """Cuts a stream of chunks at newlines; holds at most one unfinished line of `max_line_bytes`."""
+    """Cuts a stream of chunks at newlines; holds at most one unfinished line of `max_line_bytes`, newline aside."""
 
     def __init__(self, max_line_bytes: int) -> None:
         self._max = max_line_bytes
@@ -29,9 +29,11 @@ class LineCutter:
         if not end:
             self._hold(chunk)
             return b""
-        first = chunk.find(b"\n") + 1
+        first = chunk.find(b"\n")
         if self._held_bytes + first > self._max:
             self._hold(chunk[:first])
+        if end > self._max:
+            self._refuse_long(chunk)
         block = b"".join((*self._held, chunk[:end])) if self._held else chunk[:end]
         self._held, self._held_bytes = [], 0
         self._hold(chunk[end:])
@@ -42,6 +44,12 @@ class LineCutter:
         rest = b"".join(self._held)
         self._held, self._held_bytes = [], 0
         return rest + b"\n" if rest else b""
+
+    def _refuse_long(self, chunk: bytes) -> None:
+        """A chunk longer than the limit may hold a whole line that is."""
+        for line in chunk.split(b"\n"):
+            if len(line) > self._max:
+                raise LineTooLong(len(line), line[:4096])
 
     def _hold(self, chunk: bytes) -> None:
         if not chunk:

@@ -123,7 +123,7 @@ class SourceSide:
         elif sniffed.type == "CONTROL":
             self._ledger.log(SOURCE, "DEBUG", "the source sent a control message")
         elif sniffed.type not in KNOWN_TYPES:
-            not_a_message(self._ledger, SOURCE, line)
+            self._not_a_message(line)
 
     def _not_a_message(self, line: bytes) -> None:
         if looks_like_data(line):

@@ -10,6 +10,8 @@ from msgspec import Raw
 
 from airbyte_workers.protocol.messages import State, parse
 
+_TYPES = frozenset({None, "STREAM", "GLOBAL", "LEGACY"})  # absent means LEGACY
+_NULL = Raw(b"null")
 _MEMBERS: msgspec.json.Decoder[dict[str, Raw]] = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -23,6 +25,8 @@ def read_state(raw: Raw) -> State:
         state = parse(State, raw)
     except (msgspec.DecodeError, RecursionError):
         raise NotAState from None
+    if state.type not in _TYPES:
+        raise NotAState
     bodies = {"STREAM": state.stream, "GLOBAL": state.global_}
     if state.type in bodies and bodies[state.type] is None:
         raise NotAState
@@ -34,6 +38,8 @@ def stamp(line: bytes, raw: Raw, number: int, records: int) -> bytes:
     body = bytes(raw)
     known = _MEMBERS.decode(body)
     stats = _MEMBERS.decode(known["sourceStats"]) if _is_object(known.get("sourceStats")) else {}
+    if stats.get("recordCount") == _NULL:
+        del stats["recordCount"]
     if "id" in known or ("sourceStats" in known and "recordCount" not in stats):
         changed = known | {
             "id": _number(number),
@@ -47,10 +53,12 @@ def stamp(line: bytes, raw: Raw, number: int, records: int) -> bytes:
 
 
 def _replace(line: bytes, body: bytes, stamped: bytes) -> bytes:
-    """Put the stamped body in place of the last occurrence: of a key given twice, the last one counts."""
-    start = line.rfind(body)
+    """Put the stamped body in place of the body."""
+    start = line.find(body)
     if start < 0:  # the line was understood by the second parser only: its bytes are not the body's
         return b'{"type":"STATE","state":' + stamped + b"}\n"
+    if line.rfind(body) != start:  # the same bytes stand elsewhere too, for one because the key was given twice
+        return msgspec.json.encode(_MEMBERS.decode(line) | {"state": Raw(stamped)}) + b"\n"
     return line[:start] + stamped + line[start + len(body) :]
 
 

@@ -13,9 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from msgspec import Raw
+
 from airbyte_workers.protocol.catalog import StreamKey, stream_key
-from airbyte_workers.protocol.messages import ABSENT, State, serialise
+from airbyte_workers.protocol.messages import ABSENT, State, StreamState, serialise
 from airbyte_workers.replication.statistics import Tally, merged
+
+_STATE_BYTES = 256  # what a waiting state takes beside its blob, about
+_COUNT_BYTES = 200  # and each of its counts
+_HALF = 8  # bytes of a merged state's number, and as many of its digest
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,10 @@ class StateKey:
 
 @dataclass(frozen=True)
 class Staged:
-    """A state on its way. `state` is None for the empty one of our own: its echo is proof, it is not stored."""
+    """A state on its way. `state` is None for the empty one of our own: its echo is proof, it is not stored.
+
+    `merged` holds number and digest of every state that was merged into this one and not yet echoed.
+    """
 
     number: int
     key: StateKey
@@ -37,6 +46,7 @@ class Staged:
     counts: Mapping[StreamKey, Tally]
     size: int
     covers: int = 1
+    merged: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,30 @@ def stored_form(state: State) -> bytes:
 
 def digest_of(state: State) -> bytes:
     """A fingerprint of (key, blob) that a destination's re-serialising does not change."""
-    return hashlib.blake2b(_canonical(json.loads(stored_form(state))).encode(), digest_size=16).digest()
+    blobs = _blobs(state)
+    try:
+        plain = "\n".join(_canonical([key, json.loads(bytes(blob))]) for key, blob in blobs).encode()
+    except (ValueError, RecursionError):  # numbers or nesting beyond what Python reads: as it stands
+        plain = b"\n".join(bytes(blob) for _, blob in blobs)
+    return hashlib.blake2b(plain, digest_size=16).digest()
+
+
+def _blobs(state: State) -> list[tuple[StreamKey | None, Raw]]:
+    """What a connector wrote into a state, each blob with the stream it speaks of."""
+    if state.type == "STREAM" and state.stream is not None:
+        return [_blob(state.stream)]
+    if state.type == "GLOBAL" and state.global_ is not None:
+        return [(None, _or_null(state.global_.shared_state)), *map(_blob, state.global_.stream_states)]
+    return [(None, _or_null(state.data))]
+
+
+def _blob(state: StreamState) -> tuple[StreamKey, Raw]:
+    descriptor = state.stream_descriptor
+    return stream_key(descriptor.name, descriptor.namespace), _or_null(state.stream_state)
+
+
+def _or_null(blob: Raw) -> Raw:
+    return Raw(b"null") if blob == ABSENT else blob
 
 
 def _canonical(value: Any) -> str:
@@ -94,7 +127,10 @@ def _normal(value: Any) -> Any:
 
 @dataclass
 class StateLedger:
-    """The states of one attempt that wait for their echo, within `max_bytes` of memory."""
+    """The states of one attempt that wait for their echo, within about `max_bytes` of memory.
+
+    Over it every second one is merged into the next; 16 bytes stay of each, so that its echo is still known.
+    """
 
     max_bytes: int
     emitted: int = 0
@@ -102,7 +138,6 @@ class StateLedger:
     _type: str | None = None
     _bytes: int = 0
     _staged: dict[StateKey, deque[Staged]] = field(default_factory=dict)
-    _merged: bool = False
     _keys_seen: set[StateKey] = field(default_factory=set)
 
     def next_number(self) -> int:
@@ -123,7 +158,7 @@ class StateLedger:
             state=blob if stored else None,
             digest=digest_of(state),
             counts=counts,
-            size=len(blob) + 256,
+            size=len(blob) + _STATE_BYTES + _COUNT_BYTES * len(counts),
         )
         self._keys_seen.add(key)
         self._staged.setdefault(key, deque()).append(staged)
@@ -133,17 +168,15 @@ class StateLedger:
         return staged
 
     def acknowledge(self, echo: State) -> Commit | None:
-        """What an echo commits; None when it matches nothing that waits (counted as unmatched)."""
-        key = key_of(echo)
-        waiting = self._staged.get(key, deque())
-        if echo.id is not None:
-            covered = self._covered_by_number(waiting, echo.id)
-        else:
-            covered = self._covered_by_digest(waiting, echo)
-        if not covered:
+        """What an echo commits; None when that is nothing: it matches no state that waits, or only a merged one.
+
+        An echo without a match is counted as unmatched.
+        """
+        waiting = self._staged.get(key_of(echo), deque())
+        covered = _covered(waiting, echo)
+        if covered is None:
             self.unmatched += 1
-            return None
-        return self._take(waiting, covered)
+        return self._take(waiting, covered) if covered else None
 
     def unacknowledged(self) -> list[StateKey]:
         """The keys whose last state has not been echoed."""
@@ -155,16 +188,6 @@ class StateLedger:
             return True
         return StateKey("STREAM", stream) in self._keys_seen
 
-    def _covered_by_number(self, waiting: deque[Staged], number: int) -> int:
-        """How many staged states an echoed id covers; once states were merged, also the id of a merged one counts."""
-        if not self._merged and all(staged.number != number for staged in waiting):
-            return 0
-        return sum(staged.number <= number for staged in waiting)
-
-    def _covered_by_digest(self, waiting: deque[Staged], echo: State) -> int:
-        digest = digest_of(echo)
-        return next((place for place, staged in enumerate(waiting, 1) if staged.digest == digest), 0)
-
     def _take(self, waiting: deque[Staged], covered: int) -> Commit:
         taken = [waiting.popleft() for _ in range(covered)]
         last = taken[-1]
@@ -175,7 +198,6 @@ class StateLedger:
 
     def _thin(self) -> None:
         """Merge every second waiting state into the next one; the newest of each key always stays."""
-        self._merged = True
         for key, waiting in self._staged.items():
             if len(waiting) < 3:
                 continue
@@ -194,4 +216,39 @@ class StateLedger:
 def _joined(earlier: Staged | None, later: Staged) -> Staged:
     if earlier is None:
         return later
-    return replace(later, counts=merged(earlier.counts, later.counts), covers=earlier.covers + later.covers)
+    return replace(
+        later,
+        counts=merged(earlier.counts, later.counts),
+        covers=earlier.covers + later.covers,
+        merged=earlier.merged + _numbered(earlier.number) + earlier.digest[:_HALF] + later.merged,
+    )
+
+
+def _covered(waiting: deque[Staged], echo: State) -> int | None:
+    """How many waiting states an echo covers, by its id or else by its blob, oldest first; None: it matches none."""
+    digest = digest_of(echo) if echo.id is None else b""
+    for place, staged in enumerate(waiting):
+        if known := _merged_up_to(staged.merged, echo.id, digest):
+            waiting[place] = replace(staged, merged=staged.merged[known:])
+            return place
+        if staged.number == echo.id or staged.digest == digest:
+            return place + 1
+    return None
+
+
+def _merged_up_to(merged_states: bytes, number: int | None, digest: bytes) -> int:
+    """Where the echoed state ends among those that were merged; 0 when it is not one of them."""
+    if number is None:
+        wanted, offset = digest[:_HALF], _HALF
+    elif 0 < number < 2**63:
+        wanted, offset = _numbered(number), 0
+    else:
+        return 0
+    found = merged_states.find(wanted)
+    while found >= 0 and found % (2 * _HALF) != offset:
+        found = merged_states.find(wanted, found + 1)
+    return found - offset + 2 * _HALF if found >= 0 else 0
+
+
+def _numbered(number: int) -> bytes:
+    return number.to_bytes(_HALF, "big")

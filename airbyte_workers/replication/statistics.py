@@ -78,6 +78,8 @@ def stream_counts(trackers: Iterable[StreamTracker], *, succeeded: bool, ended: 
 def _counts(tracker: StreamTracker, *, succeeded: bool, ended: bool) -> StreamCounts:
     name, namespace = tracker.key
     committed = tracker.committed
+    if succeeded:  # what came after the last state is in the destination too
+        committed = Tally(tracker.records, tracker.bytes, committed.rejected)
     return StreamCounts(
         name=name,
         namespace=namespace,

@@ -90,7 +90,7 @@ async def _workers(client: Client, db: asyncpg.Pool, settings: Settings, roles: 
     launchers = {"process": ProcessLauncher(settings)}
     assert settings.database_url is not None
     author = Author(db, settings, settings.database_url)
-    bookkeeping = BookkeepingActivities(db, seal, settings, objects)
+    bookkeeping = BookkeepingActivities(db, seal, settings, objects, launchers)
     workloads = WorkloadActivities(db, seal, settings, objects, launchers, author)
     books = [
         bookkeeping.open_job,

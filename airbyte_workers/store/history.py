@@ -101,6 +101,7 @@ def _attempt(row: asyncpg.Record) -> AttemptReport:
         waited_s=row["waited_s"],
         records_committed=row["records_committed"],
         failures=_failures(row["failures"]),
+        peak_memory_bytes=row["peak_memory_bytes"],
     )
 
 

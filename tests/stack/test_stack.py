@@ -20,7 +20,7 @@ from temporalio.client import Client as TemporalClient
 
 from airbyte_workers.runtime.stack import StackError, connection
 from airbyte_workers.runtime.stack.home import Home
-from airbyte_workers.runtime.stack.state import StackState, read_state
+from airbyte_workers.runtime.stack.state import Phase, StackState, read_state
 
 pytestmark = pytest.mark.embedded
 
@@ -96,6 +96,16 @@ async def test_killed_supervisor_is_replaced_on_the_same_ports(lab: Lab) -> None
             new = {process.pid for process in lab.servers()}
             assert len(new) == 2
             assert not new & old
+    assert lab.processes() == []
+
+
+async def test_a_client_brings_back_a_supervisor_that_was_killed(lab: Lab) -> None:
+    async with lab.connected() as stack:
+        os.kill(stack.pid, signal.SIGKILL)
+        await eventually(lambda: not psutil.pid_exists(stack.pid))
+        await eventually(lambda: (lab.home / "stack.json").exists() and state_of(lab).owner.pid != stack.pid)
+        await eventually(lambda: state_of(lab).phase is Phase.READY)
+        assert await query(stack, "SELECT 1") == 1
     assert lab.processes() == []
 
 

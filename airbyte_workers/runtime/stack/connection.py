@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 SUPERVISOR = (sys.executable, "-m", "airbyte_workers.runtime.stack")
 POLL_S = 0.03
 TRIES = 2
+KEEP_ALIVE_ROUND_S = 1.0
 SPAWN_TIMEOUT_S = 60
 MIN_FREE_BYTES = 100 * 1024 * 1024
 
@@ -48,9 +49,41 @@ async def connected_stack(settings: Settings, *, program: Sequence[str] = SUPERV
         except TimeoutError as err:
             raise StackError(search.took_too_long()) from err
         try:
-            yield Stack.of(home, state)
+            async with _kept_alive(home, settings, program):
+                yield Stack.of(home, state)
         finally:
             await _leave(home, users, settings.stack_stop_timeout_s)
+
+
+@asynccontextmanager
+async def _kept_alive(home: Home, settings: Settings, program: Sequence[str]) -> AsyncIterator[None]:
+    """Whoever uses the stack brings back a supervisor that was killed: its servers and pods go on meanwhile."""
+    leaving = asyncio.Event()
+    keeping = asyncio.create_task(_keep_alive(home, settings, program, leaving))  # no group: that wraps errors
+    try:
+        yield
+    finally:
+        leaving.set()  # one that is being started is waited for: only then can it be seen off
+        await asyncio.wait([keeping])
+
+
+async def _keep_alive(home: Home, settings: Settings, program: Sequence[str], leaving: asyncio.Event) -> None:
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(KEEP_ALIVE_ROUND_S):
+                await leaving.wait()
+        if leaving.is_set():
+            return
+        state = read_state(home)
+        if (state and state.owner.alive) or is_owned(home.stack_lock):
+            continue
+        log.warning("the embedded stack lost its supervisor, starting another one", home=str(home.path))
+        try:
+            async with asyncio.timeout(settings.stack_start_timeout_s):
+                await _Search(home, settings, program).found()
+        except (StackError, TimeoutError, OSError) as err:
+            log.error("the embedded stack did not come back", reason=str(err))  # noqa: TRY400 - a sentence for people
+            return
 
 
 def _stuck(home: Home, seconds: float) -> str:
