@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import asyncpg
 import structlog
@@ -24,6 +24,7 @@ from airbyte_workers.models import (
     FailureType,
     JobStatus,
     Launched,
+    Progress,
 )
 from airbyte_workers.names import REPLICATION_KINDS, JobKind, Role, pod_name
 from airbyte_workers.orchestrator.markers import Markers
@@ -67,10 +68,16 @@ class WorkloadActivities:
         began, queued_s = time.monotonic(), 0.0
         job = await jobs.read_job(self._db, self._seal, ref.job_id)
         workload = await self._workload(job, ref)
-        async with heartbeating():
+        phase = "launching"
+
+        def waits() -> None:
+            nonlocal phase
+            phase = "queued"
+
+        async with heartbeating(lambda: Progress(phase=phase)):
             try:
-                await self._place(job, workload)
-                queued_s = time.monotonic() - began
+                await self._place(job, workload, waits)
+                queued_s, phase = time.monotonic() - began, "launching"
                 async with asyncio.timeout(self._settings.launch_timeout_minutes * 60):
                     await self._launch(job, ref, workload)
             except (LaunchFailed, SecretError, TimeoutError) as error:
@@ -96,8 +103,8 @@ class WorkloadActivities:
             fence=fence,
         )
 
-    async def _place(self, job: Job, workload: Workload) -> None:
-        """Queue before start: nothing is started that does not fit."""
+    async def _place(self, job: Job, workload: Workload, waits: Callable[[], None]) -> None:
+        """Queue before start: nothing is started that does not fit; `waits` is called when that takes a while."""
         limit = self._limit(workload.kind)
         while not await workloads.claim(self._db, workload, limit=limit, lease_s=self._settings.lease_seconds):
             if job.status is JobStatus.PENDING:
@@ -108,6 +115,7 @@ class WorkloadActivities:
                     reason=f"{limit} {workload.kind} pods are live on {workload.dataplane}",
                     expected=[JobStatus.PENDING],
                 )
+            waits()
             hand_over_if_stopping()
             await asyncio.sleep(_PLACE_POLL_S)
 
@@ -122,8 +130,8 @@ class WorkloadActivities:
 
     async def _launch(self, job: Job, ref: AttemptRef, workload: Workload) -> None:
         launcher = self._launcher(job)
-        for connector in _connectors(job, ref.kind):
-            await launcher.prepare(program(connector))
+        for role, connector in _connectors(job, ref.kind).items():
+            await _prepare(launcher, role, connector)
         if workload.connection_id is not None:
             await self._end_older(launcher, workload)
         spec = await self._spec(job, ref)
@@ -206,12 +214,19 @@ class WorkloadActivities:
             return await watch.finish()
 
 
-def _connectors(job: Job, kind: JobKind) -> list[Connector]:
+async def _prepare(launcher: Launcher, role: Role, connector: Connector) -> None:
+    """Have what the connector runs ready. Raises LaunchFailed with whose it is: a wrong image is no fault of ours."""
+    try:
+        await launcher.prepare(program(connector))
+    except LaunchFailed as error:
+        raise LaunchFailed(str(error), origin=role, retryable=error.retryable) from error
+
+
+def _connectors(job: Job, kind: JobKind) -> dict[Role, Connector]:
     """The connectors that a pod of this kind runs."""
     source, destination = job.input.source, job.input.destination
     assert source is not None
     assert destination is not None
     role = OPERATION_ROLES.get(kind)
-    if role is None:
-        return [source, destination]
-    return [source if role is Role.SOURCE else destination]
+    both = {Role.SOURCE: source, Role.DESTINATION: destination}
+    return both if role is None else {role: both[role]}

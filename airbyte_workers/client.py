@@ -33,6 +33,7 @@ from airbyte_workers.settings import Settings
 
 _AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.UNKNOWN})
 _AWAY_PAUSE_S = 1.0
+_TELLING = frozenset({"launch_workload", "watch_workload"})  # the activities whose heartbeats carry progress
 
 
 class SyncFailed(Exception):
@@ -129,7 +130,7 @@ class SyncRun:
         if description.status is not WorkflowExecutionStatus.RUNNING:
             return None
         for pending in description.raw_description.pending_activities:
-            if pending.activity_type.name != "watch_workload" or not pending.HasField("heartbeat_details"):
+            if pending.activity_type.name not in _TELLING or not pending.HasField("heartbeat_details"):
                 continue
             if pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED:
                 values = await description.data_converter.decode(pending.heartbeat_details.payloads, [Progress])

@@ -144,7 +144,9 @@ class _Plain:
         told, self._told = self._told, phase
         for line in _news(told, phase):
             say(line)
-        if progress is not None and phase.phase == "running" and now - self._told_at >= _PLAIN_EVERY_S:
+        if progress is None or "running" not in (phase.phase, progress.phase) and progress.phase != "queued":
+            return
+        if now - self._told_at >= _PLAIN_EVERY_S:
             self._told_at = now
             say(_figures(progress))
 
@@ -179,6 +181,8 @@ def _news(told: SyncPhase | None, phase: SyncPhase) -> list[str]:
         lines.extend(f"  {each}" for each in phase.choice)
     if told is not None and (told.phase, told.attempt, told.detail) == (phase.phase, phase.attempt, phase.detail):
         return lines
+    if phase.attempt > 1 and phase.failures and (told is None or _unseen_end(told, phase)):
+        lines.append(f"attempt {phase.attempt - 1} failed: {_first(phase)}; attempt {phase.attempt} follows at once")
     if phase.phase == "waiting":
         lines.append(f"attempt {phase.attempt} failed: {_first(phase)}; {phase.detail} (Ctrl-C to stop)")
     elif phase.phase == "running":
@@ -190,15 +194,24 @@ def _news(told: SyncPhase | None, phase: SyncPhase) -> list[str]:
     return lines
 
 
+def _unseen_end(told: SyncPhase, phase: SyncPhase) -> bool:
+    """Whether an attempt failed between two looks: the next one follows at once when it had progress."""
+    return told.attempt < phase.attempt and told.phase != "waiting"
+
+
 def _first(phase: SyncPhase) -> str:
     return f"{phase.failures[0].origin}: {phase.failures[0].message}" if phase.failures else "for an unknown reason"
 
 
 def _figures(progress: Progress) -> str:
+    if progress.phase == "queued":
+        return "queued: as many pods run on this host as may (MAX_SYNC_WORKERS), waiting for a place"
+    if progress.phase == "launching":
+        return "launching: installing what is missing, starting the pod"
     age = progress.last_acknowledgement_age_s
-    acknowledged = f"last acknowledgement {duration(age)} ago" if age is not None else "nothing acknowledged yet"
+    acknowledged = f"last ack {duration(age)} ago" if age is not None else "no ack yet"
     return (
-        f"{progress.phase}: {progress.records_emitted:,} records ({progress.records_committed:,} committed), "
-        f"{amount(progress.bytes_emitted)}, {progress.records_per_second:,.0f} records/s, "
-        f"{progress.bytes_per_second / 1e6:.1f} MB/s, {acknowledged}"
+        f"{progress.phase}: {progress.records_emitted:,} records, {progress.bytes_per_second / 1e6:.1f} MB/s, "
+        f"{acknowledged}, {progress.records_committed:,} committed, {progress.records_per_second:,.0f}/s, "
+        f"{amount(progress.bytes_emitted)}"
     )

@@ -211,7 +211,7 @@ def read_trace(line: bytes) -> Trace | None:
     """The trace in a TRACE line; None when it is none. An ERROR trace is never lost, however it is spelt."""
     try:
         return _decoded(line, _TraceLine).trace
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return _odd_error(line)
 
 
@@ -236,24 +236,20 @@ L = TypeVar("L", bound=msgspec.Struct)
 
 
 def _decoded(line: bytes, kind: type[L]) -> L:
-    """The line as `kind`, with the standard library's help where msgspec is the stricter one. Raises DecodeError."""
+    """The line as `kind`, with the standard library's help where msgspec is the stricter one. Raises ValueError."""
     try:
         return msgspec.json.decode(line, type=kind)
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        try:
-            plain = repaired(line)
-        except ValueError as error:
-            raise msgspec.DecodeError from error
-        return msgspec.json.decode(plain, type=kind)
+        return msgspec.json.decode(repaired(line), type=kind)
 
 
 def _odd_error(line: bytes) -> Trace | None:
     """An ERROR trace with a body that the protocol does not know: that something failed is told all the same."""
     try:
         error = _decoded(line, _OddErrorLine).trace.error
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return None
     message = error.get("message") if isinstance(error, dict) else error
     return Trace(type="ERROR", error=TraceError(message=message if isinstance(message, str) else ""))
@@ -263,7 +259,7 @@ def log_message(ledger: Ledger, leg: str, line: bytes) -> None:
     """A LOG message goes to the job's log at its own level; one without a message is no message."""
     try:
         log = _decoded(line, _LogLine).log
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         not_a_message(ledger, leg, line)
         return
     ledger.log(leg, log.level, log.message + _indented(log.stack_trace))

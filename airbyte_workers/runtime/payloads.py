@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import (
@@ -52,10 +53,21 @@ def invalid_input(error: ValidationError) -> ApplicationError:
 
 def problems_of(error: ValidationError) -> list[str]:
     """One line a problem: the field, and what it should be."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
     return [
-        f"{'.'.join(map(str, each['loc'])) or 'input'}: {each['msg'].removeprefix('Value error, ')}"
-        for each in error.errors(include_url=False, include_input=False, include_context=False)
+        f"{'.'.join(map(str, each['loc'])) or 'input'}: {_words(each)}" for each in found if not _follows(each, found)
     ]
+
+
+def _words(problem: ErrorDetails) -> str:
+    known = {"extra_forbidden": "unknown field", "missing": "is missing"}
+    return known.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+
+
+def _follows(problem: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
+    """A list is called too short only because an item of it is wrong."""
+    own = problem["loc"]
+    return problem["type"] == "too_short" and any(each["loc"][: len(own)] == own != each["loc"] for each in found)
 
 
 data_converter = DataConverter(payload_converter_class=StrictPayloadConverter)
