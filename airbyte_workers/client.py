@@ -141,8 +141,9 @@ class SyncRun:
         """Why a step is tried again, e.g. a package index that does not answer; None while all goes well."""
         description = await self._handle.describe()
         for pending in description.raw_description.pending_activities:
-            if pending.attempt > 1 and pending.HasField("last_failure"):
-                return str(pending.last_failure.message)
+            failed = pending.last_failure
+            if pending.attempt > 1 and failed.HasField("application_failure_info"):
+                return str(failed.message)  # others are lost workers: somebody else goes on
         return None
 
     async def result(self, *, raise_on_failure: bool = True) -> SyncReport:

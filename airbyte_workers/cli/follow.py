@@ -144,7 +144,7 @@ class _Plain:
         told, self._told = self._told, phase
         for line in _news(told, phase):
             say(line)
-        if progress is None or "running" not in (phase.phase, progress.phase) and progress.phase != "queued":
+        if progress is None or ("running" not in (phase.phase, progress.phase) and progress.phase != "queued"):
             return
         if now - self._told_at >= _PLAIN_EVERY_S:
             self._told_at = now

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from airbyte_workers.store import history
 
 _USAGE_ERRORS = frozenset({"InvalidInput", "ConnectionBusy"})
 _EXITS = {JobStatus.SUCCEEDED: Exit.DONE, JobStatus.FAILED: Exit.FAILED, JobStatus.CANCELLED: Exit.CANCELLED}
+_OPENING_S = 30.0
+_OPENING_ROUND_S = 0.1
 
 
 @click.command()
@@ -68,45 +72,63 @@ async def _sync(settings: Settings, asked: SyncInput, options: dict[str, Any], o
         except AlreadySyncing as error:
             raise Problem(str(error), type="ConnectionBusy", code=Exit.USAGE) from None
         if options["detach"]:
-            return _left(started, output)
-        return await _followed(started, asked, where, output)
-
-
-async def _followed(started: SyncRun, asked: SyncInput, where: Settings, output: Shape) -> Exit:
-    try:
-        report = await follow(started)
-    except SyncCancelled as error:
-        report = await _cancelled(started, where, error)
-    except Interrupted:
-        raise Problem("left; the cancelled job goes on ending", type="Interrupted", code=Exit.INTERRUPTED) from None
-    except RunFailed as error:
-        code = Exit.USAGE if error.type in _USAGE_ERRORS else Exit.FAILED
-        raise Problem(str(error), type=error.type or "Failed", code=code) from None
+            return await _left(started, where, output)
+        report = await _ended(started, where, follow(started))
     _print(report, output)
     if output == "text" and asked.local_root is not None and report.attempts:
         show(f"file output of connectors is below {asked.local_root}")
     return _EXITS[report.status]
 
 
+async def _ended(started: SyncRun, where: Settings, following: Awaitable[SyncReport]) -> SyncReport:
+    """The report, however the run ended. Raises Problem when there is none."""
+    try:
+        return await following
+    except SyncCancelled as error:
+        return await _cancelled(started, where, error)
+    except Interrupted:
+        raise Problem("left; the cancelled job goes on ending", type="Interrupted", code=Exit.INTERRUPTED) from None
+    except RunFailed as error:
+        code = Exit.USAGE if error.type in _USAGE_ERRORS else Exit.FAILED
+        raise Problem(str(error), type=error.type or "Failed", code=code) from None
+
+
 async def _cancelled(started: SyncRun, where: Settings, error: SyncCancelled) -> SyncReport:
     """What a cancelled job had committed: Temporal keeps no result of a cancelled run. Raises Problem."""
     cancelled = Problem(str(error), type="Cancelled", code=Exit.CANCELLED)
-    phase = await started.phase()
-    if phase is None or phase.job_id is None or where.database_url is None:
+    job_id = await _job_id(started)
+    if job_id is None or where.database_url is None:
         raise cancelled from None
     try:
         async with database(where) as db:
-            return await history.report(db, phase.job_id)
+            return await history.report(db, job_id)
     except (Problem, LookupError):
         raise cancelled from None
 
 
-def _left(started: SyncRun, output: Shape) -> Exit:
+async def _left(started: SyncRun, where: Settings, output: Shape) -> Exit:
+    """Leave once the job is in the database: before that, nothing keeps an embedded stack running for it."""
+    result = asyncio.ensure_future(started.result(raise_on_failure=False))
+    try:
+        async with asyncio.timeout(_OPENING_S):
+            while (job_id := await _job_id(started)) is None and not result.done():
+                await asyncio.sleep(_OPENING_ROUND_S)
+    except TimeoutError:
+        say(f"nobody has taken it up within {_OPENING_S:g} s: does a worker run?")
+        job_id = None
+    if result.done():
+        await _ended(started, where, result)
+    result.cancel()
     if output == "json":
-        show_json({"workflow_id": started.workflow_id, "connection": started.connection})
+        show_json({"job_id": job_id, "workflow_id": started.workflow_id, "connection": started.connection})
     else:
-        show(f"started {started.workflow_id}; follow it with: airbyte-workers sync {started.connection} --join")
+        show(f"started job {job_id}; follow it with: airbyte-workers sync {started.connection} --join")
     return Exit.DONE
+
+
+async def _job_id(started: SyncRun) -> int | None:
+    phase = await started.phase()
+    return phase.job_id if phase is not None else None
 
 
 def _print(report: SyncReport, output: Shape) -> None:

@@ -53,8 +53,12 @@ class LogWriter:
         """Write what is new; when storage does not answer it stays for the next time."""
         try:
             while self._full:
-                await self._write(self._full[0])
-                chunk = self._full.popleft()
+                chunk = self._full.popleft()  # ours while it is written: a turn meanwhile must not drop it
+                try:
+                    await self._write(chunk)
+                except StorageError:
+                    self._full.appendleft(chunk)
+                    raise
                 await self._make_room(chunk)
             if self._current.dirty:
                 self._current.dirty = False

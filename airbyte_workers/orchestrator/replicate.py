@@ -49,7 +49,12 @@ class Replication:
         self._source_leg = source
         self._destination_leg = destination
         self._log = log
-        self.ledger = Ledger(given.streams, log, staged_states_bytes=settings.staged_states_bytes)
+        self.ledger = Ledger(
+            given.streams,
+            log,
+            staged_states_bytes=settings.staged_states_bytes,
+            allow_malformed=given.allow_malformed,
+        )
         self._source = SourceSide(self.ledger)
         self._destination = DestinationSide(self.ledger)
         self._speed = Speedometer(self.ledger)

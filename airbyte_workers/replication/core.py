@@ -55,7 +55,11 @@ class Batch:
 class Ledger:
     """What both directions of one attempt know together: streams, states, failures, counts."""
 
-    def __init__(self, streams: Sequence[StreamKey], log: JobLog, *, staged_states_bytes: int) -> None:
+    def __init__(
+        self, streams: Sequence[StreamKey], log: JobLog, *, staged_states_bytes: int, allow_malformed: bool = False
+    ) -> None:
+        self.allow_malformed = allow_malformed
+        self.distrusted: set[StateKey] = set()
         self.streams = {key: StreamTracker(key) for key in streams}
         self.states = StateLedger(staged_states_bytes)
         self.failures: list[Failure] = []
@@ -143,8 +147,8 @@ class Ledger:
             self.source_failed_streams.add(stream_key(descriptor.name, descriptor.namespace))
 
     def holds_back(self, key: StateKey) -> bool:
-        """Whether states of this key came after an error that they may hide."""
-        if self.source_failed:
+        """Whether states of this key came after an error or a lost line: the next attempt would go on behind it."""
+        if self.source_failed or (self.malformed and not self.allow_malformed):
             return True
         if key.stream is None:
             return bool(self.source_failed_streams)

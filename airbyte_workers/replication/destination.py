@@ -75,17 +75,29 @@ class DestinationSide:
         if commit is None:
             return
         self._ledger.acknowledgements += 1
-        self._ledger.acknowledged(self._with_rejected(commit, state))
+        if self._contradicts(commit, state):
+            self._ledger.destination_stats_mismatches += 1
+            self._ledger.distrusted.add(commit.key)
+        if commit.key not in self._ledger.distrusted:
+            self._ledger.acknowledged(self._with_rejected(commit, state))
 
-    def _with_rejected(self, commit: Commit, echo: State) -> Commit:
-        """Compare the destination's own counts, and take off what it rejected (only of the echoed state itself)."""
+    @staticmethod
+    def _contradicts(commit: Commit, echo: State) -> bool:
+        """Whether the destination counted other records than it was sent: what it lost must be read again."""
+        stats = echo.destinationStats
+        if stats is None or stats.recordCount is None or commit.covers != 1:
+            return False
+        sent = sum(tally.records for tally in commit.counts.values())
+        return int(stats.recordCount) + max(0, int(stats.rejectedRecordCount or 0)) != sent
+
+    @staticmethod
+    def _with_rejected(commit: Commit, echo: State) -> Commit:
+        """Take off what the destination rejected (only of the echoed state itself)."""
         stats = echo.destinationStats
         if stats is None:
             return commit
         rejected = int(stats.rejectedRecordCount or 0)
         sent = sum(tally.records for tally in commit.counts.values())
-        if stats.recordCount is not None and commit.covers == 1 and int(stats.recordCount) + rejected != sent:
-            self._ledger.destination_stats_mismatches += 1
         taken_off = min(max(rejected, 0), sent)  # never more than were sent: no count of committed records falls
         if not taken_off or len(commit.counts) != 1:
             return commit

@@ -66,7 +66,7 @@ async def serving(settings: Settings, roles: Sequence[str] = ROLES) -> AsyncIter
         )
         for migration in await migrate(db):
             _log.info("migration applied", version=migration.version, name=migration.name)
-        client = await stack.enter_async_context(temporal.connected(settings))
+        client = await stack.enter_async_context(temporal.connected(settings, core_logs=True))
         workers = await _workers(client, db, settings, roles)
         await stack.enter_async_context(_polling(workers))
         yield Served([worker.task_queue for worker in workers], db, client)

@@ -1,0 +1,1 @@
+"""`python -m benchmarks`: what our data path costs on this machine, beside the limits of the machine itself."""

@@ -1,0 +1,384 @@
+"""Writes docs/reference/ from the code: `python docs/generate_reference.py`; with `--check` it only compares.
+
+What the code cannot say (what to do about a failure, what a field is for) stands here, and a name that is missing here
+is an error: a new setting, failure type or field cannot stay undocumented.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import click
+from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
+
+from airbyte_workers.cli.main import main as command_line
+from airbyte_workers.jobs.retries import decide
+from airbyte_workers.models import Failure, FailureOrigin, FailureType, RetryRules, RetryTally, SyncInput
+from airbyte_workers.settings import Settings
+
+FOLDER = Path(__file__).parent / "reference"
+PREFIX = "AIRBYTE_WORKERS_"
+MIB = 1024 * 1024
+
+COMPUTED_DEFAULTS = {
+    "home": "`$XDG_DATA_HOME/airbyte-workers`, else `~/.local/share/airbyte-workers`",
+    "dataplane": "the host's name",
+}
+
+FAILURES: dict[FailureType, tuple[str, str]] = {
+    FailureType.CONFIG_ERROR: (
+        "The connector says that its config is wrong; or there is no such stream, program, package or secret.",
+        "Read the message, change the config, sync again.",
+    ),
+    FailureType.SYSTEM_ERROR: (
+        "The connector failed: an ERROR trace without a type of its own, or an exit code other than 0.",
+        "Read the log of the attempt; the connector's own words are in it.",
+    ),
+    FailureType.TRANSIENT_ERROR: (
+        "The connector says that it may work later.",
+        "Nothing, the retries are for this.",
+    ),
+    FailureType.MANUAL_CANCELLATION: ("Somebody cancelled the job.", "`jobs show` says who."),
+    FailureType.HEARTBEAT_TIMEOUT: ("Reserved for a source that says nothing any more; nothing reports it yet.", ""),
+    FailureType.DESTINATION_TIMEOUT: (
+        "Reserved for a destination that takes nothing any more; nothing reports it yet.",
+        "",
+    ),
+    FailureType.DESTINATION_DID_NOT_EXIT: (
+        "After its end of input the destination had to be stopped, so it may not have finished writing.",
+        "Raise SHUTDOWN_GRACE_PERIOD_S if it only needs longer.",
+    ),
+    FailureType.SOURCE_DID_NOT_EXIT: (
+        "The source closed its output without having completed every stream, and had to be stopped. "
+        "Had it completed all of them, this would be a warning.",
+        "Read the source's log; it hangs.",
+    ),
+    FailureType.EXIT_UNKNOWN: (
+        "A connector is gone and left no exit code: it was killed together with its wrapper.",
+        "Look for an out-of-memory kill on the host.",
+    ),
+    FailureType.NEVER_OPENED: (
+        "A connector did not start in time.",
+        "Raise AIRBYTE_WORKERS_CONNECTOR_START_TIMEOUT_S if the host is only slow.",
+    ),
+    FailureType.STREAM_INCOMPLETE: (
+        "The source said INCOMPLETE for a stream, or did not say COMPLETE for all, or states were held back "
+        "because they came after an error of their stream.",
+        "Read the source's log around that stream.",
+    ),
+    FailureType.NO_ACKNOWLEDGEMENT: (
+        "The destination sent no state back at all, so nobody knows whether it wrote anything.",
+        "Use a destination that acknowledges, or accept it: `accept_unacknowledged: true`.",
+    ),
+    FailureType.STATE_UNACKNOWLEDGED: (
+        "The destination did not send back the last state of some streams.",
+        "Everything up to the last acknowledged state is committed; the next attempt goes on there.",
+    ),
+    FailureType.MALFORMED_MESSAGE: (
+        "Lines that look like records or states could not be read, so data may have been lost with them.",
+        "Report it to the connector's authors, or accept it: `allow_malformed: true`.",
+    ),
+    FailureType.MESSAGE_TOO_LONG: ("One message is longer than the limit.", "Raise MAX_MESSAGE_BYTES."),
+    FailureType.UNKNOWN_STREAM: (
+        "The source sent records or a status of a stream that is not in the configured catalog.",
+        "Give the stream, or an up-to-date catalog.",
+    ),
+    FailureType.MIXED_STATE_TYPES: (
+        "The source sent states of two types in one sync; they cannot be put in one order.",
+        "Report it to the source's authors.",
+    ),
+    FailureType.COUNT_MISMATCH: (
+        "Numbers of records that must agree do not: received and forwarded, or sent and stated by the destination.",
+        "Report it; `fail_on_source_stats` decides whether the source's own numbers count.",
+    ),
+    FailureType.SUPERSEDED: (
+        "A newer attempt of the connection has begun; this one was shut out by the fence and stopped.",
+        "Nothing: the newer attempt is the one that counts.",
+    ),
+    FailureType.LEASE_LOST: (
+        "The attempt could not reach the database for LEASE_SECONDS and ended itself.",
+        "Bring the database back.",
+    ),
+    FailureType.ORCHESTRATOR_LOST: (
+        "The pod's own program ended without a result: killed, or the host went down.",
+        "Nothing if it was a reboot; else look for an out-of-memory kill.",
+    ),
+    FailureType.LAUNCH_FAILED: (
+        "The pod could not be started, or the host it was asked of has no such launcher.",
+        "The message says what was missing; the Temporal worker's log has more.",
+    ),
+    FailureType.TIMED_OUT: (
+        "The attempt, or the question to a connector, took longer than its limit.",
+        "SYNC_JOB_MAX_TIMEOUT_DAYS and ACTIVITY_DISCOVERY_TIMEOUT_MINUTES are the limits.",
+    ),
+}
+
+FIELDS: dict[str, dict[str, str]] = {
+    "SyncInput": {
+        "connection": "Name of the connection. Its first sync makes it; state and lock belong to it.",
+        "source": "The source. Left out together with `destination`: the stored connection is used.",
+        "destination": "The destination.",
+        "streams": "What to sync. Left out, and no `catalog`: every stream that the source has.",
+        "catalog": "A configured catalog as Airbyte's users have it, instead of `streams`; in a file also its path.",
+        "launcher": "What runs the connectors. Left out: the setting LAUNCHER. Only `process` is built so far.",
+        "retries": "How many failed attempts may be followed by another one, within the limits of the settings.",
+        "local_root": "Folder that connectors start in. The command line sets it from LOCAL_ROOT on the embedded "
+        "stack; elsewhere it needs ALLOW_LOCAL_COMMANDS.",
+        "accept_unacknowledged": "A destination that acknowledges nothing may pass; the report says `unproven`.",
+        "allow_malformed": "Malformed lines are a warning instead of a failure.",
+        "fail_on_source_stats": "A source whose own counts differ from what it sent fails the attempt; "
+        "otherwise that is a warning.",
+    },
+    "Connector": {
+        "image": "`airbyte/source-faker:7.2.1`. The process launcher installs `airbyte-source-faker==7.2.1` for it.",
+        "command": "Any program and its first arguments, instead of `image`; the embedded stack allows it, "
+        "others need ALLOW_LOCAL_COMMANDS. In a file a path is relative to the file.",
+        "config": "The connector's own config. "
+        '`{"_secret": "env:AIRBYTE_SECRET_NAME"}` and `{"_secret": "file:NAME"}` stand for secrets.',
+        "config_file": "Path of a JSON or YAML file with the config, relative to the sync file; the command line reads "
+        "it, a workflow input refuses it.",
+    },
+    "Destination": {
+        "stream_status": "`omit` sends no stream statuses, for old destinations that do not know them.",
+        "supports_refreshes": "Stored for later versions; nothing uses it yet.",
+    },
+    "StreamChoice": {
+        "name": "Name of the stream.",
+        "namespace": "Its namespace; needed only where two streams share the name.",
+        "sync_mode": "Left out: `incremental` if the source can, else `full_refresh`.",
+        "destination_sync_mode": "Left out: `append_dedup` with a primary key where the destination lists it, else "
+        "`append` for incremental; for full refresh `overwrite` where listed, else `append`.",
+        "cursor_field": "Path of the cursor; left out: the source's own.",
+        "primary_key": "Paths of the key's fields; left out: the source's own.",
+    },
+}
+
+
+def pages() -> dict[str, str]:
+    """Every generated page by its name."""
+    return {
+        "settings.md": settings_page(),
+        "failures.md": failures_page(),
+        "sync-file.md": sync_file_page(),
+        "cli.md": cli_page(),
+    }
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+def settings_page() -> str:
+    """Every setting by section, as airbyte_workers/settings.py has them."""
+    intro = (
+        "A setting is an environment variable of the process that needs it: the command line, a Temporal worker, "
+        "the embedded stack's supervisor. A pod gets the settings of the Temporal worker that launched it. "
+        "A variable that does not begin with AIRBYTE_WORKERS_ is also read with that prefix.\n\n"
+        "This version has the launcher `process` alone; `auto` means that one, `docker` is refused.\n\n"
+        "The connection to Temporal also takes the other variables of the `temporal` command "
+        "(TEMPORAL_API_KEY, TEMPORAL_TLS and its relatives)."
+    )
+    parts = [_title("Settings"), intro]
+    for section, names in _sections():
+        rows = [_setting(name, Settings.model_fields[name]) for name in names]
+        parts += [f"## {section[0].upper()}{section[1:]}", _table(("variable", "default", "meaning"), rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _sections() -> Iterator[tuple[str, list[str]]]:
+    """The fields under the headings that settings.py puts over them."""
+    heading, names = "", list[str]()
+    for line in inspect.getsource(Settings).splitlines():
+        if found := re.match(r"    # --- (.+) ---$", line):
+            if names:
+                yield heading, names
+            heading, names = found[1], []
+        elif (found := re.match(r"    (\w+): ", line)) and found[1] in Settings.model_fields:
+            names.append(found[1])
+    yield heading, names
+
+
+def _setting(name: str, field: FieldInfo) -> tuple[str, str, str]:
+    variables = _variables(name, field)
+    others = [each for each in variables[1:] if each != f"{PREFIX}{variables[0]}"]
+    variable = f"`{variables[0]}`" + "".join(f" or `{each}`" for each in others if not each.startswith(PREFIX))
+    meaning = field.description or ""
+    if choices := _choices(field.annotation):
+        meaning += f" One of {', '.join(f'`{each}`' for each in choices)}."
+    return variable, _default(name, field), meaning
+
+
+def _variables(name: str, field: FieldInfo) -> list[str]:
+    alias = field.validation_alias
+    return [str(each) for each in alias.choices] if isinstance(alias, AliasChoices) else [f"{PREFIX}{name.upper()}"]
+
+
+def _choices(annotation: Any) -> Sequence[str]:
+    return [each for each in get_args(annotation) if isinstance(each, str)] if get_origin(annotation) else []
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return COMPUTED_DEFAULTS[name]
+    if field.default is None:
+        return "unset"
+    if isinstance(field.default, bool):
+        return f"`{str(field.default).lower()}`"
+    if isinstance(field.default, int) and field.default >= MIB:
+        return f"`{field.default}` ({field.default // MIB} MiB)"
+    return f"`{field.default}`"
+
+
+# --- failures ---------------------------------------------------------------------------------------------------------
+
+
+def failures_page() -> str:
+    """Every failure type, what it means, and whether another attempt follows."""
+    intro = (
+        "A failed attempt has at least one failure: an origin, a type and a message. They stand in the report, in "
+        "`jobs show` and in the run's failure in Temporal; the first one decides whether the job tries again.\n\n"
+        f"Origins: {', '.join(f'`{each}`' for each in FailureOrigin)}.\n\n"
+        "How often a job tries again is in the [settings](settings.md#retries-upstreams-names-and-defaults)."
+    )
+    rows = [(f"`{each}`", *FAILURES[each], "yes" if _is_retried(each) else "no") for each in FailureType]
+    return "\n\n".join(
+        (_title("Failure types"), intro, _table(("type", "meaning", "what to do", "retried"), rows) + "\n")
+    )
+
+
+def _is_retried(kind: FailureType) -> bool:
+    tally = RetryTally(successive_complete=1, total_complete=1)
+    failure = Failure(origin=FailureOrigin.UNKNOWN, type=kind, message="")
+    return decide(tally, RetryRules(), [failure]).retry
+
+
+# --- the sync file ----------------------------------------------------------------------------------------------------
+
+
+def sync_file_page() -> str:
+    """Every field of SyncInput and of what it holds."""
+    schema = SyncInput.model_json_schema()
+    intro = (
+        "A sync file is YAML or JSON. The same object is the input of the workflow `Sync` and, as `SyncInput`, of the "
+        "[Python client](../how-to/use-the-python-client.md). Unknown fields are refused. Relative paths "
+        "that stand in the file itself (`command`, `config_file`, `catalog`) are relative to the file; paths inside of "
+        "`config` are the connector's business, and it starts in LOCAL_ROOT.\n\n"
+        "```yaml\n"
+        "connection: people\n"
+        "source: {image: airbyte/source-faker:7.2.1, config: {count: 1000}}\n"
+        "destination: {command: [destination-jsonl], config: {path: people}}\n"
+        "streams: [{name: users, sync_mode: incremental, destination_sync_mode: append}]\n"
+        "```"
+    )
+    parts = [_title("The sync file"), intro]
+    connector = schema["$defs"]["Connector"]
+    destination = schema["$defs"]["Destination"]
+    own = {name: each for name, each in destination["properties"].items() if name not in connector["properties"]}
+    for heading, name, described in (
+        ("The file", "SyncInput", schema),
+        ("`source` and `destination`", "Connector", connector),
+        ("Only `destination`", "Destination", destination | {"properties": own}),
+        ("One of `streams`", "StreamChoice", schema["$defs"]["StreamChoice"]),
+    ):
+        rows = list(_fields(described, FIELDS[name]))
+        parts += [f"## {heading}", _table(("field", "type", "default", "meaning"), rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _fields(schema: Mapping[str, Any], meanings: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+    if set(meanings) != set(schema["properties"]):
+        raise KeyError(f"fields and their meanings differ: {set(meanings) ^ set(schema['properties'])}")
+    for name, field in schema["properties"].items():
+        required = name in schema.get("required", ())
+        default = "required" if required else _json_default(field)
+        yield f"`{name}`", _type(field), default, meanings[name]
+
+
+def _json_default(field: Mapping[str, Any]) -> str:
+    default = field.get("default")
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f"`{default}`" if default is not None else ""
+
+
+def _type(field: Mapping[str, Any]) -> str:
+    if "anyOf" in field:
+        return " or ".join(_type(each) for each in field["anyOf"] if each.get("type") != "null")
+    if "$ref" in field:
+        return {"Connector": "connector", "Destination": "connector", "StreamChoice": "stream"}[
+            field["$ref"].rpartition("/")[2]
+        ]
+    if "enum" in field:
+        return " or ".join(f"`{each}`" for each in field["enum"])
+    if field["type"] == "array":
+        return f"list of {_type(field['items'])}"
+    return str(field["type"])
+
+
+# --- the command line -------------------------------------------------------------------------------------------------
+
+
+def cli_page() -> str:
+    """The help of every command."""
+    intro = (
+        "Results go to stdout, everything else to stderr. Without TEMPORAL_ADDRESS and DATABASE_URL each command uses "
+        "the embedded stack below AIRBYTE_WORKERS_HOME and starts it where none runs.\n\n"
+        + _table(
+            ("exit code", "meaning"),
+            [
+                ("0", "done; a sync succeeded"),
+                ("1", "failed"),
+                ("2", "bad usage or input; the connection is syncing already"),
+                ("3", "cancelled"),
+                ("130", "interrupted: left without waiting for the end"),
+            ],
+        )
+    )
+    parts = [_title("The command line"), intro]
+    for path, text in _helps(command_line, "airbyte-workers", None):
+        parts.append(f"## {path}\n\n```text\n{text}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def _helps(command: click.Command, name: str, parent: click.Context | None) -> Iterator[tuple[str, str]]:
+    context = click.Context(command, parent, info_name=name, terminal_width=100, **command.context_settings)
+    yield context.command_path, command.get_help(context)
+    if isinstance(command, click.Group):
+        for child in command.list_commands(context):
+            yield from _helps(command.commands[child], child, context)
+
+
+# --- small print ------------------------------------------------------------------------------------------------------
+
+
+def _title(text: str) -> str:
+    return f"<!-- made by docs/generate_reference.py -->\n# {text}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *[[cell.replace("|", r"\|") for cell in row] for row in rows]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main() -> int:
+    """Write the pages, or say which ones are not up to date."""
+    FOLDER.mkdir(exist_ok=True)
+    stale = []
+    for name, text in pages().items():
+        path = FOLDER / name
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if "--check" not in sys.argv:
+            path.write_text(text, encoding="utf-8")
+    sys.stdout.write(f"{', '.join(stale) or 'nothing'} changed\n")
+    return int(bool(stale) and "--check" in sys.argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

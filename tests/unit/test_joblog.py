@@ -1,0 +1,172 @@
+"""The log of an attempt in a real folder: capped, head and tail kept, what is missing counted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airbyte_workers.orchestrator.joblog import CHUNK_BYTES, MAX_UNWRITTEN, LogWriter
+from airbyte_workers.store.objects import Objects
+
+PREFIX = "logs/job-1/attempt-0"
+MIB = 1024 * 1024
+LINE = "x" * 8000
+A_CHUNK = CHUNK_BYTES // 8000  # lines, about
+
+
+class Storage:
+    """A folder as object storage that can be away for a while."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root / "storage"
+        self.objects = Objects(self._root.as_uri(), timeout=5)
+
+    def go_away(self) -> None:
+        (self._root / "logs").write_text("a file where a folder should be")
+
+    def come_back(self) -> None:
+        (self._root / "logs").unlink()
+
+    def chunks(self) -> list[list[dict[str, Any]]]:
+        paths = sorted((self._root / PREFIX).glob("*.jsonl"))
+        return [[json.loads(line) for line in path.read_bytes().splitlines()] for path in paths]
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [line for chunk in self.chunks() for line in chunk]
+
+    def sizes(self) -> list[int]:
+        return [path.stat().st_size for path in (self._root / PREFIX).glob("*.jsonl")]
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return Storage(tmp_path)
+
+
+def writer(storage: Storage, *, max_bytes: int = 50 * MIB, max_line_bytes: int = 16 * 1024) -> LogWriter:
+    return LogWriter(storage.objects, PREFIX, max_bytes=max_bytes, max_line_bytes=max_line_bytes)
+
+
+def numbered(log: LogWriter, first: int, count: int) -> None:
+    for number in range(first, first + count):
+        log("source", "INFO", f"{number} {LINE}")
+
+
+def numbers(lines: list[dict[str, Any]]) -> list[int]:
+    return [int(line["text"].split()[0]) for line in lines if line["leg"] == "source"]
+
+
+async def test_a_line_says_when_who_how_loud_and_what(storage: Storage) -> None:
+    log = writer(storage)
+    log("destination", "warn", 'flushed "users"\nat once ż')
+    await log.flush()
+    (line,) = storage.lines()
+    assert line.pop("at").endswith("+00:00")
+    assert line == {"leg": "destination", "level": "WARN", "text": 'flushed "users"\nat once ż'}
+
+
+async def test_lines_come_back_in_their_order_and_each_once(storage: Storage) -> None:
+    log = writer(storage)
+    for first in range(0, 600, 100):
+        numbered(log, first, 100)
+        await log.flush()
+        await log.flush()
+    assert numbers(storage.lines()) == list(range(600))
+    assert len(storage.chunks()) > 1
+    assert log.lines_dropped == 0
+
+
+async def test_no_chunk_is_bigger_than_its_limit(storage: Storage) -> None:
+    log = writer(storage)
+    numbered(log, 0, 3 * A_CHUNK)
+    await log.flush()
+    assert len(storage.sizes()) == 4
+    assert max(storage.sizes()) <= CHUNK_BYTES
+
+
+async def test_nothing_said_is_nothing_written(storage: Storage) -> None:
+    await writer(storage).flush()
+    assert storage.chunks() == []
+
+
+@pytest.mark.parametrize(("length", "kept"), [(99, "x" * 99), (100, "x" * 100), (101, "x" * 94 + " [cut]")])
+async def test_a_long_line_is_cut_and_says_so(storage: Storage, length: int, kept: str) -> None:
+    log = writer(storage, max_line_bytes=100)
+    log("source", "INFO", "x" * length)
+    await log.flush()
+    assert storage.lines()[0]["text"] == kept
+
+
+@pytest.mark.parametrize("text", ["half \ud800", "nul \0", "\x01", "\u2028"])
+async def test_any_text_can_be_written(storage: Storage, text: str) -> None:
+    log = writer(storage)
+    log("source", "INFO", text)
+    await log.flush()
+    assert len(storage.lines()) == 1
+
+
+async def test_over_the_cap_the_head_and_the_tail_stay_and_the_rest_is_counted(storage: Storage) -> None:
+    log = writer(storage, max_bytes=4 * MIB)
+    written = 24 * (A_CHUNK // 2)
+    for first in range(0, written, A_CHUNK // 2):
+        numbered(log, first, A_CHUNK // 2)
+        await log.flush()
+    lines = storage.lines()
+    kept = numbers(lines)
+    (gap,) = [place for place, line in enumerate(lines) if line["leg"] == "airbyte_platform"]
+    head, tail = kept[:gap], kept[gap:]
+    assert head == list(range(len(head)))
+    assert tail == list(range(written - len(tail), written))
+    assert log.lines_dropped == written - len(kept)
+    assert lines[gap]["text"] == f"{log.lines_dropped:,} lines dropped here"
+    assert sum(storage.sizes()) <= 5 * MIB
+    assert len(head) >= A_CHUNK
+    assert len(tail) >= A_CHUNK
+
+
+async def test_what_is_said_while_storage_is_away_is_written_when_it_is_back(storage: Storage) -> None:
+    log = writer(storage)
+    numbered(log, 0, 10)
+    storage.go_away()
+    await log.flush()
+    numbered(log, 10, 3 * A_CHUNK)
+    await log.flush()
+    storage.come_back()
+    await log.flush()
+    assert numbers(storage.lines()) == list(range(10 + 3 * A_CHUNK))
+    assert log.lines_dropped == 0
+
+
+async def test_storage_that_stays_away_costs_the_oldest_lines_and_a_bounded_memory(storage: Storage) -> None:
+    log = writer(storage)
+    storage.go_away()
+    total = (MAX_UNWRITTEN + 5) * A_CHUNK
+    for first in range(0, total, A_CHUNK):
+        numbered(log, first, A_CHUNK)
+        await log.flush()
+    assert log.lines_dropped > 0
+    storage.come_back()
+    await log.flush()
+    kept = numbers(storage.lines())
+    assert kept == list(range(log.lines_dropped, total))
+
+
+async def test_lines_that_come_faster_than_storage_takes_them_are_lost_with_their_number(storage: Storage) -> None:
+    """More chunks than may wait come while one is being written; its lines are shorter, so more than any other's."""
+    log = writer(storage)
+    short = 5000
+    for number in range(short):
+        log("source", "INFO", f"{number} {'x' * 100}")
+    numbered(log, short, A_CHUNK)
+    flushing = asyncio.create_task(log.flush())
+    await asyncio.sleep(0)
+    rest = (MAX_UNWRITTEN + 4) * A_CHUNK
+    numbered(log, short + A_CHUNK, rest)
+    await flushing
+    await log.flush()
+    assert log.lines_dropped > 0
+    assert len(numbers(storage.lines())) + log.lines_dropped == short + A_CHUNK + rest

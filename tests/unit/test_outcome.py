@@ -1,0 +1,335 @@
+"""When is a sync green: decisions.md, "Evidence", as a table and as a property."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airbyte_workers.jobs.outcome import Policy, Verdict, outcome
+from airbyte_workers.models import Evidence, Failure, FailureOrigin, FailureType
+
+PROVEN: dict[str, Any] = {
+    "source_exit_code": 0,
+    "destination_exit_code": 0,
+    "end_of_input": True,
+    "completion": "reported",
+    "states_emitted": 2,
+    "states_committed": 2,
+    "acknowledgements": 2,
+    "records_emitted": 5,
+    "records_forwarded": 5,
+}
+ERROR = Failure(origin=FailureOrigin.SOURCE, type=FailureType.TRANSIENT_ERROR, message="no route to host")
+LOST = Failure(origin=FailureOrigin.PLATFORM, type=FailureType.LEASE_LOST, message="lease lost")
+NO_ECHO = {"acknowledgements": 0, "states_committed": 0, "keys_unacknowledged": 1}
+T = FailureType
+
+
+def judged(changed: dict[str, Any], seen: Sequence[Failure] = (), **accepted: bool) -> Verdict:
+    return outcome(Evidence(**(PROVEN | changed)), seen, Policy(**accepted))
+
+
+GREEN: dict[str, tuple[dict[str, Any], dict[str, bool], tuple[str, ...]]] = {
+    "everything is proven": ({}, {}, ()),
+    "no record at all": ({"records_emitted": 0, "records_forwarded": 0}, {}, ()),
+    "nothing was sent": (
+        {
+            "records_emitted": 0,
+            "records_forwarded": 0,
+            "states_emitted": 0,
+            "states_committed": 0,
+            "acknowledgements": 0,
+        },
+        {},
+        (),
+    ),
+    "no stream status at all": ({"completion": "inferred"}, {}, ()),
+    "filtered records": ({"records_filtered": 2, "records_forwarded": 3}, {}, ()),
+    "skipped states": ({"states_emitted": 100, "states_committed": 100, "acknowledgements": 1}, {}, ()),
+    "the source had to be stopped after all was complete": (
+        {"source_forced": True, "source_exit_code": 143},
+        {},
+        ("source_did_not_exit",),
+    ),
+    "bare echoes": ({"bare_acknowledgements": 2}, {}, ("2 acknowledgements as bare states",)),
+    "unmatched echoes": ({"unmatched_acknowledgements": 3}, {}, ("unmatched_ack: 3",)),
+    "the source's counts differ": (
+        {"source_stats_mismatches": 1},
+        {},
+        ("1 state(s) of the source stated another number",),
+    ),
+    "malformed lines are accepted": ({"malformed": 4}, {"allow_malformed": True}, ("4 malformed line(s)",)),
+}
+
+RED: dict[str, tuple[dict[str, Any], dict[str, bool], FailureOrigin, FailureType]] = {
+    "source exit code": ({"source_exit_code": 1}, {}, FailureOrigin.SOURCE, T.SYSTEM_ERROR),
+    "source terminated": ({"source_exit_code": 143}, {}, FailureOrigin.SOURCE, T.SYSTEM_ERROR),
+    "source exit unknown": ({"source_exit_code": None}, {}, FailureOrigin.SOURCE, T.EXIT_UNKNOWN),
+    "destination exit code": ({"destination_exit_code": 1}, {}, FailureOrigin.DESTINATION, T.SYSTEM_ERROR),
+    "destination exit unknown": ({"destination_exit_code": None}, {}, FailureOrigin.DESTINATION, T.EXIT_UNKNOWN),
+    "destination stopped after its grace": (
+        {"destination_forced": True, "destination_exit_code": 0},
+        {},
+        FailureOrigin.DESTINATION,
+        T.DESTINATION_DID_NOT_EXIT,
+    ),
+    "source stopped, completion not said": (
+        {"source_forced": True, "source_exit_code": 0, "completion": "missing"},
+        {},
+        FailureOrigin.SOURCE,
+        T.SOURCE_DID_NOT_EXIT,
+    ),
+    "source stopped, completion only inferred": (
+        {"source_forced": True, "completion": "inferred"},
+        {},
+        FailureOrigin.SOURCE,
+        T.SOURCE_DID_NOT_EXIT,
+    ),
+    "source stopped by us": ({"source_stopped": True}, {}, FailureOrigin.DESTINATION, T.SYSTEM_ERROR),
+    "no end of input": ({"end_of_input": False}, {}, FailureOrigin.DESTINATION, T.SYSTEM_ERROR),
+    "an error trace": ({"error_traces": 1}, {}, FailureOrigin.UNKNOWN, T.SYSTEM_ERROR),
+    "a stream incomplete": ({"streams_incomplete": ("a",)}, {}, FailureOrigin.SOURCE, T.STREAM_INCOMPLETE),
+    "a stream not complete": (
+        {"completion": "missing", "streams_not_complete": ("a",)},
+        {},
+        FailureOrigin.SOURCE,
+        T.STREAM_INCOMPLETE,
+    ),
+    "states held back": ({"states_held_back": 1}, {}, FailureOrigin.SOURCE, T.STREAM_INCOMPLETE),
+    "the last state of a key not echoed": (
+        {"keys_unacknowledged": 1, "streams_unacknowledged": ("a",)},
+        {},
+        FailureOrigin.DESTINATION,
+        T.STATE_UNACKNOWLEDGED,
+    ),
+    "echoed but not durable": ({"states_committed": 1}, {}, FailureOrigin.PLATFORM, T.STATE_UNACKNOWLEDGED),
+    "echoed never": (NO_ECHO, {}, FailureOrigin.DESTINATION, T.NO_ACKNOWLEDGEMENT),
+    "echoed never, nothing waits": (
+        {"acknowledgements": 0, "states_committed": 0, "states_emitted": 0},
+        {},
+        FailureOrigin.DESTINATION,
+        T.NO_ACKNOWLEDGEMENT,
+    ),
+    "echoed some, though none would have done": (
+        {"keys_unacknowledged": 1},
+        {"accept_unacknowledged": True},
+        FailureOrigin.DESTINATION,
+        T.STATE_UNACKNOWLEDGED,
+    ),
+    "counts differ": ({"records_forwarded": 4}, {}, FailureOrigin.REPLICATION, T.COUNT_MISMATCH),
+    "the destination's counts differ": (
+        {"destination_stats_mismatches": 1},
+        {},
+        FailureOrigin.DESTINATION,
+        T.COUNT_MISMATCH,
+    ),
+    "the source's counts differ and must not": (
+        {"source_stats_mismatches": 1},
+        {"fail_on_source_stats": True},
+        FailureOrigin.SOURCE,
+        T.COUNT_MISMATCH,
+    ),
+    "malformed lines": ({"malformed": 1}, {}, FailureOrigin.SOURCE, T.MALFORMED_MESSAGE),
+}
+
+
+@pytest.mark.parametrize("name", GREEN)
+def test_a_proven_sync_is_green_and_says_what_was_odd(name: str) -> None:
+    changed, accepted, warnings = GREEN[name]
+    verdict = judged(changed, **accepted)
+    assert (verdict.status, verdict.failures, verdict.unproven) == ("succeeded", (), False)
+    assert len(verdict.warnings) == len(warnings)
+    assert all(words in warning for words, warning in zip(warnings, verdict.warnings, strict=True))
+
+
+@pytest.mark.parametrize("name", RED)
+def test_whatever_lacks_a_proof_is_red_and_says_which(name: str) -> None:
+    changed, accepted, origin, kind = RED[name]
+    verdict = judged(changed, **accepted)
+    assert verdict.status == "failed"
+    assert [(failure.origin, failure.type) for failure in verdict.failures] == [(origin, kind)]
+
+
+def test_a_destination_that_never_echoes_can_be_accepted_as_unproven() -> None:
+    verdict = judged(NO_ECHO, accept_unacknowledged=True)
+    assert (verdict.status, verdict.unproven) == ("succeeded", True)
+    assert verdict.warnings == ("unproven: the destination acknowledged nothing",)
+
+
+ABOUT_ECHOES = {
+    "echoed never",
+    "echoed never, nothing waits",
+    "echoed but not durable",
+    "echoed some, though none would have done",
+    "the last state of a key not echoed",
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(RED) - ABOUT_ECHOES))
+def test_accepting_no_echoes_accepts_nothing_else(name: str) -> None:
+    changed, accepted, _, _ = RED[name]
+    assert judged(NO_ECHO | changed, **(accepted | {"accept_unacknowledged": True})).status == "failed"
+
+
+@pytest.mark.parametrize(("code", "words"), [(137, "out of memory?"), (127, "not found"), (126, "cannot be executed")])
+def test_a_known_exit_code_is_explained(code: int, words: str) -> None:
+    (failure,) = judged({"destination_exit_code": code}).failures
+    assert f"the destination exited with code {code}" in failure.message
+    assert words in failure.message
+
+
+def test_the_streams_are_named() -> None:
+    (failure,) = judged({"completion": "missing", "streams_not_complete": ("a", "n.b")}).failures
+    assert failure.message.endswith("a, n.b")
+
+
+# --- causes and consequences ---
+
+CONSEQUENCES = {
+    "completion": "missing",
+    "keys_unacknowledged": 1,
+    "states_committed": 0,
+    "states_held_back": 1,
+    "end_of_input": False,
+    "error_traces": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("cause", "seen", "told"),
+    [
+        ({}, [ERROR], [T.TRANSIENT_ERROR]),
+        ({"source_stopped": True}, [LOST], [T.LEASE_LOST]),
+        ({"source_exit_code": 1}, [], [T.SYSTEM_ERROR]),
+        ({"source_exit_code": 1}, [ERROR], [T.TRANSIENT_ERROR, T.SYSTEM_ERROR]),
+        ({"destination_exit_code": 137, "source_stopped": True}, [], [T.SYSTEM_ERROR]),
+        ({"streams_incomplete": ("a",)}, [], [T.STREAM_INCOMPLETE]),
+        ({"malformed": 1}, [], [T.MALFORMED_MESSAGE]),
+    ],
+)
+def test_what_only_follows_from_a_failure_is_not_told_beside_it(
+    cause: dict[str, Any], seen: list[Failure], told: list[FailureType]
+) -> None:
+    assert [failure.type for failure in judged(CONSEQUENCES | cause, seen).failures] == told
+
+
+def test_without_a_cause_every_consequence_is_told() -> None:
+    verdict = judged(CONSEQUENCES)
+    assert [failure.type for failure in verdict.failures] == [
+        T.STREAM_INCOMPLETE,
+        T.STREAM_INCOMPLETE,
+        T.STATE_UNACKNOWLEDGED,
+        T.SYSTEM_ERROR,
+        T.SYSTEM_ERROR,
+    ]
+
+
+def test_the_exit_code_of_a_source_that_we_stopped_is_no_failure_of_its_own() -> None:
+    verdict = judged({"source_stopped": True, "source_exit_code": 143, "destination_exit_code": 1})
+    assert [failure.origin for failure in verdict.failures] == [FailureOrigin.DESTINATION]
+
+
+def test_a_config_error_comes_first_because_it_decides_about_retries() -> None:
+    config = ERROR.model_copy(update={"type": T.CONFIG_ERROR})
+    verdict = judged({"source_exit_code": 1}, [ERROR, config])
+    assert [failure.type for failure in verdict.failures] == [T.CONFIG_ERROR, T.TRANSIENT_ERROR, T.SYSTEM_ERROR]
+
+
+# --- cancelled ---
+
+
+@pytest.mark.parametrize("changed", [{}, {"source_exit_code": 1}, CONSEQUENCES], ids=["green", "red", "odd"])
+@pytest.mark.parametrize("seen", [[], [ERROR], [ERROR.model_copy(update={"message": f"{n}"}) for n in range(20)]])
+def test_cancelled_wins_over_everything(changed: dict[str, Any], seen: list[Failure]) -> None:
+    verdict = outcome(Evidence(**(PROVEN | changed)), seen, Policy(), cancelled=True)
+    assert verdict.status == "cancelled"
+    assert verdict.failures[0].type is T.MANUAL_CANCELLATION
+
+
+# --- no proof, no success ---
+
+
+def is_proven(evidence: Evidence, policy: Policy) -> bool:
+    """decisions.md, "Evidence", line by line."""
+    source = (
+        evidence.completion == "reported"
+        if evidence.source_forced
+        else evidence.source_exit_code == 0 and evidence.completion != "missing"
+    )
+    destination = evidence.destination_exit_code == 0 and not evidence.destination_forced
+    told = not evidence.error_traces and not evidence.streams_incomplete and not evidence.states_held_back
+    given_all = evidence.end_of_input and not evidence.source_stopped
+    echoed = evidence.acknowledgements > 0 or not (evidence.records_emitted or evidence.keys_unacknowledged)
+    states = echoed and not evidence.keys_unacknowledged and evidence.states_committed >= evidence.states_emitted
+    accepted = policy.accept_unacknowledged and not evidence.acknowledgements
+    counts = (
+        evidence.records_emitted - evidence.records_filtered == evidence.records_forwarded
+        and not evidence.destination_stats_mismatches
+        and not (evidence.source_stats_mismatches and policy.fail_on_source_stats)
+        and not (evidence.malformed and not policy.allow_malformed)
+    )
+    return source and destination and told and given_all and (states or accepted) and counts
+
+
+FIELDS: dict[str, list[Any]] = {
+    "source_exit_code": [0, 1, None],
+    "destination_exit_code": [0, 1, None],
+    "source_forced": [False, True],
+    "source_stopped": [False, True],
+    "destination_forced": [False, True],
+    "end_of_input": [True, False],
+    "completion": ["reported", "inferred", "missing"],
+    "streams_incomplete": [(), ("a",)],
+    "error_traces": [0, 1],
+    "states_emitted": [2, 0],
+    "states_committed": [2, 1, 0],
+    "states_held_back": [0, 1],
+    "keys_unacknowledged": [0, 1],
+    "acknowledgements": [2, 0],
+    "records_emitted": [5, 0],
+    "records_forwarded": [5, 0, 4],
+    "records_filtered": [0, 5],
+    "malformed": [0, 1],
+    "source_stats_mismatches": [0, 1],
+    "destination_stats_mismatches": [0, 1],
+    "bare_acknowledgements": [0, 1],
+    "unmatched_acknowledgements": [0, 1],
+}
+POLICIES = [Policy(*each) for each in itertools.product([False, True], repeat=3)]
+
+
+def check(evidence: Evidence, policy: Policy) -> None:
+    verdict = outcome(evidence, [], policy)
+    assert (verdict.status == "succeeded") == is_proven(evidence, policy), evidence
+    assert bool(verdict.failures) == (verdict.status == "failed")
+    assert len(verdict.failures) <= 10
+    if verdict.unproven and verdict.status == "succeeded":
+        assert policy.accept_unacknowledged
+    seen = outcome(evidence, [ERROR], policy)
+    assert seen.status == "failed"
+    assert ERROR in seen.failures
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=str)
+def test_no_two_missing_proofs_hide_each_other(policy: Policy) -> None:
+    """Every pair of fields, every pair of values, all else proven."""
+    for (one, its), (two, others) in itertools.combinations(FIELDS.items(), 2):
+        for first, second in itertools.product(its, others):
+            check(Evidence(**(PROVEN | {one: first, two: second})), policy)
+
+
+@given(
+    st.fixed_dictionaries({name: st.sampled_from(values) for name, values in FIELDS.items()}), st.sampled_from(POLICIES)
+)
+def test_no_evidence_that_lacks_a_proof_is_ever_a_success(fields: dict[str, Any], policy: Policy) -> None:
+    check(Evidence(**fields), policy)
+
+
+def test_no_evidence_at_all_is_a_failure() -> None:
+    for policy in POLICIES:
+        assert outcome(Evidence(), [], policy).status == "failed"
