@@ -74,10 +74,10 @@ async def _sync(settings: Settings, asked: SyncInput, options: dict[str, Any], o
         if options["detach"]:
             return await _left(started, where, output)
         report = await _ended(started, where, follow(started))
-    _print(report, output)
-    if output == "text" and asked.local_root is not None and report.attempts:
-        show(f"file output of connectors is below {asked.local_root}")
-    return _EXITS[report.status]
+        _print(report, output)
+        if output == "text" and asked.local_root is not None and report.attempts:
+            show(f"file output of connectors is below {asked.local_root}")
+        return _EXITS[report.status]
 
 
 async def _ended(started: SyncRun, where: Settings, following: Awaitable[SyncReport]) -> SyncReport:
@@ -122,7 +122,8 @@ async def _left(started: SyncRun, where: Settings, output: Shape) -> Exit:
     if output == "json":
         show_json({"job_id": job_id, "workflow_id": started.workflow_id, "connection": started.connection})
     else:
-        show(f"started job {job_id}; follow it with: airbyte-workers sync {started.connection} --join")
+        name = f"job {job_id}" if job_id is not None else started.workflow_id
+        show(f"started {name}; follow it with: airbyte-workers sync {started.connection} --join")
     return Exit.DONE
 
 

@@ -80,10 +80,12 @@ class RememberedLog:
 class Attempt:
     """Both sides of one attempt; what is acknowledged is durable when `commit` is called, not before."""
 
-    def __init__(self, *streams: str | StreamKey, staged_states_bytes: int = 1 << 20) -> None:
+    def __init__(
+        self, *streams: str | StreamKey, staged_states_bytes: int = 1 << 20, allow_malformed: bool = False
+    ) -> None:
         keys = [each if isinstance(each, tuple) else (each, None) for each in streams or ("users",)]
         self.log = RememberedLog()
-        self.ledger = Ledger(keys, self.log, staged_states_bytes=staged_states_bytes)
+        self.ledger = Ledger(keys, self.log, staged_states_bytes=staged_states_bytes, allow_malformed=allow_malformed)
         self._source = SourceSide(self.ledger)
         self._destination = DestinationSide(self.ledger)
 

@@ -273,6 +273,18 @@ def test_a_state_that_the_destination_counts_differently_is_not_committed() -> N
     assert attempt.evidence().states_committed == 0
 
 
+def test_after_a_contradicted_count_no_later_state_of_its_stream_is_committed() -> None:
+    """It would cover what was lost; other streams are not concerned."""
+    attempt = Attempt("one", "two")
+    first, second, other = send(
+        attempt, record("one"), stream_state("one"), stream_state("one", {"c": 2}), record("two"), stream_state("two")
+    )
+    attempt.echo(first, destinationStats={"recordCount": 0})
+    attempt.echo(second, other)
+    assert attempt.counts() == {"one": (1, 0, 0), "two": (1, 1, 0)}
+    assert attempt.evidence().destination_stats_mismatches == 1
+
+
 def test_counts_of_a_destination_that_skipped_states_are_not_compared() -> None:
     """Whether it counts since the last echo or since the last state is not known."""
     attempt = Attempt("one")

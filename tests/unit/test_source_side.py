@@ -205,6 +205,12 @@ def test_a_state_after_a_dropped_record_is_held_back() -> None:
     assert types(attempt.source(record("a"), lost, stream_state("a"))) == ["RECORD"]
 
 
+def test_where_malformed_lines_are_accepted_states_go_on_after_them() -> None:
+    attempt = Attempt("a", allow_malformed=True)
+    lost = record("a").replace(b'"id":1', b'"id":NaN')
+    assert types(attempt.source(lost, stream_state("a"))) == ["STATE"]
+
+
 def test_records_after_an_error_still_go_on() -> None:
     assert types(Attempt().source(error(), record())) == ["RECORD"]
 
