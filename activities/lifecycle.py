@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import NoReturn
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -13,6 +15,7 @@ from airbyte_workers.models import Value
 
 _BEATS_PER_TIMEOUT = 15
 HANDOVER = "WorkerShutdown"
+_HANDOVER_DELAY = timedelta(seconds=0.5)
 
 
 @asynccontextmanager
@@ -39,7 +42,12 @@ async def _beat(interval: float, details: Callable[[], Value | None]) -> None:
 def hand_over_if_stopping() -> None:
     """Raise what lets Temporal give this activity to another worker, if this one is being stopped."""
     if activity.is_worker_shutdown():
-        raise ApplicationError("the Temporal worker is stopping, another one goes on", type=HANDOVER)
+        hand_over("the Temporal worker is stopping, another one goes on")
+
+
+def hand_over(reason: str) -> NoReturn:
+    """Let another worker do this activity, soon."""
+    raise ApplicationError(reason, type=HANDOVER, next_retry_delay=_HANDOVER_DELAY)
 
 
 def leaves_pod_alone() -> bool:

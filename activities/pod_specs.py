@@ -56,7 +56,7 @@ class Author:
             orchestrator=Role.ORCHESTRATOR,
             orchestrator_input=self._replication_input(job, attempt, catalog),
             labels=self._labels(job, attempt.number, attempt.fence),
-            local_root=_path(job.input.local_root),
+            local_root=self._local_root(job),
         )
 
     async def operation(self, job: Job, kind: JobKind) -> PodSpec:
@@ -79,7 +79,7 @@ class Author:
             orchestrator=Role.SIDECAR,
             orchestrator_input=given.model_dump_json().encode(),
             labels=self._labels(job, 0, 0),
-            local_root=_path(job.input.local_root),
+            local_root=self._local_root(job),
         )
 
     async def _files(self, connector: Connector, others: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -110,6 +110,10 @@ class Author:
     def _plain_settings(self) -> dict[str, Any]:
         """The settings a pod's program works with; the database's address goes to the orchestrator alone, by itself."""
         return self.settings.model_dump(mode="json", exclude={"database_url"})
+
+    def _local_root(self, job: Job) -> Path:
+        """The connectors' /local: what the input chose where that is allowed, else the stack's own."""
+        return Path(job.input.local_root) if job.input.local_root is not None else self.settings.local_root.absolute()
 
     def _labels(self, job: Job, attempt: int, fence: int) -> dict[str, str]:
         return {
@@ -149,7 +153,3 @@ def _operation(kind: JobKind) -> Literal["spec", "check", "discover"]:
     if kind is JobKind.SPEC:
         return "spec"
     return "check" if kind is JobKind.CHECK else "discover"
-
-
-def _path(text: str | None) -> Path | None:
-    return Path(text) if text is not None else None

@@ -7,7 +7,7 @@ import asyncio
 import asyncpg
 import structlog
 
-from activities.lifecycle import hand_over_if_stopping
+from activities.lifecycle import hand_over, hand_over_if_stopping
 from airbyte_workers.jobs.failures import for_history
 from airbyte_workers.models import (
     AttemptOutcome,
@@ -48,6 +48,12 @@ class Watch:
         self._stopped_because: Failure | None = None
         self._cancelled = False
         self.progress: Progress | None = None
+
+    async def require_here(self) -> None:
+        """Leave a pod of another host to a worker there: from here it would look lost. Raises WorkerShutdown."""
+        dataplane = await workloads.dataplane_of(self._db, self._pod)
+        if dataplane not in (None, self._settings.dataplane):
+            hand_over(f"pod {self._pod} runs on {dataplane}, a worker there must watch it")
 
     async def until_final(self) -> None:
         """Return once the pod has a final marker, its own or one it was given. Raises WorkerShutdown."""

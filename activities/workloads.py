@@ -171,7 +171,8 @@ class WorkloadActivities:
         if isinstance(error, TimeoutError):
             await self._launcher(job).remove(workload.pod)
         await workloads.release(self._db, workload.pod, "failure")
-        if isinstance(error, LaunchFailed) and error.retryable:
+        tried = activity.info().attempt
+        if isinstance(error, LaunchFailed) and error.retryable and tried < self._settings.launch_tries:
             raise ApplicationError(cut(str(error), 2000), type="LaunchFailed") from error
         _log.warning("launch refused", job=job.id, pod=workload.pod, error=str(error))
         if isinstance(error, TimeoutError):
@@ -204,6 +205,7 @@ class WorkloadActivities:
         job = await jobs.read_job(self._db, self._seal, ref.job_id)
         markers = Markers(self._objects, pod_name(ref.kind, ref.job_id, ref.attempt))
         watch = Watch(self._db, self._settings, self._launcher(job), markers, ref)
+        await watch.require_here()
         async with heartbeating(lambda: watch.progress):
             try:
                 await watch.until_final()

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt
+from pydantic import AliasChoices, BeforeValidator, Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -28,6 +28,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="AIRBYTE_WORKERS_",
+        env_ignore_empty=True,  # compose files say `${NAME:-}` for what is not set
         frozen=True,
         extra="ignore",
         populate_by_name=True,
@@ -144,6 +145,9 @@ class Settings(BaseSettings):
         PositiveFloat,
         Field(description="Longest launch of a pod once it has a place: pull or install, then start; minutes."),
     ] = 15
+    launch_tries: Annotated[
+        PositiveInt, Field(description="Tries to install and start a pod before that counts as a failed attempt.")
+    ] = 10
     connector_start_timeout_s: Annotated[
         PositiveFloat, Field(description="How long a connector may take to open its end of the data path, s.")
     ] = 300
@@ -287,6 +291,7 @@ class Settings(BaseSettings):
     # --- what is said ---
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+        BeforeValidator(lambda level: {"WARN": "WARNING"}.get(str(level).upper(), str(level).upper())),
         Field(validation_alias=_env("LOG_LEVEL"), description="Least level logged."),
     ] = "INFO"
     log_format: Annotated[Literal["json", "pretty"], Field(description="Shape of our own log lines.")] = "pretty"

@@ -215,12 +215,16 @@ def echo_unknown(job: Reading) -> int:
 
 
 def _acknowledge(job: Reading) -> None:
+    records = 0
     with os.fdopen(0, "rb", closefd=False) as lines:
         for number, line in enumerate(lines, 1):
             message = parse(line.decode(), number)
-            if message.type == "STATE":
-                job.output.send(echo(read_state(message, number), 0))
+            if message.type == "RECORD":
+                records += 1
+            elif message.type == "STATE":
+                job.output.send(echo(read_state(message, number), records))
                 job.output.flush()
+                records = 0
 
 
 SOURCES: dict[str, Source] = {

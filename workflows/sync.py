@@ -49,9 +49,6 @@ R = TypeVar("R")
 OPENING_TIMEOUT = timedelta(seconds=30)  # of the one activity that runs before the job's own limits are known
 QUEUE_WAIT = timedelta(days=30)  # a launch waits for its place as long as it takes
 FOR_EVER = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
-LAUNCHES = RetryPolicy(
-    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30), maximum_attempts=10
-)
 
 
 @workflow.defn(name="Sync")
@@ -227,7 +224,7 @@ class SyncWorkflow:
                 task_queue=launch_queue(ref.kind),
                 start_to_close_timeout=QUEUE_WAIT,
                 heartbeat_timeout=timedelta(seconds=plan.limits.heartbeat_s),
-                retry_policy=LAUNCHES,
+                retry_policy=FOR_EVER,
                 cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
                 summary=f"launch {pod_name(ref.kind, ref.job_id, ref.attempt)}",
             )

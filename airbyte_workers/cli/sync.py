@@ -33,7 +33,7 @@ _OPENING_ROUND_S = 0.1
     "--retries", type=click.IntRange(min=0), help="Retries after a failed attempt; default: the stack's limits."
 )
 @click.option("--detach", is_flag=True, help="Start the sync and leave.")
-@click.option("--join", is_flag=True, help="Follow the sync that runs already instead of refusing.")
+@click.option("--join", is_flag=True, help="Follow the sync that runs already, if one does, instead of refusing.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Shape of the result.")
 @click.pass_context
 def sync(context: click.Context, /, connection: str | None, file: Path | None, output: Shape, **options: Any) -> None:

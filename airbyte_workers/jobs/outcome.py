@@ -43,7 +43,7 @@ def outcome(evidence: Evidence, seen: Sequence[Failure], policy: Policy, *, canc
             type=FailureType.MANUAL_CANCELLATION,
             message="the sync was cancelled",
         )
-        return Verdict("cancelled", ordered([reason, *seen]))
+        return Verdict("cancelled", (reason,))  # what connectors say after it follows from it
     causes = [*seen, *_exits(evidence), *_incomplete(evidence), *_counts(evidence, policy)]
     consequences = [*_completion(evidence), *_states(evidence, policy), *_end(evidence)]
     warnings = tuple(_warnings(evidence, policy))

@@ -10,15 +10,9 @@ import asyncpg
 from airbyte_workers.replication.core import Batch, JobLog, Ledger
 from airbyte_workers.replication.states import Commit
 from airbyte_workers.store import states
+from airbyte_workers.store.database import is_away
 from airbyte_workers.store.states import StaleFence, StateRow, Writer
 
-UNAVAILABLE = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-)
 _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 5.0
 
@@ -72,7 +66,9 @@ class Committer:
                 )
                 self._on_stale()
                 return False
-            except UNAVAILABLE as error:
+            except Exception as error:
+                if not is_away(error):
+                    raise
                 if wait == _FIRST_WAIT_S:
                     self._log("airbyte_platform", "WARN", f"states wait for the database: {type(error).__name__}")
                 await asyncio.sleep(wait)

@@ -61,10 +61,15 @@ class LogWriter:
                     raise
                 await self._make_room(chunk)
             if self._current.dirty:
-                self._current.dirty = False
-                await self._write(self._current)
+                await self._write_current()
         except StorageError:
-            self._current.dirty = True
+            return
+
+    async def _write_current(self) -> None:
+        """Write the newest object again; it is clean only if nothing came meanwhile and the write went through."""
+        chunk, lines = self._current, len(self._current.lines)
+        await self._write(chunk)
+        chunk.dirty = len(chunk.lines) > lines
 
     def _cut(self, text: str) -> str:
         text = text.encode(errors="replace").decode()  # half a surrogate pair cannot be written

@@ -12,7 +12,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from airbyte_workers.jobs.outcome import Policy, Verdict, outcome
-from airbyte_workers.models import AttemptSummary, Failure, FailureOrigin, FailureType, Progress
+from airbyte_workers.models import AttemptSummary, Failure, FailureOrigin, FailureType, Progress, StreamCounts
 from airbyte_workers.orchestrator.commits import Committer
 from airbyte_workers.orchestrator.input import ReplicationInput
 from airbyte_workers.orchestrator.joblog import LogWriter
@@ -202,7 +202,7 @@ class Replication:
     def _ended_well(self) -> bool:
         """Whether the source read every stream to its end, as far as it says."""
         complete = self.ledger.completion(self._ends.source_exit_code, forced=self._ends.source_forced) != "missing"
-        return self._stop is None and complete and not self.ledger.failures and not self.ledger.source_failed_streams
+        return self._stop is None and complete and not self.ledger.missed_something
 
     async def _end_destination(self) -> None:
         leg = self._destination_leg
@@ -267,17 +267,24 @@ class Replication:
         return outcome(self.ledger.evidence(self._ends), seen, policy, cancelled=self._stop is Stop.CANCELLED)
 
     def _summary(self, verdict: Verdict) -> AttemptSummary:
-        succeeded = verdict.status == "succeeded"
         return AttemptSummary(
             status=verdict.status,
             failures=verdict.failures,
             warnings=verdict.warnings,
             evidence=self.ledger.evidence(self._ends),
-            streams=stream_counts(self.ledger.streams.values(), succeeded=succeeded, ended=True),
+            streams=self._streams(verdict),
             log_lines_dropped=self._log.lines_dropped,
             peak_memory_bytes=peak_memory_bytes(),
             unproven=verdict.unproven,
         )
+
+    def _streams(self, verdict: Verdict) -> tuple[StreamCounts, ...]:
+        """The counts; "all committed" belongs to a success that was proven."""
+        succeeded = verdict.status == "succeeded"
+        counts = stream_counts(self.ledger.streams.values(), succeeded=succeeded and not verdict.unproven, ended=True)
+        if not verdict.unproven:
+            return counts
+        return tuple(each.model_copy(update={"status": "complete"}) for each in counts)
 
 
 def _told(verdict: Verdict) -> str:

@@ -8,13 +8,13 @@ import contextlib
 import asyncpg
 
 from airbyte_workers.models import Failure, FailureOrigin, FailureType
-from airbyte_workers.orchestrator.commits import UNAVAILABLE
 from airbyte_workers.orchestrator.input import ReplicationInput
 from airbyte_workers.orchestrator.joblog import LogWriter
 from airbyte_workers.orchestrator.markers import Marker, Markers
 from airbyte_workers.orchestrator.replicate import Replication
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import workloads
+from airbyte_workers.store.database import is_away
 from airbyte_workers.store.objects import StorageError
 
 
@@ -55,7 +55,9 @@ class Upkeep:
         try:
             given = self._given
             mine = await workloads.renew(self._db, given.pod, given.fence, self._replication.progress(), lease_s=lease)
-        except UNAVAILABLE:
+        except Exception as error:
+            if not is_away(error):
+                raise
             if loop.time() - self._renewed_at > lease:
                 self._replication.fail(self._lease_lost(lease))
             return

@@ -154,6 +154,12 @@ class Ledger:
             return bool(self.source_failed_streams)
         return key.stream in self.source_failed_streams
 
+    @property
+    def missed_something(self) -> bool:
+        """Whether something was lost or failed on the way, so that no stream may be called complete."""
+        lost = self.malformed and not self.allow_malformed
+        return bool(lost or self.failures or self.source_failed_streams or self.distrusted)
+
     def fail(self, origin: FailureOrigin, kind: FailureType, message: str) -> ReplicationFailed:
         """The exception to raise for a message after which nothing can go on."""
         return ReplicationFailed(Failure(origin=origin, type=kind, message=cut(message)))

@@ -38,7 +38,10 @@ class Sniffed(Struct):
 
 
 _DECODER = msgspec.json.Decoder(Sniffed)
-_LOOKS_LIKE_DATA = re.compile(rb'"type"\s*:\s*"(?:record|state)"|\A\s*\{\s*"(?:record|state)"\s*:\s*\{', re.IGNORECASE)
+_TYPE = re.compile(rb'"type"\s*:\s*"(?:RECORD|STATE)"')
+_ANY_TYPE = re.compile(rb'"type"\s*:\s*"(?:record|state)"', re.IGNORECASE)  # also stands in every Avro schema
+_BODY = re.compile(rb'"(?:record|state)"\s*:\s*\{', re.IGNORECASE)
+_BODY_FIRST = re.compile(rb'\A\s*\{\s*"(?:record|state)"\s*:\s*\{', re.IGNORECASE)
 _BRACE = ord("{")
 _FIRST, _LAST = itemgetter(0), itemgetter(-1)
 
@@ -78,7 +81,9 @@ def sniff_line(line: bytes) -> Sniffed | None:
 
 def looks_like_data(line: bytes) -> bool:
     """Whether a line that is no message looks as if a record or a state was lost with it."""
-    return _LOOKS_LIKE_DATA.search(line) is not None
+    if _TYPE.search(line) or _BODY_FIRST.match(line):
+        return True
+    return _ANY_TYPE.search(line) is not None and _BODY.search(line) is not None
 
 
 def record_bytes(record: SniffedRecord) -> int:

@@ -29,7 +29,8 @@ class TemporalUnreachable(Exception):
 async def connected(settings: Settings, *, timeout: float = 10, core_logs: bool = False) -> AsyncIterator[Client]:
     """A client for one program; `core_logs`: what the SDK's core warns of goes to our own log.
 
-    It pauses on the way out so that the SDK's threads let go of the interpreter. Leaving at once aborts it in a third of all cases (temporal-python.md A2). Raises TemporalUnreachable.
+    It pauses on the way out so that the SDK's threads let go of the interpreter: leaving at once aborts it in a third
+    of all cases (temporal-python.md A2). Raises TemporalUnreachable.
     """
     try:
         yield await _connect(settings, timeout, _runtime(core_logs))

@@ -24,6 +24,16 @@ create table if not exists schema_migrations (
 """
 
 
+_AWAY = frozenset({"08", "53", "57", "40"})  # SQLSTATE classes: connection, resources, operator, rollback
+
+
+def is_away(error: Exception) -> bool:
+    """Whether a statement failed because of the database's condition, not of its own: the same may work later."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "")[:2] in _AWAY
+    return isinstance(error, OSError | TimeoutError) or type(error) is asyncpg.InterfaceError
+
+
 class MigrationError(Exception):
     """The database's schema is not one that this version can work with."""
 

@@ -49,7 +49,10 @@ async def claim(db: asyncpg.Pool, workload: Workload, *, limit: int, lease_s: fl
             """
             insert into workloads (pod, kind, job_id, attempt, connection_id, dataplane, launcher, fence, lease_until)
             values ($1, $2, $3, $4, $5, $6, $7, $8, now() + make_interval(secs => $9))
-            on conflict (pod) do update set lease_until = excluded.lease_until, updated_at = now()
+            on conflict (pod) do update set lease_until = excluded.lease_until, updated_at = now(),
+                dataplane = case when workloads.status = any($10) then workloads.dataplane else excluded.dataplane end,
+                created_at = case when workloads.status = any($10) then workloads.created_at else now() end,
+                status = case when workloads.status = any($10) then workloads.status else 'claimed' end
             """,
             workload.pod,
             str(workload.kind),
@@ -60,6 +63,7 @@ async def claim(db: asyncpg.Pool, workload: Workload, *, limit: int, lease_s: fl
             workload.launcher,
             workload.fence,
             lease_s,
+            _LIVE,
         )
         return True
 
@@ -135,6 +139,12 @@ async def older_pods(db: asyncpg.Pool, connection_id: int, fence: int) -> Sequen
         _LIVE,
     )
     return [OlderPod(**row) for row in rows]
+
+
+async def dataplane_of(db: asyncpg.Pool, pod: str) -> str | None:
+    """The host on which the pod was started; None for one that has no place."""
+    dataplane: str | None = await db.fetchval("select dataplane from workloads where pod = $1", pod)
+    return dataplane
 
 
 async def age_s(db: asyncpg.Pool, pod: str) -> float:

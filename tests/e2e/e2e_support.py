@@ -33,6 +33,7 @@ QUICK: dict[str, str] = {
     "AIRBYTE_WORKERS_EXIT_CODE_TIMEOUT_S": "1",
     "AIRBYTE_WORKERS_MARKER_POLL_INTERVAL_MS": "100",
     "AIRBYTE_WORKERS_PROGRESS_INTERVAL_S": "0.2",
+    "AIRBYTE_WORKERS_HEARTBEAT_TIMEOUT_S": "5",
 }
 """A stack that has little patience with connectors."""
 KEPT = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "PIP_INDEX_URL"})

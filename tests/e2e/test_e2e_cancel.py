@@ -120,7 +120,7 @@ def test_detach_then_join_then_cancel(place: Place) -> None:
 
 
 def test_detached_json(place: Place) -> None:
-    asked = content(place, "detached") | {"source": place.source(records=10)}
+    asked = content(place, "detached") | {"source": place.source(records=10, state_every=1, delay_ms=500)}
     left = place.run("sync", "-f", str(place.write(asked)), "--detach", "-o", "json")
     job_id = left.report["job_id"]
     told = {"job_id": job_id, "workflow_id": "sync/detached", "connection": "detached"}
