@@ -15,7 +15,7 @@ def test_demo_twice(alone: Place) -> None:
         for stream in ("users", "products", "purchases"):
             file = alone.work / "demo_output" / f"{stream}.jsonl"
             lines = file.read_bytes().count(b"\n")
-            (row,) = (line.split() for line in ended.out.splitlines() if line.endswith(file.name))
+            (row,) = (line.split() for line in ended.out.splitlines() if line.split()[-1:] == [file.name])
             assert row == [stream, f"{lines:,}", f"{lines:,}", file.name]
             assert lines > 0
         assert f"every committed record is in its file in {alone.work / 'demo_output'}" in ended.out

@@ -3,40 +3,112 @@
 from __future__ import annotations
 
 import signal
-from contextlib import ExitStack
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from e2e_support import Place, Running, catalog, until
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(180)]
-SETTINGS = {
-    "ALLOW_LOCAL_COMMANDS": "true",
-    "AIRBYTE_WORKERS_HEARTBEAT_TIMEOUT_S": "60",
-    "AIRBYTE_WORKERS_WORKER_SHUTDOWN_TIMEOUT_S": "5",
-}
-
-
-def shared(place: Place) -> Place:
-    """The embedded servers as a shared stack: a database of its own on them, and a namespace of its own."""
-    told = place.stack()
-    return replace(
-        place,
-        variables=place.variables
-        | SETTINGS
-        | {
-            "DATABASE_URL": told["database_url"].replace("/airbyte_workers?", "/postgres?"),
-            "TEMPORAL_ADDRESS": told["temporal_address"],
-            "TEMPORAL_NAMESPACE": "shared",
-        },
-    )
+SERVERS = str(Path(__file__).with_name("e2e_servers.py"))
 
 
 @pytest.fixture
-def workers(alone: Place) -> object:
-    with ExitStack() as running:
-        local = running.enter_context(alone.started("local"))
-        local.until_said("ready; Ctrl-C stops it")
-        yield alone, running
-        local.process.send_signal(signal.SIGTERM)
-        assert local.ended().code == 0
+def shared(alone: Place) -> Iterator[Place]:
+    """A stack by its addresses, as an administrator has it; workers are for the test to start."""
+    with alone.started(SERVERS, program=sys.executable) as servers:
+        servers.until_said("ready")
+        told = alone.stack()
+        addresses = {"DATABASE_URL": told["database_url"], "TEMPORAL_ADDRESS": told["temporal_address"]}
+        yield replace(alone, variables=alone.variables | addresses | {"ALLOW_LOCAL_COMMANDS": "true"})
+        servers.process.send_signal(signal.SIGTERM)
+        assert servers.ended().code == 0, servers.err
+
+
+@contextmanager
+def working(place: Place, *options: str) -> Iterator[Running]:
+    """A worker that is ready, and stops in order with the block."""
+    with place.started("worker", *options) as worker:
+        worker.until_said("polling ")
+        yield worker
+        worker.process.send_signal(signal.SIGTERM)
+        assert worker.ended().code == 0, worker.err
+
+
+def content(place: Place, name: str) -> dict[str, Any]:
+    return {
+        "connection": name,
+        "source": place.source(records=3000, state_every=100, delay_ms=200),
+        "destination": place.jsonl(),
+        "catalog": catalog("stream_0"),
+    }
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_worker_that_ends_is_no_attempt(shared: Place, how: signal.Signals) -> None:
+    with ExitStack() as workers:
+        first = workers.enter_context(shared.started("worker"))
+        first.until_said("polling ")
+        with shared.started("sync", "-f", str(shared.write(content(shared, "handover"))), "-o", "json") as sync:
+            until(lambda: len(shared.lines("stream_0")) >= 100, "the first records")
+            second = workers.enter_context(working(shared))
+            first.process.send_signal(how)
+            ended = first.ended(20)
+            assert ended.code == (0 if how is signal.SIGTERM else -signal.SIGKILL), ended.err
+            pod = [process.pid for process in shared.pod_processes()]
+            assert pod, "the pod went with its worker"
+            done = sync.ended()
+        assert "polling" in second.err
+        assert done.code == 0, done.err
+        assert (len(done.report["attempts"]), done.report["records_committed"]) == (1, 3000)
+        assert shared.ids("stream_0") == list(range(3000))
+        assert shared.pods_left() == []
+
+
+def test_workers_that_share_the_work(shared: Place) -> None:
+    """One has the books, the other the pods."""
+    with working(shared, "--only", "workflows"), working(shared, "--only", "sync", "--only", "watch") as other:
+        assert "polling airbyte-sync, airbyte-watch" in other.err
+        quick = content(shared, "divided") | {"source": shared.source(records=10)}
+        ended = shared.sync(quick)
+        assert (ended.code, ended.report["records_committed"]) == (0, 10)
+
+
+def test_commands_are_refused_where_they_are_not_allowed(shared: Place) -> None:
+    strict = replace(shared, variables={k: v for k, v in shared.variables.items() if k != "ALLOW_LOCAL_COMMANDS"})
+    with working(strict):
+        ended = strict.sync(content(strict, "strict"))
+    assert ended.code == 2
+    assert ended.report["error"]["type"] == "InvalidInput"
+    assert "source.command: commands may not run on this stack" in ended.report["error"]["message"]
+
+
+def test_without_any_worker_a_sync_can_be_left(shared: Place) -> None:
+    """Nobody answers: Ctrl-C cancels the run that nobody took up; a third leaves."""
+    shared.run("db", "migrate")
+    with shared.started("sync", "-f", str(shared.write(content(shared, "nobody"))), "-o", "json") as sync:
+        sync.until_said("launcher: ")
+        for press in ("cancelling the job", "ending the job's pods", ""):
+            until(lambda: signal.SIGINT in handled(sync), "the handler")
+            sync.interrupt()
+            if press:
+                sync.until_said(press)
+        ended = sync.ended()
+    assert ended.code == 130
+    assert "left" in ended.report["error"]["message"]
+
+
+def handled(command: Running) -> set[signal.Signals]:
+    """The signals that the process has a handler for, as the kernel sees it."""
+    status = Path(f"/proc/{command.process.pid}/status").read_text()
+    caught = int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")), 16)
+    return {number for number in signal.Signals if caught & 1 << (number - 1)}
+
+
+def test_a_worker_needs_addresses(alone: Place) -> None:
+    ended = alone.run("worker")
+    assert (ended.code, "DATABASE_URL and TEMPORAL_ADDRESS" in ended.error) == (2, True)

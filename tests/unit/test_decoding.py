@@ -169,7 +169,8 @@ def test_only_an_object_makes_a_sound_record() -> None:
     ("text", "looks"),
     [
         (b'{"type":"RECORD"', True),
-        (b'{ "TYPE" : "state" }', True),
+        (b'{ "TYPE" : "state", "state" : {}', True),
+        (b'{"type":"record","name":"Avro","fields":[]}', False),
         (b'{"record": {"stream"', True),
         (b' {"state":{"type"', True),
         (b'log: {"record": 5}', False),
