@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 from temporalio.api.enums.v1 import PendingActivityState
@@ -33,6 +34,7 @@ from airbyte_workers.settings import Settings
 
 _AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.UNKNOWN})
 _AWAY_PAUSE_S = 1.0
+_QUERY_TIMEOUT = timedelta(seconds=4)  # while no worker answers, a query waits for one
 _TELLING = frozenset({"launch_workload", "watch_workload"})  # the activities whose heartbeats carry progress
 
 
@@ -119,7 +121,7 @@ class SyncRun:
     async def phase(self) -> SyncPhase | None:
         """Where the run is; None while no Temporal worker answers."""
         try:
-            phase: SyncPhase = await self._handle.query("progress", result_type=SyncPhase)
+            phase: SyncPhase = await self._handle.query("progress", result_type=SyncPhase, rpc_timeout=_QUERY_TIMEOUT)
         except (RPCError, WorkflowQueryFailedError):
             return None
         return phase

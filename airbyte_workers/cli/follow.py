@@ -21,6 +21,7 @@ from airbyte_workers.models import Progress, SyncPhase, SyncReport
 
 _LOOK_EVERY_S = 0.5
 _PLAIN_EVERY_S = 5.0
+_ALONE_S = 8.0
 
 
 class Interrupted(Exception):
@@ -108,14 +109,18 @@ async def _watched(run: SyncRun) -> AsyncIterator[None]:
 
 
 async def _watch(run: SyncRun, screen: _Plain) -> None:
+    alone_since = asyncio.get_running_loop().time()
     while True:
         with contextlib.suppress(Exception):  # a look that fails is made up for by the next; the result is what counts
             phase = await run.phase()
             progress = await run.progress()
             if phase is not None:
                 screen.update(phase, progress)
+                alone_since = asyncio.get_running_loop().time()
             if progress is None:
                 screen.warn(await run.trouble())
+        if asyncio.get_running_loop().time() - alone_since > _ALONE_S:
+            screen.tell_alone()
         await asyncio.sleep(_LOOK_EVERY_S)
 
 
@@ -126,12 +131,19 @@ class _Plain:
         self._told: SyncPhase | None = None
         self._told_at = 0.0
         self._warned = ""
+        self._told_alone = False
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, *error: object) -> None:
         return None
+
+    def tell_alone(self) -> None:
+        """Tell, once, that nobody does the work."""
+        if self._told is None and not self._told_alone:
+            say("no Temporal worker has taken it up yet: does one run? (airbyte-workers worker)")
+        self._told_alone = True
 
     def warn(self, trouble: str | None) -> None:
         """Tell why something is tried again; the same reason once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -22,4 +23,4 @@ async def serving(settings: Settings) -> AsyncIterator[Nobody]:
     yield Nobody()
 
 
-asyncio.run(serve_foreground(Settings(), serving, on_ready=lambda _: print("ready", flush=True)))
+asyncio.run(serve_foreground(Settings(), serving, on_ready=lambda _: os.write(1, b"ready\n")))
