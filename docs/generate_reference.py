@@ -138,7 +138,8 @@ FIELDS: dict[str, dict[str, str]] = {
     "Connector": {
         "image": "`airbyte/source-faker:7.2.1`. The process launcher installs `airbyte-source-faker==7.2.1` for it.",
         "command": "Any program and its first arguments, instead of `image`; the embedded stack allows it, "
-        "others need ALLOW_LOCAL_COMMANDS. In a file a path is relative to the file.",
+        "others need ALLOW_LOCAL_COMMANDS. In a file its paths are relative to the file: the program's, and those of "
+        "files beside it.",
         "config": "The connector's own config. "
         '`{"_secret": "env:AIRBYTE_SECRET_NAME"}` and `{"_secret": "file:NAME"}` stand for secrets.',
         "config_file": "Path of a JSON or YAML file with the config, relative to the sync file; the command line reads "

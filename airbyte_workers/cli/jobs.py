@@ -21,6 +21,7 @@ from airbyte_workers.store import history
 from airbyte_workers.store.objects import Objects
 
 _FOLLOW_EVERY_S = 1.0
+_NEVER_CUT = frozenset({"job", "status", "records"})
 _OUTPUT = click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Shape of the result."
 )
@@ -130,7 +131,9 @@ def _lines(body: bytes) -> Iterator[str]:
 
 
 def _table(lines: Any) -> Table:
-    table = Table("job", "kind", "connection", "status", "attempts", "records", "bytes", "started", "took", box=None)
+    table = Table(box=None)
+    for column in ("job", "kind", "connection", "status", "attempts", "records", "bytes", "started", "took"):
+        table.add_column(column, no_wrap=column in _NEVER_CUT)
     for line in lines:
         began = line.started_at or line.created_at
         took = duration((line.ended_at - began).total_seconds()) if line.ended_at else ""

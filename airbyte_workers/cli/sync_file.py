@@ -42,8 +42,8 @@ def check_input(content: dict[str, Any]) -> SyncInput:
 def _connector(connector: dict[str, Any], role: str, folder: Path) -> dict[str, Any]:
     resolved = dict(connector)
     command = resolved.get("command")
-    if isinstance(command, list) and command and isinstance(command[0], str):
-        resolved["command"] = [_program(command[0], folder), *command[1:]]
+    if isinstance(command, list) and command and all(isinstance(word, str) for word in command):
+        resolved["command"] = [_program(command[0], folder), *(_argument(word, folder) for word in command[1:])]
     config_file = resolved.pop("config_file", None)
     if config_file is not None:
         if "config" in resolved:
@@ -55,6 +55,12 @@ def _connector(connector: dict[str, Any], role: str, folder: Path) -> dict[str, 
 def _program(word: str, folder: Path) -> str:
     """A path is relative to the file; a bare name is looked up where the connector runs."""
     return str(folder / word) if "/" in word and not Path(word).is_absolute() else word
+
+
+def _argument(word: str, folder: Path) -> str:
+    """A script beside the file (`[python3, my_source.py]`) is found wherever the connector runs."""
+    is_path = word.startswith(("./", "../")) or (not word.startswith("-") and (folder / word).is_file())
+    return str((folder / word).resolve()) if is_path and word else word
 
 
 def _read(path: Path) -> dict[str, Any]:

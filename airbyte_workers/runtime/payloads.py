@@ -60,7 +60,7 @@ def problems_of(error: ValidationError) -> list[str]:
 
 
 def _words(problem: ErrorDetails) -> str:
-    known = {"extra_forbidden": "unknown field", "missing": "is missing"}
+    known = {"extra_forbidden": "unknown field", "missing": "is missing", "tuple_type": "must be a list"}
     return known.get(problem["type"], problem["msg"].removeprefix("Value error, "))
 
 

@@ -71,9 +71,8 @@ def test_ctrl_c_twice_with_a_destination_that_hangs(alone: Place, way: str) -> N
         sync.until_said("ending the job's pods at once")
         ended = sync.ended()
     assert ended.code == 3, (ended.out, ended.err)
+    assert " cancelled: " in ended.out
     assert processes_of(patient.home) == []
-    (line,) = patient.jobs("--connection", "stuck")
-    assert line["status"] == "cancelled"
 
 
 def test_cancelled_json_is_one_report(place: Place) -> None:
@@ -120,13 +119,13 @@ def test_detach_then_join_then_cancel(place: Place) -> None:
 
 
 def test_detached_json(place: Place) -> None:
-    asked = content(place, "detached") | {"source": place.source(records=10, state_every=1, delay_ms=500)}
+    asked = content(place, "detached") | {"source": place.source(records=6, state_every=1, delay_ms=500)}
     left = place.run("sync", "-f", str(place.write(asked)), "--detach", "-o", "json")
     job_id = left.report["job_id"]
     told = {"job_id": job_id, "workflow_id": "sync/detached", "connection": "detached"}
     assert (left.code, left.report) == (0, told)
     ended = place.run("sync", "detached", "--join", "-o", "json")
     assert (ended.code, ended.report["job_id"]) == (0, job_id)
-    assert len(place.ids("stream_0")) == 10
+    assert len(place.ids("stream_0")) == 6
     refused = place.run("sync", "no-such-connection", "--detach")
     assert (refused.code, "there is no connection" in refused.error) == (2, True)

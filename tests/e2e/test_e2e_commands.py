@@ -135,6 +135,9 @@ def test_what_is_wrong_with_a_file_is_told_field_by_field(place: Place) -> None:
     assert "source.confg: unknown field" in text
     assert "stream: unknown field" in text
     assert "permitted" not in text
+    assert "destination.command: must be a list" in refused(
+        place, simple(place, "wrong", destination={"command": "destination-jsonl"})
+    )
     assert "connection" in refused(place, {"connection": "with space", "source": {}, "destination": {}})
     both = {"image": "a/b:1", "command": ["x"]}
     assert "either image or command" in refused(place, simple(place, "wrong", source=both))
@@ -214,6 +217,12 @@ def test_a_config_error_is_not_retried(place: Place) -> None:
     assert "unknown field 'recods'" in first["message"]
 
 
+def test_a_launcher_that_is_not_there(place: Place) -> None:
+    ended = place.sync(simple(place, "launcher"), "--launcher", "docker")
+    assert (ended.code, ended.report["error"]["type"]) == (2, "InvalidInput")
+    assert "docker is not available here" in ended.report["error"]["message"]
+
+
 # --- jobs, db ---------------------------------------------------------------------------------------------------------
 
 
@@ -275,3 +284,4 @@ def test_tables_are_whole_in_a_pipe_and_fit_a_terminal(place: Place) -> None:
     assert ended.code == 0
     shown = re.sub(r"\x1b\[[0-9;]*m", "", ended.out)
     assert max(len(line) for line in shown.splitlines()) <= 50
+    assert "succeeded" in shown

@@ -35,7 +35,7 @@ TABLE = {
     "no-status-no-state": End(),
     "state-for-some-streams": End(),
     "unknown-stream": End((("source", "unknown_stream"),), 0, says="no_such_stream"),
-    "garbage-lines": End((("source", "malformed_message"),), says="2 line(s)"),
+    "garbage-lines": End((("source", "malformed_message"),), 0, says="2 line(s)"),
     "huge-line": End(committed=2),
     "no-final-newline": End(),
     "stderr-flood": End(),
