@@ -51,6 +51,9 @@ QUEUE_WAIT = timedelta(days=30)  # a launch waits for its place as long as it ta
 FOR_EVER = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
 
 
+_QUESTIONS = {JobKind.DISCOVER: "the source, what it has", JobKind.SPEC: "the destination, what it can"}
+
+
 @workflow.defn(name="Sync")
 class SyncWorkflow:
     """One sync of a connection. Under another id than `sync/<connection>` it starts that one and returns its result."""
@@ -152,7 +155,7 @@ class SyncWorkflow:
         for operation in plan.operations:
             if self._is_cancelled():
                 return None
-            self._show(phase="asking", detail=f"{operation} of the connectors")
+            self._show(phase="asking", detail=_QUESTIONS.get(operation, str(operation)))
             outcome = await self._pod(plan, AttemptRef(job_id=plan.job_id, attempt=0, kind=operation))
             if outcome.status == "failed" and operation is JobKind.DISCOVER:
                 return outcome.failures[0]
@@ -285,7 +288,9 @@ def _own(cause: BaseException | None) -> ApplicationError | None:
 
 
 def _launch_failed(error: ActivityError) -> Launched:
-    said = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause or error)
+    said = str(error.cause or error)
+    if isinstance(error.cause, ApplicationError):
+        said = f"{error.cause.message} ({error.cause.type})" if error.cause.type else error.cause.message
     message = f"the pod could not be launched: {said}"
     return Launched(
         launched=False,

@@ -29,12 +29,10 @@ def simple(place: Place, name: str, **changes: Any) -> dict[str, Any]:
 
 
 def refused(place: Place, content: dict[str, Any]) -> str:
-    """The sentence with which a sync file is refused, alike in both shapes."""
-    path = str(place.write(content))
-    told, typed = place.run("sync", "-f", path), place.run("sync", "-f", path, "-o", "json")
-    assert (told.code, typed.code, told.out) == (2, 2, "")
-    assert typed.report == {"error": {"type": "InvalidInput", "message": told.error}}
-    return told.error
+    """The sentence with which a sync file is refused."""
+    ended = place.sync(content)
+    assert (ended.code, ended.report.keys(), ended.report["error"]["type"]) == (2, {"error"}, "InvalidInput")
+    return str(ended.report["error"]["message"])
 
 
 # --- results ----------------------------------------------------------------------------------------------------------
@@ -127,6 +125,27 @@ def test_secrets_are_references(place: Place, tmp_path: Path) -> None:
     assert (ended.code, ended.report["failures"][0]["type"]) == (1, "config_error")
 
 
+def test_secrets_of_the_stack_reach_the_connectors_and_nobody_else(alone: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    folder.mkdir(mode=0o700)
+    (folder / "shop").write_text("hidden-shop")
+    out = str(tmp_path / "hidden-out")
+    variables = {"AIRBYTE_SECRET_OUT": out, "SECRETS_DIR": str(folder)}
+    source = alone.source(records=5, namespace={"_secret": f"file:{folder}/shop"})
+    destination = {"command": ["destination-jsonl"], "config": {"path": {"_secret": "env:AIRBYTE_SECRET_OUT"}}}
+    asked = simple(alone, "secrets", source=source, destination=destination)
+    asked["catalog"] = catalog("stream_0", namespace="hidden-shop")
+    with alone.started("sync", "-f", str(alone.write(asked)), "-o", "json", **variables) as sync:
+        ended = sync.ended()
+    assert ended.code == 0, ended.err
+    (file,) = Path(out).glob("*.jsonl")
+    assert len(file.read_bytes().splitlines()) == 5
+    assert "hidden-out" not in ended.out + ended.err
+    kept = [each for each in (alone.home / "temporal").rglob("*") if each.is_file()]
+    assert kept
+    assert not any(b"hidden-out" in each.read_bytes() for each in kept), "a secret is in Temporal's history"
+
+
 # --- wrong input ------------------------------------------------------------------------------------------------------
 
 
@@ -163,8 +182,9 @@ def test_files_that_cannot_be_read(place: Place) -> None:
 
 
 def test_words_that_make_no_command(place: Place) -> None:
-    neither = place.run("sync", "-o", "json")
-    assert (neither.code, neither.report["error"]["type"]) == (2, "InvalidInput")
+    neither, told = place.run("sync", "-o", "json"), place.run("sync")
+    assert (neither.code, told.code, told.out) == (2, 2, "")
+    assert neither.report == {"error": {"type": "InvalidInput", "message": told.error}}
     unknown = place.run("sync", "no-such-connection", "-o", "json")
     assert unknown.code == 2
     assert "there is no connection no-such-connection" in unknown.report["error"]["message"]

@@ -15,7 +15,7 @@ from airbyte_workers.pods.pod import LaunchFailed
         ("airbyte/source-faker:7.2.1", "airbyte-source-faker==7.2.1", "source-faker"),
         ("airbyte/source-faker:latest", "airbyte-source-faker", "source-faker"),
         ("airbyte/source-faker", "airbyte-source-faker", "source-faker"),
-        ("docker.io/airbyte/source-faker:1.0.0rc1", "airbyte-source-faker==1.0.0rc1", "source-faker"),
+        ("registry.example.com/airbyte/source-faker:1.0.0rc1", "airbyte-source-faker==1.0.0rc1", "source-faker"),
         ("localhost:5000/airbyte/source-faker:7.2.1", "airbyte-source-faker==7.2.1", "source-faker"),
         ("airbyte/source_my.thing:1", "airbyte-source-my-thing==1", "source_my.thing"),
     ],
