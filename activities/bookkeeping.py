@@ -28,7 +28,7 @@ from airbyte_workers.models import (
     SyncInput,
     SyncReport,
 )
-from airbyte_workers.names import pod_name
+from airbyte_workers.names import CONNECTION_BUSY, INVALID_INPUT, pod_name
 from airbyte_workers.orchestrator.markers import Markers
 from airbyte_workers.protocol.catalog import InvalidCatalog
 from airbyte_workers.protocol.messages import serialise
@@ -36,9 +36,6 @@ from airbyte_workers.settings import Settings
 from airbyte_workers.store import connections, history, jobs
 from airbyte_workers.store.objects import Objects
 from airbyte_workers.store.sealing import Seal
-
-INVALID_INPUT = "InvalidInput"
-CONNECTION_BUSY = "ConnectionBusy"
 
 
 class BookkeepingActivities:
@@ -143,7 +140,6 @@ class BookkeepingActivities:
     def _limits(self) -> Limits:
         settings = self._settings
         return Limits(
-            launch_s=settings.launch_timeout_minutes * 60,
             attempt_s=settings.sync_job_max_timeout_days * 86_400,
             discover_s=settings.discover_timeout_minutes * 60,
             heartbeat_s=settings.heartbeat_timeout_s,

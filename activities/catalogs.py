@@ -57,17 +57,18 @@ class Catalogs:
                 raise InvalidCatalog("the source's catalog is not known: its discover left no result")
             return known.encode()
         body = msgspec.json.encode(fresh)
-        assert job.input.source is not None
-        await catalogs.store_discovered(
-            self._db, fingerprint(job.input.source), hashlib.sha256(body).hexdigest(), body.decode()
-        )
+        source = job.input.source
+        if source is not None and _is_pinned(source):  # nobody would ask for another's again
+            digest = hashlib.sha256(body).hexdigest()
+            await catalogs.store_discovered(self._db, fingerprint(source), digest, body.decode())
         return body
 
     async def _destination_modes(self, job: Job) -> Sequence[str] | None:
         """The sync modes that the destination lists; None when it does not say."""
         fresh = await self._result(job, JobKind.SPEC)
-        if fresh is not None and job.input.destination is not None and job.input.destination.image:
-            await catalogs.store_spec(self._db, job.input.destination.image, msgspec.json.encode(fresh).decode())
+        destination = job.input.destination
+        if fresh is not None and destination is not None and destination.image and _is_pinned(destination):
+            await catalogs.store_spec(self._db, destination.image, msgspec.json.encode(fresh).decode())
         spec = fresh if fresh is not None else await self._known_spec(job.input)
         modes = (spec or {}).get("supported_destination_sync_modes")
         return [str(mode) for mode in modes] if isinstance(modes, list) else None

@@ -26,7 +26,7 @@ from airbyte_workers.models import (
     Launched,
     Progress,
 )
-from airbyte_workers.names import REPLICATION_KINDS, JobKind, Role, pod_name
+from airbyte_workers.names import INVALID_INPUT, REPLICATION_KINDS, JobKind, Role, pod_name
 from airbyte_workers.orchestrator.markers import Markers
 from airbyte_workers.pods.pod import Launcher, LaunchFailed, PodSpec
 from airbyte_workers.settings import Settings
@@ -192,7 +192,7 @@ class WorkloadActivities:
             known = ", ".join(sorted(self._launchers))
             raise ApplicationError(
                 f"launcher {wanted} is not available on {self._settings.dataplane}; it has {known}",
-                type="InvalidInput",
+                type=INVALID_INPUT,
                 non_retryable=True,
             )
         return launcher

@@ -28,7 +28,7 @@ from temporalio.exceptions import ApplicationError, CancelledError, TerminatedEr
 from temporalio.service import RPCError, RPCStatusCode
 
 from airbyte_workers.models import CancelRequest, Progress, SyncInput, SyncPhase, SyncReport
-from airbyte_workers.names import WORKFLOW_QUEUE, sync_workflow_id
+from airbyte_workers.names import SYNC_FAILED, WORKFLOW_QUEUE, sync_workflow_id
 from airbyte_workers.runtime import temporal
 from airbyte_workers.settings import Settings
 
@@ -187,7 +187,7 @@ def _report_of(error: WorkflowFailureError, *, raise_on_failure: bool) -> SyncRe
         raise RunFailed(f"the run was terminated: {cause.message}", "Terminated") from None
     if not isinstance(cause, ApplicationError):
         raise RunFailed(str(cause), None) from error
-    if cause.type != "SyncFailed" or not cause.details:
+    if cause.type != SYNC_FAILED or not cause.details:
         raise RunFailed(cause.message, cause.type) from None
     report = SyncReport.model_validate(cause.details[0])
     if raise_on_failure:

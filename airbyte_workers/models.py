@@ -281,7 +281,6 @@ class OpenJob(Value):
 class Limits(Value):
     """Time limits, read from settings once per job: a replay must not depend on the environment."""
 
-    launch_s: float
     attempt_s: float
     discover_s: float
     heartbeat_s: float

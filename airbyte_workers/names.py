@@ -7,6 +7,10 @@ from enum import StrEnum
 WORKFLOW_QUEUE = "airbyte"
 WATCH_QUEUE = "airbyte-watch"
 SYNC_ID_PREFIX = "sync/"
+INVALID_INPUT = "InvalidInput"
+CONNECTION_BUSY = "ConnectionBusy"
+SYNC_FAILED = "SyncFailed"
+"""Types of Temporal failures: a client decides by them, so they are part of the interface."""
 POD_LABEL = "AIRBYTE_WORKERS_POD"
 """The environment variable by which a local process says which pod it belongs to."""
 

@@ -41,7 +41,15 @@ from airbyte_workers.models import (
     SyncPhase,
     SyncReport,
 )
-from airbyte_workers.names import WATCH_QUEUE, JobKind, launch_queue, pod_name, sync_workflow_id
+from airbyte_workers.names import (
+    CONNECTION_BUSY,
+    SYNC_FAILED,
+    WATCH_QUEUE,
+    JobKind,
+    launch_queue,
+    pod_name,
+    sync_workflow_id,
+)
 from workflows.details import details_of
 
 A = TypeVar("A")
@@ -76,7 +84,7 @@ class SyncWorkflow:
         if report.status is JobStatus.CANCELLED:
             raise CancelledError("the sync was cancelled")
         if report.status is not JobStatus.SUCCEEDED:
-            raise ApplicationError(_headline(report), report, type="SyncFailed", non_retryable=True)
+            raise ApplicationError(_headline(report), report, type=SYNC_FAILED, non_retryable=True)
         return report
 
     # --- what others may ask ---
@@ -115,7 +123,7 @@ class SyncWorkflow:
         except WorkflowAlreadyStartedError:
             raise ApplicationError(
                 f"connection {input.connection} is already syncing ({fixed_id}); use --join",
-                type="ConnectionBusy",
+                type=CONNECTION_BUSY,
                 non_retryable=True,
             ) from None
         except ChildWorkflowError as error:

@@ -13,6 +13,7 @@ from airbyte_workers.cli.output import Exit, Problem, console, say, show
 from airbyte_workers.cli.report import print_report
 from airbyte_workers.client import AlreadySyncing, RunFailed, SyncCancelled, connect
 from airbyte_workers.models import JobStatus, SyncInput, SyncReport
+from airbyte_workers.names import CONNECTION_BUSY
 from airbyte_workers.settings import Settings
 
 FAKER = "airbyte/source-faker:7.2.1"
@@ -64,7 +65,7 @@ async def _sync(settings: Settings, asked: SyncInput) -> SyncReport:
         try:
             return await follow(await client.start_sync(asked))
         except AlreadySyncing as error:
-            raise Problem(str(error), type="ConnectionBusy", code=Exit.USAGE) from None
+            raise Problem(str(error), type=CONNECTION_BUSY, code=Exit.USAGE) from None
         except SyncCancelled as error:
             raise Problem(str(error), type="Cancelled", code=Exit.CANCELLED) from None
         except Interrupted:

@@ -10,6 +10,8 @@ from typing import Any, Literal, NoReturn
 import click
 from rich.console import Console
 
+from airbyte_workers.names import INVALID_INPUT
+
 Shape = Literal["text", "json"]
 _UNCUT = 10_000
 
@@ -35,7 +37,7 @@ class Problem(Exception):
 
 def bad_input(message: str) -> Problem:
     """What was typed cannot be used."""
-    return Problem(message, type="InvalidInput", code=Exit.USAGE)
+    return Problem(message, type=INVALID_INPUT, code=Exit.USAGE)
 
 
 def say(text: str) -> None:

@@ -16,10 +16,11 @@ from airbyte_workers.cli.report import print_report
 from airbyte_workers.cli.sync_file import check_input, read_sync_file
 from airbyte_workers.client import AlreadySyncing, RunFailed, SyncCancelled, SyncRun, connect
 from airbyte_workers.models import JobStatus, SyncInput, SyncReport
+from airbyte_workers.names import CONNECTION_BUSY, INVALID_INPUT
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import history
 
-_USAGE_ERRORS = frozenset({"InvalidInput", "ConnectionBusy"})
+_USAGE_ERRORS = frozenset({INVALID_INPUT, CONNECTION_BUSY})
 _EXITS = {JobStatus.SUCCEEDED: Exit.DONE, JobStatus.FAILED: Exit.FAILED, JobStatus.CANCELLED: Exit.CANCELLED}
 _OPENING_S = 30.0
 _OPENING_ROUND_S = 0.1
@@ -70,7 +71,7 @@ async def _sync(settings: Settings, asked: SyncInput, options: dict[str, Any], o
         try:
             started = await client.start_sync(asked, join=options["join"])
         except AlreadySyncing as error:
-            raise Problem(str(error), type="ConnectionBusy", code=Exit.USAGE) from None
+            raise Problem(str(error), type=CONNECTION_BUSY, code=Exit.USAGE) from None
         if options["detach"]:
             return await _left(started, where, output)
         report = await _ended(started, where, follow(started))

@@ -18,7 +18,7 @@ from temporalio.converter import (
 )
 from temporalio.exceptions import ApplicationError
 
-INVALID_INPUT = "InvalidInput"
+from airbyte_workers.names import INVALID_INPUT
 
 
 class StrictPayloadConverter(PydanticPayloadConverter, WithSerializationContext):

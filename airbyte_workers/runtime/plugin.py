@@ -17,7 +17,8 @@ from temporalio.worker import (
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from airbyte_workers.runtime.payloads import INVALID_INPUT, data_converter
+from airbyte_workers.names import INVALID_INPUT
+from airbyte_workers.runtime.payloads import data_converter
 
 TRUSTED = ("airbyte_workers", "activities", "structlog", "msgspec", "pydantic_settings", "asyncpg", "obstore")
 """What workflow code shares with the host process. Never `workflows` itself: that turns the sandbox off."""

@@ -49,7 +49,6 @@ class Job:
     input: SyncInput
     catalog_id: int | None
     cancel_now: bool
-    opened_at: Any
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,6 @@ async def read_job(db: Database, seal: Seal, job_id: int) -> Job:
         input=SyncInput.model_validate(seal.open(row["input"])),
         catalog_id=row["catalog_id"],
         cancel_now=row["cancel_now"],
-        opened_at=row["created_at"],
     )
 
 

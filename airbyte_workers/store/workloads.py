@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import asyncpg
 
@@ -123,7 +122,6 @@ class OlderPod:
 
     pod: str
     dataplane: str
-    lease_until: datetime
     lease_over: bool
 
 
@@ -131,7 +129,7 @@ async def older_pods(db: asyncpg.Pool, connection_id: int, fence: int) -> Sequen
     """The live pods of a connection with a smaller fence."""
     rows = await db.fetch(
         """
-        select pod, dataplane, lease_until, lease_until < now() as lease_over from workloads
+        select pod, dataplane, lease_until < now() as lease_over from workloads
         where connection_id = $1 and fence < $2 and status = any($3)
         """,
         connection_id,

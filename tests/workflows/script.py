@@ -37,7 +37,7 @@ from airbyte_workers.names import WATCH_QUEUE, WORKFLOW_QUEUE, JobKind, launch_q
 from workflows.sync import SyncWorkflow
 from workflows.unknown import UnknownWorkflow
 
-LIMITS = Limits(launch_s=60, attempt_s=3600, discover_s=600, heartbeat_s=30, bookkeeping_s=30)
+LIMITS = Limits(attempt_s=3600, discover_s=600, heartbeat_s=30, bookkeeping_s=30)
 
 
 def failure(kind: FailureType = FailureType.SYSTEM_ERROR, message: str = "broke") -> Failure:
