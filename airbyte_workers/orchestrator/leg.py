@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +16,20 @@ _POLL_S = 0.02
 _WATCH_S = 0.1
 _STDERR_BLOCK = 64 * 1024
 _MAX_STDERR_LINE = 1024 * 1024
+_MAX_WORD = 64
+_NO_LIMIT = 2**62  # cgroup v1 tells a limit near the largest integer where there is none
 
 
 @dataclass(frozen=True)
 class Exit:
-    """How a connector ended: `code` is None when nobody knows; `forced`: it had to be stopped."""
+    """How a connector ended: `code` is None when nobody knows; `forced`: it had to be stopped.
+
+    `out_of_memory`: the limit in bytes at which the kernel killed it or a child of it; 0: it has none of its own.
+    """
 
     code: int | None
     forced: bool = False
+    out_of_memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,12 +84,12 @@ class Leg:
                 self._control = None
 
     def exit_code_written(self) -> bool:
-        return (self.folder / "exit_code").exists()
+        return self._told("exit_code") is not None
 
     async def ended(self, patience: Patience) -> Exit:
         """Wait for the connector's end: grace, then SIGTERM, then SIGKILL."""
         if await self._ends_within(patience.grace, patience):
-            return Exit(self._exit_code())
+            return self._exit(forced=False)
         return await self.stopped(patience, forced=True)
 
     async def stopped(self, patience: Patience, *, forced: bool = False) -> Exit:
@@ -92,7 +99,7 @@ class Leg:
                 break
             self.say(word)
             await self._ends_within(patience.term, patience)
-        return Exit(self._exit_code(), forced)
+        return self._exit(forced=forced)
 
     async def watch(self) -> None:
         """Wait for the exit code, then let reads end even if the connector never opened its pipes."""
@@ -148,8 +155,28 @@ class Leg:
         probe.close()
         return True
 
-    def _exit_code(self) -> int | None:
+    def _exit(self, *, forced: bool) -> Exit:
+        code, limit = self._told("exit_code"), self._told("out_of_memory")
+        return Exit(_number(code), forced, None if limit is None else _memory_limit(limit))
+
+    def _told(self, name: str) -> str | None:
+        """What the wrapper or the launcher wrote into this file, once it is whole; a link is not followed."""
         try:
-            return int((self.folder / "exit_code").read_text(encoding="ascii"))
-        except (OSError, ValueError):
+            fd = os.open(self.folder / name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
             return None
+        with os.fdopen(fd, "rb") as file:
+            try:
+                word = file.read(_MAX_WORD)
+            except OSError:
+                return None
+        return word.decode("ascii", "replace").strip() if word and word.endswith(b"\n") else None
+
+
+def _number(word: str | None) -> int | None:
+    return int(word) if word is not None and word.isdecimal() else None
+
+
+def _memory_limit(word: str) -> int:
+    limit = _number(word) or 0
+    return 0 if limit >= _NO_LIMIT else limit

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -24,7 +26,7 @@ class FifoReader:
     """The read end of a FIFO."""
 
     def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._fd = _open_fifo(path, os.O_RDONLY)
         self._waiter: asyncio.Future[None] | None = None
         self._writer_gone = False
         self.interrupted = False
@@ -142,9 +144,21 @@ class FifoWriter:
 def try_open_writer(path: Path) -> FifoWriter | None:
     """The FIFO's write end if somebody has its read end open; else None (the kernel says ENXIO)."""
     try:
-        return FifoWriter(os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        return FifoWriter(_open_fifo(path, os.O_WRONLY))
     except OSError:
         return None
+
+
+def _open_fifo(path: Path, flags: int) -> int:
+    """The FIFO and nothing else: its folder is the connector's too, who must not lead us to a file of the host.
+
+    Raises OSError.
+    """
+    fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    if stat.S_ISFIFO(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    raise OSError(errno.EINVAL, "not a FIFO", str(path))
 
 
 async def blocks(reader: FifoReader, *, size: int, max_line_bytes: int) -> AsyncGenerator[bytes]:

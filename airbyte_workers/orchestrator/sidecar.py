@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from airbyte_workers.jobs.failures import from_trace, ordered
+from airbyte_workers.jobs.failures import from_trace, memory_exhausted, ordered
 from airbyte_workers.models import ConnectorResult, Failure, FailureOrigin, FailureType
 from airbyte_workers.orchestrator.input import ConnectorInput
 from airbyte_workers.orchestrator.joblog import LogWriter
@@ -107,6 +107,9 @@ class Sidecar:
     def _judge(self, ended: Exit) -> ConnectorResult:
         if isinstance(self._result, dict):
             return ConnectorResult(status="succeeded", result=self._result, exit_code=ended.code)
+        if ended.code and ended.out_of_memory is not None:
+            message = memory_exhausted(self._origin, ended.code, ended.out_of_memory)
+            self._failures.append(Failure(origin=self._origin, type=FailureType.OUT_OF_MEMORY, message=message))
         if not self._failures:
             self._failures.append(self._failure(FailureType.SYSTEM_ERROR, self._silence(ended)))
         return ConnectorResult(status="failed", failures=ordered(self._failures), exit_code=ended.code)
