@@ -35,6 +35,16 @@ def from_trace(
     )
 
 
+def memory_exhausted(origin: FailureOrigin, code: int, limit: int) -> str:
+    """What to tell of a connector that the kernel killed; `limit` in bytes, 0: it had none of its own."""
+    if not limit:
+        return f"the {origin} exited with code {code}: this machine ran out of memory and the kernel killed it"
+    return (
+        f"the {origin} exited with code {code}: it ran out of memory, its limit is {limit / 2**20:,.0f} MiB"
+        f" (raise {origin}.resources.memory_limit, or JOB_MAIN_CONTAINER_MEMORY_LIMIT)"
+    )
+
+
 def ordered(failures: Sequence[Failure]) -> tuple[Failure, ...]:
     """A config error first (it decides about retries), then as they came; each once, ten at the most."""
     unique = list(dict.fromkeys(failures))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from airbyte_workers.jobs.failures import ordered
+from airbyte_workers.jobs.failures import memory_exhausted, ordered
 from airbyte_workers.models import Evidence, Failure, FailureOrigin, FailureType
 
 SIGTERM_EXIT = 143
@@ -45,7 +45,9 @@ def outcome(evidence: Evidence, seen: Sequence[Failure], policy: Policy, *, canc
         )
         return Verdict("cancelled", (reason,))  # what connectors say after it follows from it
     causes = [*seen, *_exits(evidence), *_incomplete(evidence), *_counts(evidence, policy)]
-    consequences = [*_completion(evidence), *_states(evidence, policy), *_end(evidence)]
+    consequences = [*_end(evidence)]
+    if not evidence.destination_closed:  # else what the source had not done yet is nobody's fault
+        consequences = [*_completion(evidence), *_states(evidence, policy), *consequences]
     warnings = tuple(_warnings(evidence, policy))
     if causes or consequences:
         return Verdict("failed", ordered(_by_blame(evidence, causes) or consequences), warnings)
@@ -75,15 +77,22 @@ def _exits(evidence: Evidence) -> Iterator[Failure]:
             "the source closed its output but did not exit and was stopped",
         )
     elif not closed_complete and not evidence.source_stopped:
-        yield from _exit(source, evidence.source_exit_code)
+        yield from _exit(source, evidence.source_exit_code, evidence.source_out_of_memory)
     if evidence.destination_forced:
         yield _failure(
             destination,
             FailureType.DESTINATION_DID_NOT_EXIT,
-            "the destination did not exit after its end of input and was stopped: it may not have finished",
+            f"{destination_did_not_exit(evidence.destination_closed)}: it may not have finished",
         )
     else:
-        yield from _exit(destination, evidence.destination_exit_code)
+        yield from _exit(destination, evidence.destination_exit_code, evidence.destination_out_of_memory)
+
+
+def destination_did_not_exit(closed: str) -> str:
+    """What to tell of a destination that had to be stopped; `closed` as in `Evidence.destination_closed`."""
+    if closed:
+        return f"the destination closed its {closed} before its end of input, did not exit and was stopped"
+    return "the destination did not exit after its end of input and was stopped"
 
 
 def _end(evidence: Evidence) -> Iterator[Failure]:
@@ -101,8 +110,10 @@ def _end(evidence: Evidence) -> Iterator[Failure]:
         )
 
 
-def _exit(origin: FailureOrigin, code: int | None) -> Iterator[Failure]:
-    if code is None:
+def _exit(origin: FailureOrigin, code: int | None, out_of_memory: int | None) -> Iterator[Failure]:
+    if code and out_of_memory is not None:
+        yield _failure(origin, FailureType.OUT_OF_MEMORY, memory_exhausted(origin, code, out_of_memory))
+    elif code is None:
         yield _failure(origin, FailureType.EXIT_UNKNOWN, f"the {origin} ended and nobody knows its exit code")
     elif code != 0:
         yield _failure(origin, FailureType.SYSTEM_ERROR, f"the {origin} exited with code {code}{_meaning(code)}")

@@ -11,7 +11,7 @@ import contextlib
 from dataclasses import replace
 from enum import StrEnum
 
-from airbyte_workers.jobs.outcome import Policy, Verdict, outcome
+from airbyte_workers.jobs.outcome import Policy, Verdict, destination_did_not_exit, outcome
 from airbyte_workers.models import AttemptSummary, Failure, FailureOrigin, FailureType, Progress, StreamCounts
 from airbyte_workers.orchestrator.commits import Committer
 from airbyte_workers.orchestrator.input import ReplicationInput
@@ -151,16 +151,33 @@ class Replication:
         )
         try:
             async for block in reading:
-                if forwarded := b"".join(self._source.take(block)):
+                forwarded, failed = self._taken(block)
+                if forwarded:
                     await self._input.write(forwarded)
-        except ReplicationFailed as failed:
-            self.fail(failed.failure)
+                if failed is not None:
+                    self.fail(failed.failure)
+                    return
         except LineTooLong as error:
             self.fail(self._too_long(FailureOrigin.SOURCE, error))
         except BrokenPipeError:
-            self._halt(Stop.DESTINATION_ENDED)
+            self._input_refused()
         finally:
             await reading.aclose()
+
+    def _taken(self, block: bytes) -> tuple[bytes, ReplicationFailed | None]:
+        """What of a block goes on, and what ended the sync in it: what stood before that still goes on."""
+        parts: list[bytes] = []
+        try:
+            parts.extend(self._source.take(block))
+        except ReplicationFailed as failed:
+            return b"".join(parts), failed
+        return b"".join(parts), None
+
+    def _input_refused(self) -> None:
+        """The destination has closed its input, by ending or otherwise; unless we had given it up ourselves."""
+        if self._stop is None:
+            self._ends = replace(self._ends, destination_closed="input")
+        self._halt(Stop.DESTINATION_ENDED)
 
     async def _end_source(self) -> None:
         """The source's exit code; one that was stopped early is drained so that it can end."""
@@ -178,6 +195,7 @@ class Replication:
         self._ends = replace(
             self._ends,
             source_exit_code=ended.code,
+            source_out_of_memory=ended.out_of_memory,
             source_forced=ended.forced,
             source_stopped=self._stop is not None,
         )
@@ -194,7 +212,7 @@ class Replication:
                     await self._input.write(b"".join(self._source.statuses()))
             self._ends = replace(self._ends, end_of_input=self._stop is None)
         except BrokenPipeError:
-            self._halt(Stop.DESTINATION_ENDED)
+            self._input_refused()
         finally:
             self._destination_leg.say("release")
             self._input.close()
@@ -208,8 +226,13 @@ class Replication:
         leg = self._destination_leg
         ended = await leg.ended(self._patience)
         if ended.forced:
-            self._log(PLATFORM, "WARN", "the destination did not exit after its end of input and was stopped")
-        self._ends = replace(self._ends, destination_exit_code=ended.code, destination_forced=ended.forced)
+            self._log(PLATFORM, "WARN", destination_did_not_exit(self._ends.destination_closed))
+        self._ends = replace(
+            self._ends,
+            destination_exit_code=ended.code,
+            destination_out_of_memory=ended.out_of_memory,
+            destination_forced=ended.forced,
+        )
 
     # --- beside the data ---
 
@@ -227,6 +250,8 @@ class Replication:
             self.fail(self._too_long(FailureOrigin.DESTINATION, error))
             await _drain(leg)
         if self.phase != "finishing":
+            if self._stop is None:
+                self._ends = replace(self._ends, destination_closed="output")
             self._halt(Stop.DESTINATION_ENDED)
 
     async def _quiet(self, listening: list[asyncio.Task[None]]) -> None:

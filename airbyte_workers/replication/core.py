@@ -178,9 +178,12 @@ class Ledger:
         return Evidence(
             source_exit_code=ends.source_exit_code,
             destination_exit_code=ends.destination_exit_code,
+            source_out_of_memory=ends.source_out_of_memory,
+            destination_out_of_memory=ends.destination_out_of_memory,
             source_forced=ends.source_forced,
             source_stopped=ends.source_stopped,
             destination_forced=ends.destination_forced,
+            destination_closed=ends.destination_closed,
             end_of_input=ends.end_of_input,
             completion=self.completion(ends.source_exit_code, forced=ends.source_forced),
             streams_not_complete=_named(each.key for each in self.streams.values() if not each.complete)
@@ -207,13 +210,16 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Ends:
-    """How both connectors ended; a code of None is unknown."""
+    """How both connectors ended; a code of None is unknown. `*_out_of_memory` as in `Evidence`."""
 
     source_exit_code: int | None = None
     destination_exit_code: int | None = None
+    source_out_of_memory: int | None = None
+    destination_out_of_memory: int | None = None
     source_forced: bool = False
     source_stopped: bool = False
     destination_forced: bool = False
+    destination_closed: Literal["", "input", "output"] = ""
     end_of_input: bool = False
 
 

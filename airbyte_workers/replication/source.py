@@ -45,8 +45,7 @@ class SourceSide:
     def take(self, block: bytes) -> Iterator[bytes]:
         """What of a block goes on: RECORD bytes unchanged, STATE stamped. Raises ReplicationFailed."""
         sniffed = sniff_block(block)
-        if sniffed is not None and all(map(_is_record, sniffed)):
-            self._count(sniffed)
+        if sniffed is not None and all(map(_is_record, sniffed)) and self._count(sniffed):
             yield block
             return
         lines = list(lines_of(block))
@@ -73,7 +72,7 @@ class SourceSide:
         run: list[Sniffed] = []
         run_lines: list[bytes] = []
         for line, each in zip(lines, sniffed, strict=True):
-            if each is not None and _is_record(each):
+            if each is not None and _is_record(each) and self._is_known(each):
                 run.append(each)
                 run_lines.append(line)
                 continue
@@ -86,7 +85,12 @@ class SourceSide:
             self._count(run)
             yield b"".join(run_lines)
 
-    def _count(self, sniffed: Sequence[Sniffed]) -> None:
+    def _is_known(self, sniffed: Sniffed) -> bool:
+        record = sniffed.record
+        return record is not None and stream_key(record.stream, record.namespace) in self._streams
+
+    def _count(self, sniffed: Sequence[Sniffed]) -> bool:
+        """Count the records; False, and nothing is counted, when one of them is of an unknown stream."""
         counts: dict[tuple[str, str | None], list[int]] = {}
         for each in sniffed:
             record = each.record
@@ -94,9 +98,12 @@ class SourceSide:
             count = counts.setdefault((record.stream, record.namespace), [0, 0])
             count[0] += 1
             count[1] += record_bytes(record)
-        for (name, namespace), (records, size) in counts.items():
-            self._tracker(name, namespace).count(records, size)
+        if not all(stream_key(*key) in self._streams for key in counts):
+            return False
+        for key, (records, size) in counts.items():
+            self._streams[stream_key(*key)].count(records, size)
             self._ledger.records_forwarded += records
+        return True
 
     def _tracker(self, name: str, namespace: str | None) -> StreamTracker:
         key = stream_key(name, namespace)
@@ -112,7 +119,9 @@ class SourceSide:
     # --- everything else ---
 
     def _other(self, line: bytes, sniffed: Sniffed | None) -> Iterator[bytes]:
-        if sniffed is None or sniffed.type == "RECORD":
+        if sniffed is not None and sniffed.record is not None and _is_record(sniffed):
+            self._tracker(sniffed.record.stream, sniffed.record.namespace)
+        elif sniffed is None or sniffed.type == "RECORD":
             self._not_a_message(line)
         elif sniffed.type == "STATE":
             yield from self._state(line, sniffed)
@@ -138,7 +147,7 @@ class SourceSide:
             return
         key = key_of(state)
         if self._ledger.holds_back(key):
-            self._ledger.states_held_back += 1
+            self._hold_back(key)
             return
         counts = self._counts_since(key)
         records = sum(tally.records for tally in counts.values())
@@ -148,6 +157,12 @@ class SourceSide:
         number = self._states.next_number()
         self._stage(state, counts)
         yield stamp(line, sniffed.state, number, records)
+
+    def _hold_back(self, key: StateKey) -> None:
+        self._ledger.states_held_back += 1
+        for tracker in self._streams.values():
+            if key.stream in (None, tracker.key):
+                tracker.held_back = True
 
     def _stage(self, state: State, counts: Mapping[StreamKey, Tally], *, stored: bool = True) -> None:
         try:

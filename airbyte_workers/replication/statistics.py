@@ -37,6 +37,7 @@ class StreamTracker:
         "bytes",
         "committed",
         "complete",
+        "held_back",
         "incomplete",
         "key",
         "records",
@@ -54,6 +55,7 @@ class StreamTracker:
         self.committed = Tally()
         self.started = False
         self.complete = False
+        self.held_back = False
         self.incomplete = False
 
     def count(self, records: int, size: int) -> None:
@@ -93,7 +95,7 @@ def _counts(tracker: StreamTracker, *, succeeded: bool, ended: bool) -> StreamCo
 
 
 def _status(tracker: StreamTracker, *, ended: bool) -> str:
-    if tracker.incomplete:
+    if tracker.incomplete or tracker.held_back:
         return "incomplete"
     if tracker.complete and tracker.committed.records >= tracker.records:
         return "complete"
