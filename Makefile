@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test check format bench images lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ format: $(READY)  ## Bring the code into its form
 
 bench: $(READY)  ## Our figures beside the limits of this machine and the peers' published ones
 	@$(BIN)/python -m benchmarks
+
+images: $(READY)  ## Images of connectors for the tests, made without a registry
+	@$(BIN)/python -m tests.images
 
 lock: $(READY)  ## Resolve the dependencies anew
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --all-extras --group dev --python-version 3.11 --upgrade pyproject.toml -o requirements.lock
