@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
 
 import asyncpg
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.catalogs import Catalogs, shown_choice
-from airbyte_workers.jobs.failures import for_history
+from activities.pod_specs import program
+from airbyte_workers.jobs.failures import cut, for_history
 from airbyte_workers.models import (
     AttemptSummary,
     CancelRequest,
@@ -30,21 +30,25 @@ from airbyte_workers.models import (
 )
 from airbyte_workers.names import CONNECTION_BUSY, INVALID_INPUT, pod_name
 from airbyte_workers.orchestrator.markers import Markers
+from airbyte_workers.pods.choice import Containers, choose
 from airbyte_workers.protocol.catalog import InvalidCatalog
 from airbyte_workers.protocol.messages import serialise
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import connections, history, jobs
+from airbyte_workers.store.jobs import Job
 from airbyte_workers.store.objects import Objects
 from airbyte_workers.store.sealing import Seal
+
+MAX_WHY = 300  # characters
 
 
 class BookkeepingActivities:
     """Opens and closes jobs and attempts; the only writer of their rows beside the reconciler."""
 
     def __init__(
-        self, db: asyncpg.Pool, seal: Seal, settings: Settings, objects: Objects, launchers: Collection[str]
+        self, db: asyncpg.Pool, seal: Seal, settings: Settings, objects: Objects, containers: Containers
     ) -> None:
-        self._launchers = launchers
+        self._containers = containers
         self._catalogs = Catalogs(db, settings, objects)
         self._db = db
         self._seal = seal
@@ -66,6 +70,7 @@ class BookkeepingActivities:
         return JobPlan(
             job_id=job_id,
             connection=job.connection,
+            launcher=await self._settle_launcher(job),
             operations=await self._catalogs.operations(job.input),
             limits=self._limits(),
             retries=rules,
@@ -129,11 +134,26 @@ class BookkeepingActivities:
 
     # --- opening ---
 
+    async def _settle_launcher(self, job: Job) -> str:
+        """Choose what runs the job's pods, once: a retry of this activity keeps the choice."""
+        if job.launcher is not None:
+            return f"{job.launcher} (chosen before)"
+        wanted = job.input.launcher or self._settings.launcher
+        connectors = (job.input.source, job.input.destination)
+        programs = [program(connector) for connector in connectors if connector is not None]
+        choice = await choose(wanted, programs, self._containers, self._settings)
+        await jobs.set_launcher(self._db, job.id, choice.launcher, choice.why)
+        return f"{choice.launcher} ({cut(choice.why, MAX_WHY)})"
+
     def _refuse_forbidden(self, asked: SyncInput) -> None:
         problems = [] if self._settings.allow_local_commands else _host_reads(asked)
         wanted = asked.launcher or self._settings.launcher
-        if wanted != "auto" and wanted not in self._launchers:
-            problems.append(f"launcher: {wanted} is not available here; choose {', '.join(sorted(self._launchers))}")
+        if wanted == "docker":
+            problems += [
+                f"{role}.command: a command cannot run in a container (launcher docker); use image"
+                for role, connector in (("source", asked.source), ("destination", asked.destination))
+                if connector is not None and connector.command is not None
+            ]
         if problems:
             raise ApplicationError("; ".join(problems), type=INVALID_INPUT, non_retryable=True)
 

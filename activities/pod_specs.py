@@ -14,9 +14,10 @@ import msgspec
 from airbyte_workers.models import Connector
 from airbyte_workers.names import JobKind, Role, pod_name
 from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
-from airbyte_workers.pods.pod import ContainerSpec, PodSpec, Program
+from airbyte_workers.pods.pod import ContainerSpec, PodSpec, Program, Resources
 from airbyte_workers.protocol.catalog import key_of
 from airbyte_workers.protocol.messages import ConfiguredCatalog, parse, serialise
+from airbyte_workers.quantities import cpus, memory_bytes
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import catalogs, generations, secrets, states
 from airbyte_workers.store.jobs import Attempt, Job
@@ -50,13 +51,16 @@ class Author:
             name=attempt.pod,
             kind=job.kind,
             containers=(
-                _container(Role.DESTINATION, "write", destination, write, environment),
-                _container(Role.SOURCE, "read", source, read, environment),
+                self._container(Role.DESTINATION, "write", destination, write, environment),
+                self._container(Role.SOURCE, "read", source, read, environment),
             ),
             orchestrator=Role.ORCHESTRATOR,
             orchestrator_input=self._replication_input(job, attempt, catalog),
             labels=self._labels(job, attempt.number, attempt.fence),
             local_root=self._local_root(job),
+            orchestrator_resources=self._resources(
+                self.settings.replication_orchestrator_cpu_limit, self.settings.replication_orchestrator_memory_limit
+            ),
         )
 
     async def operation(self, job: Job, kind: JobKind) -> PodSpec:
@@ -75,11 +79,47 @@ class Author:
         return PodSpec(
             name=given.pod,
             kind=kind,
-            containers=(_container(Role.MAIN, str(kind), connector, files, {"WORKER_JOB_ID": str(job.id)}),),
+            containers=(self._container(Role.MAIN, str(kind), connector, files, {"WORKER_JOB_ID": str(job.id)}),),
             orchestrator=Role.SIDECAR,
             orchestrator_input=given.model_dump_json().encode(),
             labels=self._labels(job, 0, 0),
             local_root=self._local_root(job),
+        )
+
+    def _container(
+        self,
+        role: Role,
+        command: str,
+        connector: Connector,
+        files: Mapping[str, bytes],
+        environment: Mapping[str, str],
+    ) -> ContainerSpec:
+        options = {CONFIG: "--config", CATALOG: "--catalog", STATE: "--state"}
+        given = [part for name, option in options.items() if name in files for part in (option, f"{{folder}}/{name}")]
+        settings, own = self.settings, connector.resources
+        return ContainerSpec(
+            role=role,
+            program=program(connector),
+            arguments=(command, *given),
+            files=files,
+            environment={
+                "DEPLOYMENT_MODE": "OSS",
+                "USE_STREAM_CAPABLE_STATE": "true",
+                "WORKER_CONNECTOR_IMAGE": connector.image or "",
+                **environment,
+            },
+            resources=self._resources(
+                settings.job_main_container_cpu_limit if own.cpu_limit is None else str(own.cpu_limit),
+                settings.job_main_container_memory_limit if own.memory_limit is None else str(own.memory_limit),
+                own.pids_limit,
+            ),
+        )
+
+    def _resources(self, cpu_limit: str | None, memory_limit: str | None, pids_limit: int | None = None) -> Resources:
+        return Resources(
+            cpus=None if cpu_limit is None else cpus(cpu_limit),
+            memory_bytes=None if memory_limit is None else memory_bytes(memory_limit),
+            pids=self.settings.container_pids_limit if pids_limit is None else pids_limit,
         )
 
     async def _files(self, connector: Connector, others: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -128,25 +168,6 @@ class Author:
 def program(connector: Connector) -> Program:
     """What the connector's container runs."""
     return Program(image=connector.image, command=connector.command or ())
-
-
-def _container(
-    role: Role, command: str, connector: Connector, files: Mapping[str, bytes], environment: Mapping[str, str]
-) -> ContainerSpec:
-    options = {CONFIG: "--config", CATALOG: "--catalog", STATE: "--state"}
-    given = [part for name, option in options.items() if name in files for part in (option, f"{{folder}}/{name}")]
-    return ContainerSpec(
-        role=role,
-        program=program(connector),
-        arguments=(command, *given),
-        files=files,
-        environment={
-            "DEPLOYMENT_MODE": "OSS",
-            "USE_STREAM_CAPABLE_STATE": "true",
-            "WORKER_CONNECTOR_IMAGE": connector.image or "",
-            **environment,
-        },
-    )
 
 
 def _operation(kind: JobKind) -> Literal["spec", "check", "discover"]:

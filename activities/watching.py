@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import asyncpg
 import structlog
@@ -21,7 +22,7 @@ from airbyte_workers.models import (
 )
 from airbyte_workers.names import REPLICATION_KINDS, Role, pod_name
 from airbyte_workers.orchestrator.markers import Marker, Markers, Reading
-from airbyte_workers.pods.pod import Launcher, RemovalFailed
+from airbyte_workers.pods.pod import ContainerStatus, Launcher, LauncherAway, RemovalFailed
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import jobs, workloads
 from airbyte_workers.store.objects import StorageError
@@ -68,6 +69,7 @@ class Watch:
                 return
             if loop.time() >= inspect_at:
                 inspect_at = loop.time() + _INSPECT_EVERY_S
+                await self._report_exits()
                 if await self._is_lost():
                     return
             await asyncio.sleep(self._settings.marker_poll_interval_ms / 1000)
@@ -116,8 +118,11 @@ class Watch:
         await asyncio.sleep(_INSPECT_EVERY_S)
         if (await self._markers.read()).final:
             return True
-        status = await self._launcher.inspect(self._pod)
-        seen = ", ".join(f"{each.role} {_state(each.running, each.exit_code)}" for each in status.containers)
+        try:
+            status = await self._launcher.inspect(self._pod)
+        except LauncherAway:
+            return False
+        seen = ", ".join(f"{each.role} {_state(each)}" for each in status.containers)
         await self._write_failure(
             Failure(
                 origin=FailureOrigin.PLATFORM,
@@ -127,8 +132,20 @@ class Watch:
         )
         return True
 
+    async def _report_exits(self) -> None:
+        """The launcher knows ends that a container killed whole could not write down."""
+        try:
+            await self._launcher.report_exits(self._pod)
+        except LauncherAway as error:
+            _log.warning("exits cannot be told", pod=self._pod, error=str(error))
+
     async def _program_runs(self) -> bool:
-        status = await self._launcher.inspect(self._pod)
+        """Whether the pod's own program runs, as far as anybody knows."""
+        try:
+            status = await self._launcher.inspect(self._pod)
+        except LauncherAway as error:
+            _log.warning("the pod cannot be looked at", pod=self._pod, error=str(error))
+            return True
         own = status.container(self._own_role())
         return own is not None and own.running
 
@@ -140,17 +157,30 @@ class Watch:
     async def _stop(self, failure: Failure) -> None:
         """One path for every end that is not the pod's own: in order, then by force, each step with a limit."""
         self._stopped_because = failure
-        await self._launcher.terminate(self._pod)
+        await self._terminate()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience_s()
         while not (await self._read()).final:
+            await self._report_exits()
             hurried = await jobs.cancel_now(self._db, self._ref.job_id)
             if hurried or loop.time() >= deadline or not await self._program_runs():
-                await self._launcher.kill(self._pod)
+                await self._kill()
                 if not (await self._markers.read()).final:
                     await self._write_failure(failure)
                 return
             await asyncio.sleep(self._settings.marker_poll_interval_ms / 1000)
+
+    async def _terminate(self) -> None:
+        try:
+            await self._launcher.terminate(self._pod)
+        except LauncherAway as error:
+            _log.warning("the pod cannot be told to end", pod=self._pod, error=str(error))
+
+    async def _kill(self) -> None:
+        try:
+            await self._launcher.kill(self._pod)
+        except RemovalFailed as error:  # the removal that follows tries again, and tells what is left
+            _log.error("pod not killed", pod=self._pod, error=str(error))
 
     def _patience_s(self) -> float:
         """How long an orderly end may take: the source's and the destination's own periods, and the last commit."""
@@ -162,7 +192,7 @@ class Watch:
         return Failure(
             origin=FailureOrigin.PLATFORM,
             type=FailureType.TIMED_OUT,
-            message=f"it ran longer than {self._limit_s / 3600:.4g} h, the limit, and was stopped",
+            message=f"it ran longer than {timedelta(seconds=round(self._limit_s))}, the limit, and was stopped",
         )
 
     async def _write_failure(self, failure: Failure) -> None:
@@ -213,9 +243,10 @@ class Watch:
         return summary.status
 
     def _failures(self, summary: AttemptSummary) -> tuple[Failure, ...]:
-        if self._stopped_because is not None and not self._cancelled:
-            return (self._stopped_because, *summary.failures)
-        return summary.failures
+        if self._stopped_because is None or self._cancelled:
+            return summary.failures
+        others = (each for each in summary.failures if each.type is not FailureType.MANUAL_CANCELLATION)
+        return (self._stopped_because, *others)
 
 
 def _time_limit_s(settings: Settings, ref: AttemptRef) -> float:
@@ -224,7 +255,9 @@ def _time_limit_s(settings: Settings, ref: AttemptRef) -> float:
     return settings.discover_timeout_minutes * 60
 
 
-def _state(running: bool, exit_code: int | None) -> str:
-    if running:
+def _state(container: ContainerStatus) -> str:
+    if container.running:
         return "runs"
-    return f"exited with {exit_code}" if exit_code is not None else "is gone"
+    if container.exit_code is None:
+        return "is gone"
+    return f"exited with {container.exit_code}" + (f": {container.detail}" if container.detail else "")

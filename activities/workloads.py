@@ -26,7 +26,7 @@ from airbyte_workers.models import (
     Launched,
     Progress,
 )
-from airbyte_workers.names import INVALID_INPUT, REPLICATION_KINDS, JobKind, Role, pod_name
+from airbyte_workers.names import REPLICATION_KINDS, JobKind, Role, pod_name
 from airbyte_workers.orchestrator.markers import Markers
 from airbyte_workers.pods.pod import Launcher, LaunchFailed, PodSpec
 from airbyte_workers.settings import Settings
@@ -133,7 +133,7 @@ class WorkloadActivities:
         for role, connector in _connectors(job, ref.kind).items():
             await _prepare(launcher, role, connector)
         if workload.connection_id is not None:
-            await self._end_older(launcher, workload)
+            await self._end_older(workload)
         spec = await self._spec(job, ref)
         await launcher.launch(spec)
         await workloads.launched(self._db, workload.pod)
@@ -151,13 +151,13 @@ class WorkloadActivities:
             return await self._author.operation(job, ref.kind)
         return await self._author.replication(job, await jobs.read_attempt(self._db, job.id, ref.attempt))
 
-    async def _end_older(self, launcher: Launcher, workload: Workload) -> None:
+    async def _end_older(self, workload: Workload) -> None:
         """The fence is raised: pods of earlier attempts are stopped and proven gone, or their lease is waited for."""
         assert workload.connection_id is not None
         while older := await workloads.older_pods(self._db, workload.connection_id, workload.fence):
             for pod in older:
                 if pod.dataplane == workload.dataplane:
-                    await launcher.remove(pod.pod)
+                    await self._launchers[pod.launcher].remove(pod.pod)
                 if pod.dataplane == workload.dataplane or pod.lease_over:
                     await workloads.release(self._db, pod.pod, "failure")
             await asyncio.sleep(_PLACE_POLL_S)
@@ -186,16 +186,7 @@ class WorkloadActivities:
         return Launched(launched=False, failure=failure, queued_s=round(queued_s, 3))
 
     def _launcher(self, job: Job) -> Launcher:
-        wanted = job.input.launcher or self._settings.launcher
-        launcher = self._launchers.get("process" if wanted == "auto" else wanted)
-        if launcher is None:
-            known = ", ".join(sorted(self._launchers))
-            raise ApplicationError(
-                f"launcher {wanted} is not available on {self._settings.dataplane}; it has {known}",
-                type=INVALID_INPUT,
-                non_retryable=True,
-            )
-        return launcher
+        return self._launchers[job.launcher or "process"]
 
     # --- watching ---
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from airbyte_workers.names import JobKind
+from airbyte_workers.quantities import cpus, memory_bytes
 
 ConnectionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 LauncherName = Literal["process", "docker", "auto"]
@@ -29,6 +30,22 @@ class Value(BaseModel):
 # --- inputs ---------------------------------------------------------------------------------------------------------
 
 
+class Resources(Typed):
+    """What a connector's container may use; what is left out comes from the settings. Processes have no limits."""
+
+    cpu_limit: str | float | None = None
+    memory_limit: str | int | None = None
+    pids_limit: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _check_amounts(self) -> Resources:
+        if self.cpu_limit is not None:
+            cpus(str(self.cpu_limit))
+        if self.memory_limit is not None:
+            memory_bytes(str(self.memory_limit))
+        return self
+
+
 class Connector(Typed):
     """A connector: an image, or a command where the host allows it; and its config."""
 
@@ -36,6 +53,7 @@ class Connector(Typed):
     command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     config: dict[str, Any] = Field(default_factory=dict, repr=False)
     config_file: str | None = None
+    resources: Resources = Resources()
 
     @model_validator(mode="after")
     def _check_program(self) -> Connector:
@@ -133,6 +151,7 @@ class FailureType(StrEnum):
     DESTINATION_DID_NOT_EXIT = "destination_did_not_exit"
     SOURCE_DID_NOT_EXIT = "source_did_not_exit"
     EXIT_UNKNOWN = "exit_unknown"
+    OUT_OF_MEMORY = "out_of_memory"
     NEVER_OPENED = "never_opened"
     STREAM_INCOMPLETE = "stream_incomplete"
     NO_ACKNOWLEDGEMENT = "no_acknowledgement"
@@ -165,14 +184,19 @@ class Evidence(Value):
 
     An exit code of None means that nobody knows it. `*_forced`: had to be stopped after its grace;
     `source_stopped`: was stopped by us because something else had ended the sync.
+    `*_out_of_memory`: the memory limit in bytes at which the kernel killed it or a child of it; 0: no limit of its own.
+    `destination_closed`: what it closed first, by ending or otherwise, before it was given its end of input.
     Stream lists are cut to the first ten; the counts beside them are whole.
     """
 
     source_exit_code: int | None = None
     destination_exit_code: int | None = None
+    source_out_of_memory: int | None = None
+    destination_out_of_memory: int | None = None
     source_forced: bool = False
     source_stopped: bool = False
     destination_forced: bool = False
+    destination_closed: Literal["", "input", "output"] = ""
     end_of_input: bool = False
     completion: Literal["reported", "inferred", "missing"] = "missing"
     streams_not_complete: tuple[str, ...] = ()
@@ -310,10 +334,14 @@ class RetryTally(Value):
 
 
 class JobPlan(Value):
-    """What the workflow needs to know of the job it opened; `operations` must run before its catalog is known."""
+    """What the workflow needs to know of the job it opened; `operations` must run before its catalog is known.
+
+    `launcher` says for people what runs the pods, and why.
+    """
 
     job_id: int
     connection: str
+    launcher: str = ""
     operations: tuple[JobKind, ...] = ()
     limits: Limits
     retries: RetryRules
@@ -417,6 +445,7 @@ class SyncPhase(Value):
 
     job_id: int | None = None
     connection: str = ""
+    launcher: str = ""
     phase: str = "opening"
     attempt: int = 0
     detail: str = ""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from airbyte_workers.quantities import cpus, memory_bytes
 
 MIB = 1024 * 1024
 
@@ -21,6 +25,21 @@ def _data_home() -> Path:
 def _env(name: str) -> Any:
     """The variable's own name, and the same with our prefix."""
     return AliasChoices(name, f"AIRBYTE_WORKERS_{name}")
+
+
+def _checked(read: Callable[[str], object]) -> BeforeValidator:
+    """Refuse an amount that cannot be read, and keep it as it was written."""
+
+    def check(text: object) -> object:
+        if text is not None:
+            read(str(text))
+        return None if text is None else str(text)
+
+    return BeforeValidator(check)
+
+
+_Cpus = Annotated[str | None, _checked(cpus)]
+_Memory = Annotated[str | None, _checked(memory_bytes)]
 
 
 class Settings(BaseSettings):
@@ -121,6 +140,91 @@ class Settings(BaseSettings):
         Field(validation_alias=_env("MAX_SYNC_WORKERS"), description="Live replication pods per dataplane."),
     ] = 5
     max_watches: Annotated[PositiveInt, Field(description="Pods one Temporal worker process watches at once.")] = 200
+
+    # --- containers ---
+    stack: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[a-z0-9][a-z0-9_-]{0,30}$",
+            description="Tells the containers of several stacks on one Docker engine apart. "
+            "Unset: taken from the path of AIRBYTE_WORKERS_HOME.",
+        ),
+    ] = None
+    docker_network: Annotated[
+        str,
+        Field(
+            validation_alias=_env("DOCKER_NETWORK"),
+            description="Network of connectors' containers: bridge, host, none, or a network of the engine's.",
+        ),
+    ] = "bridge"
+    orchestrator_image: Annotated[
+        str | None,
+        Field(
+            validation_alias=_env("ORCHESTRATOR_IMAGE"),
+            description="Image of the orchestrator's container, see the Dockerfile. Unset: it is a process of the "
+            "Temporal worker's host, which must then be Linux and the engine's own host.",
+        ),
+    ] = None
+    orchestrator_network: Annotated[
+        str,
+        Field(description="Network of the orchestrator's container; it must reach PostgreSQL and object storage."),
+    ] = "host"
+    orchestrator_storage_volume: Annotated[
+        str | None,
+        Field(
+            description="Named volume that holds a `file:` STORAGE_URL for the orchestrator's container. "
+            "Unset: the folder itself is mounted.",
+        ),
+    ] = None
+    image_pull_policy: Annotated[
+        Literal["IfNotPresent", "Always", "Never"],
+        Field(
+            validation_alias=AliasChoices(
+                "JOB_KUBE_MAIN_CONTAINER_IMAGE_PULL_POLICY", "AIRBYTE_WORKERS_IMAGE_PULL_POLICY"
+            ),
+            description="When images are pulled before a launch.",
+        ),
+    ] = "IfNotPresent"
+    image_pull_timeout_s: Annotated[PositiveFloat, Field(description="Longest pull of an image, s.")] = 600
+    registry_timeout_s: Annotated[
+        PositiveFloat,
+        Field(description="How long the launcher `auto` waits for a registry that should know an image, s."),
+    ] = 10
+    docker_timeout_s: Annotated[
+        PositiveFloat, Field(description="Longest single call to the Docker engine, but for pulls, s.")
+    ] = 60
+    docker_calls: Annotated[PositiveInt, Field(description="Calls to the Docker engine at once, per process.")] = 32
+    container_pids_limit: Annotated[
+        PositiveInt, Field(description="Processes and threads of a connector's container.")
+    ] = 4096
+    job_main_container_cpu_limit: Annotated[
+        _Cpus,
+        Field(
+            validation_alias=_env("JOB_MAIN_CONTAINER_CPU_LIMIT"),
+            description="Cores of a source's or destination's container, such as 0.5 or 500m. Unset: no limit.",
+        ),
+    ] = None
+    job_main_container_memory_limit: Annotated[
+        _Memory,
+        Field(
+            validation_alias=_env("JOB_MAIN_CONTAINER_MEMORY_LIMIT"),
+            description="Memory of a source's or destination's container, such as 512Mi or 2Gi. Unset: no limit.",
+        ),
+    ] = None
+    replication_orchestrator_cpu_limit: Annotated[
+        _Cpus,
+        Field(
+            validation_alias=_env("REPLICATION_ORCHESTRATOR_CPU_LIMIT"),
+            description="Cores of the orchestrator's container. Unset: no limit.",
+        ),
+    ] = None
+    replication_orchestrator_memory_limit: Annotated[
+        _Memory,
+        Field(
+            validation_alias=_env("REPLICATION_ORCHESTRATOR_MEMORY_LIMIT"),
+            description="Memory of the orchestrator's container. Unset: no limit.",
+        ),
+    ] = None
 
     # --- time limits ---
     sync_job_max_timeout_days: Annotated[
@@ -303,8 +407,13 @@ class Settings(BaseSettings):
 
     @property
     def pods_dir(self) -> Path:
-        """The folder of the process launcher's pods."""
+        """The folder of this host's pods."""
         return self.home / "pods"
+
+    @property
+    def stack_name(self) -> str:
+        """What tells this stack's containers from another's on the same engine."""
+        return self.stack or hashlib.sha256(str(self.home.absolute()).encode()).hexdigest()[:8]
 
     @property
     def key_file(self) -> Path:

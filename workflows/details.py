@@ -8,6 +8,8 @@ from airbyte_workers.models import SyncPhase
 def details_of(phase: SyncPhase) -> str:
     """The panel's text."""
     lines = [f"**Sync of {phase.connection}**" + (f", job {phase.job_id}" if phase.job_id is not None else "")]
+    if phase.launcher:
+        lines.append(f"launcher: {phase.launcher}")
     attempt = f"attempt {phase.attempt}: " if phase.attempt else ""
     lines.append(f"{attempt}{phase.phase}" + (f": {phase.detail}" if phase.detail else ""))
     if phase.choice:

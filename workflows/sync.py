@@ -78,7 +78,7 @@ class SyncWorkflow:
             return await self._as_child(input, fixed_id)
         self._show(connection=input.connection)
         self._plan = await self._open(input)
-        self._show(job_id=self._plan.job_id)
+        self._show(job_id=self._plan.job_id, launcher=self._plan.launcher)
         report = await self._job(self._plan)
         await workflow.wait_condition(workflow.all_handlers_finished)
         if report.status is JobStatus.CANCELLED:

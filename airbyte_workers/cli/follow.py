@@ -187,6 +187,8 @@ class _Terminal(_Plain):
 def _news(told: SyncPhase | None, phase: SyncPhase) -> list[str]:
     """What changed since the last look, in lines for a person."""
     lines = []
+    if phase.launcher and (told is None or not told.launcher):
+        lines.append(f"launcher: {phase.launcher}")
     if phase.job_id is not None and (told is None or told.job_id is None):
         lines.append(f"job {phase.job_id}: sync of {phase.connection}")
     if phase.choice and (told is None or not told.choice):
@@ -219,7 +221,7 @@ def _figures(progress: Progress) -> str:
     if progress.phase == "queued":
         return "queued: as many pods run on this host as may (MAX_SYNC_WORKERS), waiting for a place"
     if progress.phase == "launching":
-        return "launching: installing what is missing, starting the pod"
+        return "launching: installing or pulling what is missing, starting the pod"
     age = progress.last_acknowledgement_age_s
     acknowledged = f"last ack {duration(age)} ago" if age is not None else "no ack yet"
     return (

@@ -66,7 +66,6 @@ def _asked(connection: str | None, file: Path | None, settings: Settings, option
 
 
 async def _sync(settings: Settings, asked: SyncInput, options: dict[str, Any], output: Shape) -> Exit:
-    say(f"launcher: {_launcher(asked, settings)}")
     async with stack_settings(settings) as where, connect(where) as client:
         try:
             started = await client.start_sync(asked, join=options["join"])
@@ -112,11 +111,16 @@ async def _left(started: SyncRun, where: Settings, output: Shape) -> Exit:
     result = asyncio.ensure_future(started.result(raise_on_failure=False))
     try:
         async with asyncio.timeout(_OPENING_S):
-            while (job_id := await _job_id(started)) is None and not result.done():
+            while (phase := await started.phase()) is None or phase.job_id is None:
+                if result.done():
+                    break
                 await asyncio.sleep(_OPENING_ROUND_S)
     except TimeoutError:
         say(f"nobody has taken it up within {_OPENING_S:g} s: does a worker run?")
-        job_id = None
+        phase = None
+    job_id = phase.job_id if phase is not None else None
+    if phase is not None and phase.launcher:
+        say(f"launcher: {phase.launcher}")
     if result.done():
         await _ended(started, where, result)
     result.cancel()
@@ -138,11 +142,3 @@ def _print(report: SyncReport, output: Shape) -> None:
         show_json(report.model_dump(mode="json"))
     else:
         print_report(report, console())
-
-
-def _launcher(asked: SyncInput, settings: Settings) -> str:
-    """Which launcher runs the pods, and why."""
-    wanted = asked.launcher or settings.launcher
-    if wanted == "auto":
-        return "process (connectors run as local programs; this version has no other)"
-    return f"{wanted} (as asked for)"

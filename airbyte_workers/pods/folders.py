@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,10 @@ FIFOS = {
     Role.DESTINATION: ("in", "out", "err", "control"),
 }
 OWN_FIFOS = ("control",)
-OURS = frozenset({"in", "out", "err", "control", "exit_code", "exit_code.tmp"})
+OURS = frozenset(
+    {"in", "out", "err", "control", "exit_code", "exit_code.tmp", "out_of_memory", "out_of_memory.tmp"}
+    | {"connector_wrapper.sh", "sh"}
+)
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -33,6 +37,7 @@ class Record(msgspec.Struct, frozen=True):
     orchestrator: Role
     labels: dict[str, str]
     local_root: str | None = None
+    launcher: str = "process"
     processes: dict[str, Identity] = msgspec.field(default_factory=dict)
     launched: bool = False
 
@@ -53,9 +58,8 @@ class PodFolders:
 
     def path(self, pod: str, role: Role | None = None) -> Path:
         """The folder of the pod, or of one of its containers."""
-        if not POD_NAME.fullmatch(pod):
-            raise ValueError(f"not a name of a pod: {pod[:80]!r}")
-        return self.root / pod / role if role else self.root / pod
+        folder = self.root / check_pod_name(pod)
+        return folder / role if role else folder
 
     def label(self, pod: str) -> str:
         """What the pod's processes carry: pods of other folders on this host have the same names."""
@@ -65,13 +69,16 @@ class PodFolders:
         """The file that is locked by whoever launches or removes the pod."""
         return self.root / f".{self.path(pod).name}.lock"
 
-    def make(self, spec: PodSpec) -> Record:
-        """Put in everything the containers will read."""
+    def make(self, spec: PodSpec, launcher: str, fill: Callable[[Path, ContainerSpec], None]) -> Record:
+        """Put in everything that is read; `fill` sees to what is in a connector's own folder."""
         folder = self._under_way(spec.name)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700, parents=True)
         for container in spec.containers:
-            _fill(folder, container)
+            check_file_names(container)
+            own = folder / container.role
+            own.mkdir(mode=0o700)
+            fill(own, container)
         own = folder / spec.orchestrator
         own.mkdir(mode=0o700)
         _write_new(own / "input.json", spec.orchestrator_input)
@@ -80,7 +87,8 @@ class PodFolders:
         record = Record(
             name=spec.name,
             kind=spec.kind,
-            roles=(*(container.role for container in spec.containers), spec.orchestrator),
+            launcher=launcher,
+            roles=spec.roles,
             orchestrator=spec.orchestrator,
             labels=dict(spec.labels),
             local_root=str(spec.local_root) if spec.local_root else None,
@@ -106,11 +114,13 @@ class PodFolders:
         except (FileNotFoundError, ValueError):
             return None
 
-    def names(self) -> list[str]:
-        """Every pod that has a folder here."""
+    def names(self, launcher: str) -> list[str]:
+        """Every pod of this launcher that has a folder here."""
         if not self.root.is_dir():
             return []
-        return sorted(each.name for each in self.root.iterdir() if each.is_dir() and POD_NAME.fullmatch(each.name))
+        folders = sorted(each.name for each in self.root.iterdir() if each.is_dir() and POD_NAME.fullmatch(each.name))
+        records = [record for name in folders if (record := self.read(name)) is not None]
+        return [record.name for record in records if record.launcher == launcher]
 
     def delete(self, pod: str) -> None:
         for folder in (self._under_way(pod), self.path(pod)):
@@ -124,15 +134,30 @@ class PodFolders:
         return self.root / f".{self.path(pod).name}.new"
 
 
-def _fill(folder: Path, container: ContainerSpec) -> None:
-    own = folder / container.role
-    own.mkdir(mode=0o700)
-    for name, content in container.files.items():
-        if name in OURS or Path(name).name != name:
+def check_file_names(container: ContainerSpec) -> None:
+    """Raises ValueError for a file that would leave its folder or take the place of one of ours."""
+    for name in container.files:
+        if name in OURS or name in ("", ".", "..") or Path(name).name != name:
             raise ValueError(f"not a name for a file of a container: {name[:80]!r}")
+
+
+def check_pod_name(pod: str) -> str:
+    """The name, if it is one. Raises ValueError."""
+    if not POD_NAME.fullmatch(pod):
+        raise ValueError(f"not a name of a pod: {pod[:80]!r}")
+    return pod
+
+
+def fill(own: Path, container: ContainerSpec) -> None:
+    """A connector's files and FIFOs, for a connector that runs as this process's user."""
+    for name, content in container.files.items():
         _write_new(own / name, content)
     for name in FIFOS[container.role]:
         os.mkfifo(own / name, 0o600)
+
+
+def leave_empty(own: Path, _: ContainerSpec) -> None:
+    """The container engine puts a connector's files in, under the user of its image."""
 
 
 def _write_new(path: Path, content: bytes) -> None:

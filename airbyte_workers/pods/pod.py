@@ -23,6 +23,15 @@ class Program:
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What a container may use; None: no limit of its own. Processes of the host are not limited."""
+
+    cpus: float | None = None
+    memory_bytes: int | None = None
+    pids: int | None = None
+
+
+@dataclass(frozen=True)
 class ContainerSpec:
     """One connector of a pod.
 
@@ -35,6 +44,7 @@ class ContainerSpec:
     arguments: tuple[str, ...]
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     environment: Mapping[str, str] = field(default_factory=dict)
+    resources: Resources = Resources()
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,12 @@ class PodSpec:
     orchestrator_input: bytes = field(repr=False)
     labels: Mapping[str, str] = field(default_factory=dict)
     local_root: Path | None = None
+    orchestrator_resources: Resources = Resources()
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Every container's role, the pod's own program last."""
+        return (*(container.role for container in self.containers), self.orchestrator)
 
 
 @dataclass(frozen=True)
@@ -99,8 +115,15 @@ class LaunchFailed(Exception):
         self.retryable = retryable
 
 
+class LauncherAway(Exception):
+    """What runs the pods does not answer, or not as it should: nothing is known of them now, and they go on."""
+
+
 class Launcher(Protocol):
-    """Starts, inspects, stops and removes pods. Every call is idempotent and takes a bounded time."""
+    """Starts, inspects, stops and removes pods. Every call is idempotent and takes a bounded time.
+
+    Every call but `prepare`, `launch`, `kill` and `remove` may raise LauncherAway.
+    """
 
     name: str
 
@@ -112,6 +135,9 @@ class Launcher(Protocol):
 
     async def inspect(self, pod: str) -> PodStatus:
         """What can be seen of the pod now."""
+
+    async def report_exits(self, pod: str) -> None:
+        """Tell the pod's own program of connectors that ended without being able to say so themselves."""
 
     async def list(self) -> list[PodStatus]:
         """Every pod of this launcher on this host, also those whose processes are gone."""

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -21,6 +21,8 @@ from activities.bookkeeping import BookkeepingActivities
 from activities.pod_specs import Author
 from activities.workloads import WorkloadActivities
 from airbyte_workers.names import WATCH_QUEUE, WORKFLOW_QUEUE, JobKind, launch_queue
+from airbyte_workers.pods.docker import DockerLauncher
+from airbyte_workers.pods.pod import Launcher
 from airbyte_workers.pods.process import ProcessLauncher
 from airbyte_workers.runtime import temporal
 from airbyte_workers.settings import Settings
@@ -67,7 +69,8 @@ async def serving(settings: Settings, roles: Sequence[str] = ROLES) -> AsyncIter
         for migration in await migrate(db):
             _log.info("migration applied", version=migration.version, name=migration.name)
         client = await stack.enter_async_context(temporal.connected(settings, core_logs=True))
-        workers = await _workers(client, db, settings, roles)
+        docker = await stack.enter_async_context(aclosing(DockerLauncher(settings)))
+        workers = await _workers(client, db, settings, docker, roles)
         await stack.enter_async_context(_polling(workers))
         yield Served([worker.task_queue for worker in workers], db, client)
 
@@ -84,13 +87,15 @@ async def _polling(workers: Sequence[Worker]) -> AsyncIterator[None]:
             await asyncio.gather(*(worker.shutdown() for worker in workers))
 
 
-async def _workers(client: Client, db: asyncpg.Pool, settings: Settings, roles: Sequence[str]) -> list[Worker]:
+async def _workers(
+    client: Client, db: asyncpg.Pool, settings: Settings, docker: DockerLauncher, roles: Sequence[str]
+) -> list[Worker]:
     seal = await asyncio.to_thread(load_seal, settings.key_file)
     objects = Objects(settings.storage, timeout=settings.storage_timeout_s)
-    launchers = {"process": ProcessLauncher(settings)}
+    launchers: dict[str, Launcher] = {"process": ProcessLauncher(settings), "docker": docker}
     assert settings.database_url is not None
     author = Author(db, settings, settings.database_url)
-    bookkeeping = BookkeepingActivities(db, seal, settings, objects, launchers)
+    bookkeeping = BookkeepingActivities(db, seal, settings, objects, docker)
     workloads = WorkloadActivities(db, seal, settings, objects, launchers, author)
     books = [
         bookkeeping.open_job,

@@ -49,6 +49,7 @@ class Job:
     input: SyncInput
     catalog_id: int | None
     cancel_now: bool
+    launcher: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,14 @@ async def _insert(
 ) -> int:
     job_id: int = await session.fetchval(
         """
-        insert into jobs (kind, connection_id, connection, input, workflow_id, run_id, launcher, retry_rules)
-        values ('sync', $1, $2, $3, $4, $5, $6, $7) returning id
+        insert into jobs (kind, connection_id, connection, input, workflow_id, run_id, retry_rules)
+        values ('sync', $1, $2, $3, $4, $5, $6) returning id
         """,
         connection.id,
         connection.name,
         seal.close(connection.input.model_dump(mode="json")),
         request.workflow_id,
         request.run_id,
-        connection.input.launcher,
         rules.model_dump(mode="json"),
     )
     await session.execute("insert into retry_states (job_id, connection_id) values ($1, $2)", job_id, connection.id)
@@ -125,7 +125,15 @@ async def read_job(db: Database, seal: Seal, job_id: int) -> Job:
         input=SyncInput.model_validate(seal.open(row["input"])),
         catalog_id=row["catalog_id"],
         cancel_now=row["cancel_now"],
+        launcher=row["launcher"],
     )
+
+
+async def set_launcher(db: Database, job_id: int, launcher: str, why: str) -> None:
+    """Settle what runs the job's pods, all of them."""
+    async with db.acquire() as session, session.transaction():
+        await session.execute("update jobs set launcher = $2, updated_at = now() where id = $1", job_id, launcher)
+        await _event(session, job_id, None, "launcher", reason=f"{launcher}: {why}")
 
 
 async def move(db: Database, job_id: int, status: JobStatus, *, reason: str, expected: Sequence[JobStatus]) -> bool:
@@ -209,8 +217,9 @@ async def read_attempt(db: Database, job_id: int, number: int) -> Attempt:
 async def close_attempt(
     db: Database, job_id: int, number: int, outcome: AttemptOutcome, summary: AttemptSummary | None
 ) -> None:
-    """Write the end of an attempt from its marker; where there is no marker, from what the workflow knows."""
-    failures = [failure.model_dump(mode="json") for failure in (summary.failures if summary else outcome.failures)]
+    """Write the end of an attempt from its marker; without one, or when its watcher knows better, from the outcome."""
+    known = summary.failures if summary and summary.status == outcome.status else outcome.failures
+    failures = [failure.model_dump(mode="json") for failure in known]
     async with db.acquire() as session, session.transaction():
         closed = await session.fetchval(
             """

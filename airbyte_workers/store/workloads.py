@@ -50,6 +50,7 @@ async def claim(db: asyncpg.Pool, workload: Workload, *, limit: int, lease_s: fl
             values ($1, $2, $3, $4, $5, $6, $7, $8, now() + make_interval(secs => $9))
             on conflict (pod) do update set lease_until = excluded.lease_until, updated_at = now(),
                 dataplane = case when workloads.status = any($10) then workloads.dataplane else excluded.dataplane end,
+                launcher = case when workloads.status = any($10) then workloads.launcher else excluded.launcher end,
                 created_at = case when workloads.status = any($10) then workloads.created_at else now() end,
                 status = case when workloads.status = any($10) then workloads.status else 'claimed' end
             """,
@@ -122,6 +123,7 @@ class OlderPod:
 
     pod: str
     dataplane: str
+    launcher: str
     lease_over: bool
 
 
@@ -129,7 +131,7 @@ async def older_pods(db: asyncpg.Pool, connection_id: int, fence: int) -> Sequen
     """The live pods of a connection with a smaller fence."""
     rows = await db.fetch(
         """
-        select pod, dataplane, lease_until < now() as lease_over from workloads
+        select pod, dataplane, launcher, lease_until < now() as lease_over from workloads
         where connection_id = $1 and fence < $2 and status = any($3)
         """,
         connection_id,

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pty
+import shutil
 import signal
 import struct
 import subprocess
@@ -23,10 +24,15 @@ import psutil
 import yaml
 
 from airbyte_workers.names import POD_LABEL
+from airbyte_workers.pods.containers import STACK_LABEL
+from airbyte_workers.settings import Settings
+from tests import images
 
 PROGRAM = str(Path(sys.executable).with_name("airbyte-workers"))
 WAIT_S = 60.0
 FAKER = "airbyte/source-faker:7.2.1"
+TEST_IMAGES = "airbyte-workers-test"
+"""Where images of the demo connectors are found by the docker launcher."""
 QUICK: dict[str, str] = {
     "AIRBYTE_WORKERS_SHUTDOWN_GRACE_PERIOD_S": "2",
     "AIRBYTE_WORKERS_SHUTDOWN_TERM_PERIOD_S": "0.5",
@@ -235,11 +241,13 @@ class Place:
         path.write_text(yaml.safe_dump(dict(content)))
         return path
 
-    def source(self, **config: Any) -> dict[str, Any]:
-        return {"command": ["source-synthetic"], "config": config}
+    def source(self, launcher: str = "process", **config: Any) -> dict[str, Any]:
+        return connector(launcher, ["source-synthetic"], "source-synthetic:1", config)
 
-    def jsonl(self, **config: Any) -> dict[str, Any]:
-        return {"command": ["destination-jsonl"], "config": {"path": str(self.work / "out"), **config}}
+    def jsonl(self, launcher: str = "process", **config: Any) -> dict[str, Any]:
+        """With the docker launcher its files are here only if the sync's local_root is `work`."""
+        folder = str(self.work / "out") if launcher == "process" else "/local/out"
+        return connector(launcher, ["destination-jsonl"], "destination-jsonl:1", {"path": folder, **config})
 
     def lines(self, stream: str) -> list[dict[str, Any]]:
         """What destination-jsonl has of a stream."""
@@ -269,7 +277,7 @@ class Place:
 
     def pod_processes(self) -> list[psutil.Process]:
         """Every process of the pods that run."""
-        return [each for each in processes_of(self.home / "pods") if _is_of_pod(each)]
+        return [each for each in processes_of(self.home / "pods") if _pod_of(each)]
 
     def pod_program(self, role: str) -> psutil.Process:
         """The connector itself, or the orchestrator, of the one replication pod that runs; not its wrapper."""
@@ -282,20 +290,70 @@ class Place:
         )
         return program
 
-    def pods_left(self) -> list[str]:
-        """Folders and processes of pods; nothing is the proof that none is left."""
-        folders = [str(each) for each in (self.home / "pods").glob("[!.]*")]
-        return folders + [str(each) for each in self.pod_processes()]
+    def pods_left(self, job_id: int | None = None) -> list[str]:
+        """What is there of pods, of one job or of all; nothing is the proof that none is left."""
+        pod = "" if job_id is None else f"replication-job-{job_id}-"
+        folders = [str(each) for each in (self.home / "pods").glob(f"{pod or '[!.]'}*")]
+        processes = [str(each) for each in self.pod_processes() if Path(_pod_of(each)).name.startswith(pod)]
+        return [*folders, *processes, *self._on_engine(job_id)]
+
+    @property
+    def stack_name(self) -> str:
+        """What the stack's containers carry."""
+        return Settings(home=self.home).stack_name
+
+    def containers(self, *labels: str) -> list[str]:
+        """The names of this stack's containers, running or not."""
+        return _docker("ps", "-a", "--format", "{{.Names}}", *_filters(f"{STACK_LABEL}={self.stack_name}", *labels))
+
+    def _on_engine(self, job_id: int | None) -> list[str]:
+        if shutil.which("docker") is None:
+            return []
+        labels = () if job_id is None else (f"job={job_id}",)
+        filters = _filters(f"{STACK_LABEL}={self.stack_name}", *labels)
+        volumes = _docker("volume", "ls", "-q", *filters)
+        return [*self.containers(*labels), *volumes, *_docker("network", "ls", "-q", *filters)]
 
 
-def _is_of_pod(process: psutil.Process) -> bool:
+def _pod_of(process: psutil.Process) -> str:
+    """The pod it says it belongs to; empty for every other process, and for one that is gone."""
     with suppress(psutil.Error):
-        return POD_LABEL in process.environ()
-    return False
+        return process.environ().get(POD_LABEL, "")
+    return ""
 
 
-def misbehaving(mode: str, **config: Any) -> dict[str, Any]:
-    return {"command": [sys.executable, "-m", "demo_connectors.misbehaving", mode], "config": config}
+def _filters(*labels: str) -> list[str]:
+    return [word for label in labels for word in ("--filter", f"label={label}")]
+
+
+def _docker(*words: str) -> list[str]:
+    """The lines that the `docker` program says; none without an engine."""
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False, timeout=WAIT_S)
+    return done.stdout.split()
+
+
+def make_images(*tags: str) -> None:
+    """Have the images on the engine that the docker launcher is to run."""
+    client = images.client()
+    try:
+        images.ensure(client, f"{TEST_IMAGES}/source-synthetic:1", f"{TEST_IMAGES}/destination-jsonl:1", *tags)
+    finally:
+        client.close()
+
+
+def misbehaving_image(mode: str) -> str:
+    return f"{TEST_IMAGES}/misbehaving:{mode}"
+
+
+def connector(launcher: str, command: Sequence[str], image: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A demo connector as this launcher runs it: from this environment, or from its image."""
+    how = {"image": f"{TEST_IMAGES}/{image}"} if launcher == "docker" else {"command": list(command)}
+    return {**how, "config": dict(config)}
+
+
+def misbehaving(mode: str, launcher: str = "process", **config: Any) -> dict[str, Any]:
+    command = [sys.executable, "-m", "demo_connectors.misbehaving", mode]
+    return connector(launcher, command, f"misbehaving:{mode}", config)
 
 
 def catalog(

@@ -16,6 +16,17 @@ from airbyte_workers.names import Role
 from airbyte_workers.pods.pod import LaunchFailed, Program
 
 NOTING = f"open('starts', 'a').write('x')\n{WAITING}"
+ORDERLY = """
+import os, signal, time
+def end(*_):
+    time.sleep(0.5)
+    open('ended', 'w').write('in order')
+    os._exit(0)
+signal.signal(15, end)
+open('up', 'w').write('x')
+while True:
+    signal.pause()
+"""
 STUBBORN = """
 import os, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -97,15 +108,17 @@ class LauncherContract:
         await bench.launcher.launch(spec)
         source, destination = (bench.folder(spec.name, role) for role in (Role.SOURCE, Role.DESTINATION))
 
-        assert {each.name for each in source.iterdir()} == {"config.json", "catalog.json", "out", "err", "control"}
-        assert {each.name for each in destination.iterdir()} == {"config.json", "in", "out", "err", "control"}
+        pipes = {"out", "err", "control"} | bench.own_files
+        assert {each.name for each in source.iterdir()} == {"config.json", "catalog.json"} | pipes
+        assert {each.name for each in destination.iterdir()} == {"config.json", "in"} | pipes
         assert (source / "config.json").read_bytes() == b'{"password": "s"}'
         for folder in (source, destination):
             for each in folder.iterdir():
                 seen = each.stat().st_mode
                 assert (stat.S_ISFIFO(seen), stat.S_IMODE(seen)) == (
-                    (False, 0o400) if each.suffix == ".json" else (True, 0o600)
+                    (False, 0o400) if each.suffix in (".json", ".sh") else (True, bench.fifo_mode)
                 )
+                assert each.stat().st_uid == bench.connector_uid
 
     async def test_arguments_arrive_as_they_were_given(self, bench: Bench) -> None:
         arguments = (
@@ -152,6 +165,21 @@ class LauncherContract:
         assert main is not None
         assert main.exit_code == expected
 
+    async def test_a_signal_reaches_the_program_behind_a_start_script(self, bench: Bench) -> None:
+        """A script that does not `exec` dies of the signal; the connector may take its time to end in order."""
+        spec = bench.main_spec(
+            "import subprocess, sys\n"
+            "subprocess.run(['sh', '-c', '\"$@\"; echo never', 'sh', sys.executable, '-I', '-S', '-c', sys.argv[1]])",
+            arguments=(ORDERLY,),
+        )
+        await bench.launcher.launch(spec)
+        await until(lambda: bench.noted("up"))
+
+        await say(bench.folder(spec.name, Role.MAIN) / "control", "TERM")
+
+        assert await bench.exit_code(spec.name, Role.MAIN) == 143
+        assert bench.noted("ended") == "in order"
+
     async def test_the_word_term_reaches_the_connectors_handler(self, bench: Bench) -> None:
         spec = bench.main_spec(
             "import os, signal; signal.signal(15, lambda *_: os._exit(42)); open('up', 'w').write('x'); signal.pause()"
@@ -181,7 +209,7 @@ class LauncherContract:
         await bench.another().kill(spec.name)
 
         assert not (await bench.launcher.inspect(spec.name)).running
-        assert not [line for line in await bench.launcher.remains(spec.name) if "process" in line]
+        assert not [line for line in await bench.launcher.remains(spec.name) if "process" in line or "running" in line]
         assert (await bench.launcher.inspect(spec.name)).exists
 
     # --- the data path ---
@@ -323,7 +351,7 @@ class LauncherContract:
     async def test_a_cancelled_launch_leaves_nothing(self, bench: Bench) -> None:
         spec = bench.spec(orchestrator="never ready")
         launch = asyncio.ensure_future(bench.launcher.launch(spec))
-        await until((bench.folder(spec.name, Role.ORCHESTRATOR) / "argv.json").exists)
+        await until(lambda: bench.orchestrator_works(spec.name))
 
         launch.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -334,7 +362,7 @@ class LauncherContract:
     async def test_a_removal_ends_a_launch_that_is_under_way(self, bench: Bench) -> None:
         spec = bench.spec(orchestrator="never ready")
         launch = asyncio.ensure_future(bench.launcher.launch(spec))
-        await until((bench.folder(spec.name, Role.ORCHESTRATOR) / "argv.json").exists)
+        await until(lambda: bench.orchestrator_works(spec.name))
 
         await bench.another().remove(spec.name)
 

@@ -86,6 +86,10 @@ class Reading:
 class Bench(ABC):
     """One launcher under test. What it launches is ended by `clean`."""
 
+    own_files: frozenset[str] = frozenset()
+    fifo_mode = 0o600
+    connector_uid = os.getuid()
+
     def __init__(self, folder: Path) -> None:
         self.local_root = folder / "local"
         self.launchers: list[Launcher] = []
@@ -112,6 +116,10 @@ class Bench(ABC):
     @abstractmethod
     async def destroy(self, pod: str, role: Role) -> None:
         """End one container without a warning."""
+
+    def orchestrator_works(self, pod: str) -> bool:
+        """Whether the stand-in has begun."""
+        return (self.folder(pod, Role.ORCHESTRATOR) / "argv.json").exists()
 
     def spec(
         self,

@@ -1,0 +1,297 @@
+"""Pods as Docker containers: each connector in a container of its image, joined to the orchestrator by FIFOs.
+
+The engine is asked for lifecycle alone. A connector's container sees one folder, its own: not the other connector's
+files, not the orchestrator's, nothing of the control plane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from airbyte_workers.names import Role
+from airbyte_workers.pods import archives
+from airbyte_workers.pods.archives import Folder, Owner
+from airbyte_workers.pods.containers import (
+    FOLDER,
+    LOCAL,
+    OWN_SHELL,
+    POD_LABEL,
+    SHELL,
+    WRAPPER_NAME,
+    ContainerPlan,
+    ImageFacts,
+    Mount,
+    pod_labels,
+    pod_roles,
+    wrapped,
+)
+from airbyte_workers.pods.created import Creator, is_running, memory_killed, role_of, user_of, was_started
+from airbyte_workers.pods.engine import Engine, EngineError
+from airbyte_workers.pods.folders import FIFOS, PodFolders, check_file_names, check_pod_name
+from airbyte_workers.pods.image_pulls import Images
+from airbyte_workers.pods.locks import exclusive, to_its_end
+from airbyte_workers.pods.orchestrator_homes import ContainerHome, HostHome, OrchestratorHome
+from airbyte_workers.pods.pod import (
+    ContainerSpec,
+    ContainerStatus,
+    LaunchFailed,
+    PodSpec,
+    PodStatus,
+    Program,
+    RemovalFailed,
+)
+from airbyte_workers.pods.shells import static_shell
+from airbyte_workers.pods.starting import START_ORDER, WRAPPER
+from airbyte_workers.settings import Settings
+
+END_POLL_S = 0.05
+LOCAL_MODE = 0o1777
+"""A connector runs as its image's user, whoever that is: /local is for everybody, like /tmp."""
+
+
+class DockerLauncher:
+    """The launcher `docker`. Any number of them may work on one engine for one stack. End it with `aclose`."""
+
+    name = "docker"
+
+    def __init__(self, settings: Settings, *, orchestrator_command: Sequence[str] | None = None) -> None:
+        self._settings = settings
+        self._engine = Engine(timeout_s=settings.docker_timeout_s, calls=settings.docker_calls)
+        self._images = Images(self._engine, settings)
+        self._creator = Creator(self._engine, settings.stack_name)
+        self._folders = PodFolders(settings.pods_dir.absolute())
+        command = () if orchestrator_command is None else (orchestrator_command,)
+        self._home: OrchestratorHome
+        if settings.orchestrator_image is None:
+            self._home = HostHome(settings, self._folders, *command)
+        else:
+            self._home = ContainerHome(settings, self._creator, self._images, *command)
+
+    async def aclose(self) -> None:
+        """Let go of the engine; pods go on."""
+        await self._engine.aclose()
+
+    async def engine_version(self) -> str:
+        """The version of the engine that answers. Raises EngineError."""
+        return await self._engine.version()
+
+    async def knows(self, image: str) -> bool:
+        """Whether the image is here, or a registry has it for us. Raises EngineError."""
+        return await self._images.known(image)
+
+    async def prepare(self, program: Program) -> str:
+        """Have the image here, pulled if need be; returns its id. Raises LaunchFailed."""
+        return (await self._image(program)).id
+
+    async def launch(self, spec: PodSpec) -> PodStatus:
+        """Start the pod, or adopt the one of this name. Raises LaunchFailed, and then nothing of it is left."""
+        try:
+            check_pod_name(spec.name)
+            if not await self._launched(spec):
+                images = {each.role: await self._image_of(each) for each in spec.containers}
+                async with exclusive(self._folders.lock(spec.name)):
+                    if not await self._launched(spec):
+                        await self._start_all(spec, images)
+            return await self.inspect(spec.name)
+        except ValueError as error:
+            raise LaunchFailed(str(error)) from error
+        except EngineError as error:
+            raise LaunchFailed(str(error), retryable=error.passing) from error
+
+    async def inspect(self, pod: str) -> PodStatus:
+        """What can be seen of the pod now. Raises EngineError."""
+        return await self._status(pod, await self._creator.containers(pod))
+
+    async def report_exits(self, pod: str) -> None:
+        """Write down exit codes for the orchestrator, which cannot ask the engine: a container that was killed whole
+        has no wrapper left to do it. Raises EngineError."""
+        for container in await self._creator.containers(pod):
+            if role_of(container) in START_ORDER and was_started(container) and not is_running(container):
+                await self._report_exit(str(container["Id"]))
+
+    async def list(self) -> list[PodStatus]:
+        """Every pod of this stack on this engine, also those that have ended. Raises EngineError."""
+        by_pod: dict[str, list[Mapping[str, Any]]] = {name: [] for name in await self._home.pods()}
+        for container in await self._creator.containers():
+            by_pod.setdefault(container["Labels"][POD_LABEL], []).append(container)
+        seen = [await self._status(pod, containers) for pod, containers in sorted(by_pod.items())]
+        return [status for status in seen if status.exists]
+
+    async def terminate(self, pod: str) -> None:
+        """Ask the orchestrator to end the pod in order. Does not wait. Raises EngineError."""
+        await self._home.terminate(pod)
+
+    async def kill(self, pod: str) -> None:
+        """End every container and process of the pod at once and wait until none runs. Raises RemovalFailed."""
+        try:
+            async with asyncio.timeout(self._settings.removal_timeout_s):
+                await self._kill(pod)
+        except (TimeoutError, EngineError) as error:
+            raise await self._not_removed(pod, error) from error
+
+    async def remove(self, pod: str) -> None:
+        """End what still runs and delete the pod's containers, volumes and folder. Raises RemovalFailed."""
+        try:
+            async with asyncio.timeout(self._settings.removal_timeout_s):
+                await self._kill(pod)  # ends a launch that is under way, too: its orchestrator is gone
+                async with exclusive(self._folders.lock(pod)):
+                    await self._clear(pod)
+                    await to_its_end(self._folders.lock(pod).unlink, missing_ok=True)
+            left = await self.remains(pod)
+        except (TimeoutError, EngineError) as error:
+            raise await self._not_removed(pod, error) from error
+        if left:
+            raise await self._not_removed(pod)
+
+    async def remains(self, pod: str) -> tuple[str, ...]:
+        """What is still there of the pod; empty is the proof that nothing is. Raises EngineError."""
+        containers = await self._creator.containers(pod)
+        names = (f"container {each['Names'][0].lstrip('/')} ({each['State']})" for each in containers)
+        return (*names, *(await self._home.remains(pod)))
+
+    # --- starting ---
+
+    async def _image(self, program: Program) -> ImageFacts:
+        if program.image is None:
+            raise LaunchFailed(f"{program} is a command: in containers only images run (launcher docker)")
+        return await self._images.have(program.image)
+
+    async def _image_of(self, container: ContainerSpec) -> ImageFacts:
+        """The container's image, or whose fault it is that there is none. Raises LaunchFailed."""
+        check_file_names(container)
+        try:
+            image = await self._image(container.program)
+            image.words(())
+        except LaunchFailed as error:
+            known = container.role in {Role.SOURCE, Role.DESTINATION}
+            origin = container.role.value if known else error.origin
+            raise LaunchFailed(str(error), origin=origin, retryable=error.retryable) from error
+        return image
+
+    async def _launched(self, spec: PodSpec) -> bool:
+        """Whether a launch of this pod came to its end: the source, started last, was started."""
+        started = {role_of(each) for each in await self._creator.containers(spec.name) if was_started(each)}
+        return {each.role for each in spec.containers} <= started
+
+    async def _start_all(self, spec: PodSpec, images: Mapping[Role, ImageFacts]) -> None:
+        await self._clear(spec.name)  # what a launcher that was killed half-way left
+        created: dict[Role, str] = {}
+        try:
+            group = await self._home.make(spec)
+            for container in spec.containers:
+                created[container.role] = await self._create(spec, container, images[container.role], group)
+            await self._home.start(spec)
+            for role in START_ORDER:
+                if role in created:
+                    await self._engine.start(created[role])
+        except OSError as error:
+            await self._abandon(spec.name)
+            raise LaunchFailed(f"pod {spec.name} could not be started: {error}", retryable=True) from error
+        except BaseException:
+            await self._abandon(spec.name)
+            raise
+
+    async def _create(self, spec: PodSpec, container: ContainerSpec, image: ImageFacts, group: int) -> str:
+        """The container with everything it will read, owned by the user of its image, readable by no other."""
+        plan = self._plan(spec, container, image, SHELL)
+        created = await self._creator.create(spec.name, container.role, plan)
+        programs: dict[str, bytes] = {}
+        if not await self._engine.has(created, SHELL):
+            programs = {"sh": await asyncio.to_thread(static_shell, image.name)}
+            await self._engine.remove(created)
+            plan = self._plan(spec, container, image, OWN_SHELL)
+            created = await self._creator.create(spec.name, container.role, plan)
+        uid, _ = await user_of(self._engine, created, image.user, image.name)
+        files = {**container.files, WRAPPER_NAME: await asyncio.to_thread(WRAPPER.read_bytes)}
+        folder = Folder(files, FIFOS[container.role], programs)
+        await self._engine.put(created, folder.packed(FOLDER, Owner(uid, group)))
+        return created
+
+    def _plan(self, spec: PodSpec, container: ContainerSpec, image: ImageFacts, shell: str) -> ContainerPlan:
+        arguments = [each.replace("{folder}", FOLDER) for each in container.arguments]
+        words = image.words(arguments, shell)
+        return ContainerPlan(
+            image=image,
+            words=wrapped(words, container.role, FOLDER, shell),
+            labels=self._creator.labels(spec, container.role),
+            network=self._settings.docker_network,
+            mounts=(self._home.mount(spec.name, container.role), *_local(spec.local_root)),
+            variables=container.environment,
+            resources=container.resources,
+        )
+
+    async def _abandon(self, pod: str) -> None:
+        """A launch failed or was cancelled: end what it started. What resists is left to the reaper."""
+        with suppress(TimeoutError, EngineError):
+            async with asyncio.timeout(self._settings.removal_timeout_s):
+                await asyncio.shield(self._clear(pod))
+
+    # --- looking ---
+
+    async def _status(self, pod: str, containers: Sequence[Mapping[str, Any]]) -> PodStatus:
+        seen = {role_of(each): await self._container(each) for each in containers}
+        own = await self._home.look(pod)
+        if own is not None:
+            seen[own.role] = own
+        labels = containers[0]["Labels"] if containers else {}
+        roles = pod_roles(labels) or tuple(seen)
+        statuses = (seen.get(role) or ContainerStatus(role, running=False, detail="gone") for role in roles)
+        return PodStatus(pod, tuple(statuses), pod_labels(labels))
+
+    async def _container(self, listed: Mapping[str, Any]) -> ContainerStatus:
+        role = role_of(listed)
+        if is_running(listed):
+            return ContainerStatus(role, running=True)
+        return await self._creator.status(role, str(listed["Id"]))
+
+    async def _report_exit(self, container: str) -> None:
+        if await self._engine.has(container, f"{FOLDER}/exit_code"):
+            return
+        seen = await self._engine.inspect(container)
+        if seen is None:
+            return
+        told = {} if memory_killed(seen) is None else {"out_of_memory": memory_killed(seen) or "max"}
+        for name, value in {**told, "exit_code": seen["State"]["ExitCode"]}.items():
+            await self._engine.put(container, archives.file(f"{FOLDER}/{name}", f"{value}\n".encode(), archives.ROOT))
+
+    # --- ending ---
+
+    async def _kill(self, pod: str) -> None:
+        while True:
+            await self._home.kill(pod)
+            running = [str(each["Id"]) for each in await self._creator.containers(pod) if is_running(each)]
+            if not running:
+                return
+            await asyncio.gather(*(self._engine.signal(container, "SIGKILL") for container in running))
+            await asyncio.sleep(END_POLL_S)
+
+    async def _clear(self, pod: str) -> None:
+        """Containers first: a volume in use cannot be deleted, and a folder must not lose its users' pipes."""
+        while containers := await self._creator.containers(pod):
+            await asyncio.gather(*(self._engine.remove(str(each["Id"])) for each in containers))
+        await self._home.clear(pod)
+
+    async def _not_removed(self, pod: str, error: Exception | None = None) -> RemovalFailed:
+        try:
+            left = await self.remains(pod)
+        except EngineError as unseen:
+            return RemovalFailed(f"pod {pod}: nobody knows what is left of it: {unseen}")
+        why = str(error) if isinstance(error, EngineError) else "its lock is held"
+        return RemovalFailed(f"pod {pod} is still there after its removal: {'; '.join(left) or why}")
+
+
+def _local(folder: Path | None) -> tuple[Mount, ...]:
+    """The connectors' /local. Raises LaunchFailed."""
+    if folder is None:
+        return ()
+    if ":" in str(folder):
+        raise LaunchFailed(f"{folder} cannot be mounted as /local: there is a colon in its path")
+    with suppress(OSError):  # where the engine's host is another, the engine makes it
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            folder.chmod(LOCAL_MODE)
+    return (Mount(str(folder), LOCAL),)

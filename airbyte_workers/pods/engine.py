@@ -1,0 +1,274 @@
+"""The Docker engine: its API's calls in threads, each with a time limit, errors as sentences for people.
+
+Lifecycle only: not one byte of a sync goes through the engine (architecture.md section 5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import tarfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import docker
+import requests
+from docker.context import ContextAPI
+from docker.errors import APIError, DockerException
+from docker.utils import kwargs_from_env
+
+from airbyte_workers.pods.pod import LauncherAway
+
+T = TypeVar("T")
+API_VERSION = "1.41"
+"""Engine 20.10 (December 2020) and every later one; nothing newer is used."""
+MAX_FILE_BYTES = 1024 * 1024
+Act = Callable[[docker.APIClient], T]
+
+
+class EngineError(LauncherAway):
+    """The engine refused, or did not answer. `status` is its answer's HTTP status, None when there was no answer."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+    @property
+    def away(self) -> bool:
+        """Whether the engine could not be reached, rather than said no."""
+        return self.status is None
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same call may work later."""
+        return self.status is None or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+class _PullFailed(Exception):
+    """What a registry said after the engine had begun its answer."""
+
+
+class Engine:
+    """The engine that DOCKER_HOST or the current Docker context names. End it with `aclose`."""
+
+    def __init__(self, *, timeout_s: float, calls: int) -> None:
+        self._timeout = timeout_s
+        self._pool = ThreadPoolExecutor(calls, thread_name_prefix="docker")
+        self._own = threading.local()
+        self._clients: list[docker.APIClient] = []
+
+    async def call(self, what: str, act: Act[T], *, timeout_s: float | None = None) -> T:
+        """Run `act` in a thread. When the caller is cancelled its end is awaited: what it did is known afterwards.
+
+        Raises EngineError.
+        """
+        limit = timeout_s or self._timeout
+        work = asyncio.get_running_loop().run_in_executor(self._pool, self._act, what, act)
+        try:
+            async with asyncio.timeout(limit):
+                return await asyncio.shield(work)
+        except TimeoutError:
+            work.add_done_callback(_forget)
+            raise EngineError(f"the Docker engine did not {what} within {limit:g} s") from None
+        except asyncio.CancelledError:
+            await asyncio.wait([work], timeout=limit)
+            work.add_done_callback(_forget)
+            raise
+
+    async def aclose(self) -> None:
+        """Let go of the connections; a call that hangs is left to its own limit."""
+        await asyncio.to_thread(self._pool.shutdown, wait=False, cancel_futures=True)
+        for client in self._clients:
+            client.close()
+
+    # --- the engine and its images ---
+
+    async def version(self) -> str:
+        """The engine's version: proof that one answers."""
+        seen = await self.call("answer", lambda client: client.version())
+        return str(seen.get("Version", "unknown"))
+
+    async def image(self, name: str) -> dict[str, Any] | None:
+        """What the engine knows of a local image."""
+        return await self._or_none(f"inspect image {name}", lambda client: client.inspect_image(name))
+
+    async def in_registry(self, name: str, *, timeout_s: float) -> bool:
+        """Whether a registry has the image for us; nothing is pulled. Raises EngineError with the registry's words."""
+        return await self.call(f"ask the registry for {name}", lambda client: _asked(client, name), timeout_s=timeout_s)
+
+    async def pull(self, name: str, *, timeout_s: float) -> None:
+        """Pull with this host's `docker login`, helpers included; a name without a tag is `latest`."""
+        await self.call(f"pull {name}", lambda client: _pull(client, name), timeout_s=timeout_s)
+
+    # --- containers ---
+
+    async def create(self, name: str, config: Mapping[str, Any]) -> str:
+        """The id of a new container."""
+        act: Act[dict[str, Any]] = lambda client: client.create_container_from_config(dict(config), name)  # noqa: E731  # typed here, for mypy
+        return str((await self.call(f"create container {name}", act))["Id"])
+
+    async def start(self, container: str) -> None:
+        await self.call("start the container", lambda client: client.start(container))
+
+    async def inspect(self, container: str) -> dict[str, Any] | None:
+        """What the engine knows of a container, by id or name."""
+        return await self._or_none("inspect the container", lambda client: client.inspect_container(container))
+
+    async def list(self, labels: Sequence[str]) -> Sequence[dict[str, Any]]:
+        """Every container that carries all these labels (`name` or `name=value`), running or not."""
+        filters = {"label": list(labels)}
+        return await self.call("list containers", lambda client: _list(client, filters))
+
+    async def signal(self, container: str, signal: str) -> None:
+        """Signal the container's first process; one that does not run needs none."""
+        with suppress_status(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+            await self.call(f"signal the container ({signal})", lambda client: client.kill(container, signal))
+
+    async def remove(self, container: str) -> None:
+        """End and delete a container with its anonymous volumes; one that is gone, or is just going, is no error."""
+        with suppress_status(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+            await self.call(
+                "remove the container", lambda client: client.remove_container(container, v=True, force=True)
+            )
+
+    # --- files in containers and volumes ---
+
+    async def put(self, container: str, archive: bytes) -> None:
+        """Unpack a tar archive at the root of a container, running or not."""
+        await self.call("put files into the container", lambda client: client.put_archive(container, "/", archive))
+
+    async def get(self, container: str, path: str) -> bytes | None:
+        """The first mebibyte of a file; None when there is none. A link's content is empty."""
+        return await self._or_none(f"read {path}", lambda client: _read(client, container, path))
+
+    async def has(self, container: str, path: str) -> bool:
+        """Whether there is something at this path of a container."""
+        return await self.call(f"look for {path}", lambda client: _has(client, container, path))
+
+    async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        await self.call(f"create volume {name}", lambda client: client.create_volume(name, labels=dict(labels)))
+
+    async def volumes(self, labels: Sequence[str]) -> Sequence[str]:
+        """The names of the volumes that carry all these labels."""
+        filters = {"label": list(labels)}
+        found = await self.call("list volumes", lambda client: client.volumes(filters=filters))
+        return [str(each["Name"]) for each in found.get("Volumes") or ()]
+
+    async def remove_volume(self, name: str) -> None:
+        """Delete a volume; one that is gone is no error."""
+        with suppress_status(HTTPStatus.NOT_FOUND):
+            await self.call(f"remove volume {name}", lambda client: client.remove_volume(name))
+
+    # --- small print ---
+
+    async def _or_none(self, what: str, act: Act[T]) -> T | None:
+        with suppress_status(HTTPStatus.NOT_FOUND):
+            return await self.call(what, act)
+        return None
+
+    def _act(self, what: str, act: Act[T]) -> T:
+        try:
+            return act(self._client())
+        except APIError as error:
+            raise EngineError(f"the Docker engine did not {what}: {_said(error)}", error.status_code) from error
+        except _PullFailed as error:
+            raise EngineError(f"the Docker engine did not {what}: {error}", HTTPStatus.BAD_REQUEST) from error
+        except (DockerException, requests.RequestException, OSError) as error:
+            raise EngineError(f"the Docker engine did not {what}: {_unreachable(error)}") from error
+
+    def _client(self) -> docker.APIClient:
+        """One client a thread: a session of `requests` is not made to be shared."""
+        client = getattr(self._own, "client", None)
+        if client is None:
+            client = docker.APIClient(**connection(), version=API_VERSION, timeout=self._timeout)
+            self._own.client = client
+            self._clients.append(client)
+        return client
+
+
+class suppress_status(suppress):  # in lower case because it reads as `suppress` does
+    """Pass over an EngineError with one of these statuses."""
+
+    def __init__(self, *statuses: int) -> None:
+        super().__init__(EngineError)
+        self._statuses = statuses
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
+        return isinstance(error, EngineError) and error.status in self._statuses
+
+
+def connection() -> dict[str, Any]:
+    """Where the engine is: DOCKER_HOST (with its TLS variables), else the current context of the `docker` program."""
+    given: dict[str, Any] = kwargs_from_env()
+    if "base_url" in given:
+        return given
+    context = ContextAPI.get_current_context()
+    if context is None or not context.Host:
+        return {}
+    return {"base_url": context.Host, **({"tls": context.TLSConfig} if context.TLSConfig else {})}
+
+
+def is_conflict(error: EngineError) -> bool:
+    """Whether the name is taken."""
+    return error.status == HTTPStatus.CONFLICT
+
+
+def _list(client: docker.APIClient, filters: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
+    found: Sequence[dict[str, Any]] = client.containers(all=True, filters=dict(filters))
+    return found
+
+
+def _asked(client: docker.APIClient, name: str) -> bool:
+    client.reload_config()  # a `docker login` may be newer than our client
+    return bool(client.inspect_distribution(name))
+
+
+def _pull(client: docker.APIClient, name: str) -> None:
+    """Errors that come after the first byte of the answer are lines of its stream."""
+    client.reload_config()
+    repository, tag = docker.utils.parse_repository_tag(name)
+    for line in client.pull(repository, tag=tag or "latest", stream=True, decode=True):
+        if error := line.get("error"):
+            raise _PullFailed(error)
+
+
+def _has(client: docker.APIClient, container: str, path: str) -> bool:
+    """The package has no call for this question of the API."""
+    address = f"{client.base_url}/v{API_VERSION}/containers/{container}/archive"
+    answer = client.head(address, params={"path": path}, timeout=client.timeout)
+    return bool(answer.status_code == HTTPStatus.OK)
+
+
+def _read(client: docker.APIClient, container: str, path: str) -> bytes:
+    stream, _ = client.get_archive(container, path)
+    packed = bytearray()
+    for chunk in stream:
+        packed += chunk
+        if len(packed) > MAX_FILE_BYTES + 10 * tarfile.BLOCKSIZE:
+            break
+    with tarfile.open(fileobj=io.BytesIO(packed), mode="r|") as archive:
+        member = archive.next()
+        content = archive.extractfile(member) if member is not None and member.isreg() else None
+        return content.read(MAX_FILE_BYTES) if content is not None else b""
+
+
+def _said(error: APIError) -> str:
+    words = error.explanation or error.response.reason if error.response is not None else error.explanation
+    return " ".join(str(words or error).split())[:500]
+
+
+def _unreachable(error: Exception) -> str:
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    words = " ".join(str(error).split())
+    return f"{words[:300]} (is it running, and may this user reach it?)" if "onnection" in words else words[:500]
+
+
+def _forget(work: asyncio.Future[Any]) -> None:
+    """Its caller has gone: an error of it is nobody's news."""
+    if not work.cancelled():
+        work.exception()

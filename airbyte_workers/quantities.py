@@ -1,0 +1,53 @@
+"""Amounts of CPU and memory as people write them: Kubernetes' quantities, and Docker's `512m` and `2g`."""
+
+from __future__ import annotations
+
+import re
+
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?|\.\d+)([A-Za-z]*)")
+_MEMORY = {
+    "": 1,
+    "b": 1,
+    "k": 10**3,
+    "K": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "Ki": 2**10,
+    "Mi": 2**20,
+    "Gi": 2**30,
+    "Ti": 2**40,
+    "m": 2**20,  # a thousandth of a byte for Kubernetes, which nobody means; MiB for Docker
+    "g": 2**30,
+}
+LEAST_MEMORY = 6 * 2**20  # bytes; Docker refuses less
+LEAST_CPU = 0.01
+
+
+def cpus(text: str) -> float:
+    """Cores: `2`, `0.5`, `500m`. Raises ValueError."""
+    number, unit = _split(text, "a number of cores such as 0.5 or 500m")
+    if unit not in ("", "m"):
+        raise ValueError("not a number of cores such as 0.5 or 500m")
+    cores = number / 1000 if unit == "m" else number
+    if cores < LEAST_CPU:
+        raise ValueError(f"less than {LEAST_CPU} cores")
+    return cores
+
+
+def memory_bytes(text: str) -> int:
+    """Bytes: `512Mi`, `2Gi`, `1.5G`, `512m`, `536870912`. Raises ValueError."""
+    number, unit = _split(text, "an amount of memory such as 512Mi or 2Gi")
+    if unit not in _MEMORY:
+        raise ValueError("not an amount of memory such as 512Mi or 2Gi")
+    size = int(number * _MEMORY[unit])
+    if size < LEAST_MEMORY:
+        raise ValueError("less than 6Mi of memory")
+    return size
+
+
+def _split(text: str, wanted: str) -> tuple[float, str]:
+    found = _AMOUNT.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"not {wanted}")
+    return float(found[1]), found[2]
