@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?|\.\d+)([A-Za-z]*)")
+_AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?|\.[0-9]{1,15})([A-Za-z]*)")  # never more than a float can hold
 _MEMORY = {
     "": 1,
     "b": 1,
@@ -40,7 +40,7 @@ def memory_bytes(text: str) -> int:
     number, unit = _split(text, "an amount of memory such as 512Mi or 2Gi")
     if unit not in _MEMORY:
         raise ValueError("not an amount of memory such as 512Mi or 2Gi")
-    size = int(number * _MEMORY[unit])
+    size = round(number * _MEMORY[unit])
     if size < LEAST_MEMORY:
         raise ValueError("less than 6Mi of memory")
     return size

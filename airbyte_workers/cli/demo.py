@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.table import Table
 
+from airbyte_workers.cli.demo_images import DemoImages, NoContainers, containers_left, demo_images
 from airbyte_workers.cli.environment import run, stack_settings
 from airbyte_workers.cli.follow import Interrupted, follow
 from airbyte_workers.cli.output import Exit, Problem, console, say, show
 from airbyte_workers.cli.report import print_report
-from airbyte_workers.client import AlreadySyncing, RunFailed, SyncCancelled, connect
+from airbyte_workers.client import AirbyteClient, AlreadySyncing, RunFailed, SyncCancelled, connect
 from airbyte_workers.models import JobStatus, SyncInput, SyncReport
-from airbyte_workers.names import CONNECTION_BUSY
+from airbyte_workers.names import CONNECTION_BUSY, SYNC_FAILED
+from airbyte_workers.pods.engine import EngineError
 from airbyte_workers.settings import Settings
 
 FAKER = "airbyte/source-faker:7.2.1"
@@ -31,51 +34,89 @@ _STREAMS = ("users", "products", "purchases")
 )
 @click.pass_context
 def demo(context: click.Context, count: int, path: Path) -> None:
-    """Sync made-up data of airbyte-source-faker into files, and compare what was committed with what is there."""
+    """Sync made-up data of airbyte-source-faker into files, and compare what was committed with what is there.
+
+    First as local programs, then, when a Docker engine answers, once more in containers.
+    """
 
     async def command(settings: Settings) -> Exit:
         folder = path.absolute()
         say(f"installing {FAKER} from the package index (the first time only), then syncing it into {folder}")
-        report = await _sync(settings, _input(count, folder))
-        print_report(report, console())
-        if report.status is not JobStatus.SUCCEEDED:
-            return Exit.FAILED
-        return _compare(report, folder)
+        async with stack_settings(settings) as where, connect(where) as client:
+            _compare(await _sync(client, _as_processes(count, folder)), folder)
+            return await _demo_in_containers(where, client, count, folder / "in_containers")
 
     context.exit(run(command))
 
 
-def _input(count: int, folder: Path) -> SyncInput:
-    return SyncInput.model_validate(
-        {
-            "connection": "demo",
-            "source": {"image": FAKER, "config": {"count": count, "seed": 1}},
-            "destination": {"command": ["destination-jsonl"], "config": {"path": str(folder)}},
-            "streams": [
-                {"name": name, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"} for name in _STREAMS
-            ],
-            "launcher": "process",
-            "local_root": str(folder.parent),
-        }
+async def _demo_in_containers(where: Settings, client: AirbyteClient, count: int, folder: Path) -> Exit:
+    """The same sync once more, where that is possible; where it is not, that is told and no failure."""
+    try:
+        images = await demo_images(where, FAKER)
+    except NoContainers as reason:
+        show(f"the same sync in containers was left out: {reason}")
+        return Exit.DONE
+    say(f"the same sync in containers of {images.source} and {images.destination} (Docker engine {images.engine})")
+    _compare(await _sync(client, _in_containers(count, folder, images)), folder)
+    try:
+        left = await containers_left(where)
+    except EngineError as error:
+        raise Problem(f"whether pods are left on the engine is not known: {error}") from None
+    if left:
+        raise Problem(f"pods are left on the engine: {', '.join(left)}: please report this", type="LeftBehind")
+    show(f"this was in containers, on Docker engine {images.engine}: 0 of them are left, the images are kept")
+    return Exit.DONE
+
+
+def _as_processes(count: int, folder: Path) -> SyncInput:
+    return _input(
+        connection="demo",
+        source={"image": FAKER, "config": {"count": count, "seed": 1}},
+        destination={"command": ["destination-jsonl"], "config": {"path": str(folder)}},
+        launcher="process",
+        local_root=str(folder.parent),
     )
 
 
-async def _sync(settings: Settings, asked: SyncInput) -> SyncReport:
-    async with stack_settings(settings) as where, connect(where) as client:
-        try:
-            return await follow(await client.start_sync(asked))
-        except AlreadySyncing as error:
-            raise Problem(str(error), type=CONNECTION_BUSY, code=Exit.USAGE) from None
-        except SyncCancelled as error:
-            raise Problem(str(error), type="Cancelled", code=Exit.CANCELLED) from None
-        except Interrupted:
-            raise Problem("interrupted", type="Interrupted", code=Exit.INTERRUPTED) from None
-        except RunFailed as error:
-            raise Problem(str(error), type=error.type or "Failed") from None
+def _in_containers(count: int, folder: Path, images: DemoImages) -> SyncInput:
+    return _input(
+        connection="demo-in-containers",
+        source={"image": images.source, "config": {"count": count, "seed": 1}},
+        destination={"image": images.destination, "config": {"path": "/local"}},
+        launcher="docker",
+        local_root=str(folder),
+    )
 
 
-def _compare(report: SyncReport, folder: Path) -> Exit:
-    """Count the lines of every file: the proof that a person can repeat."""
+def _input(**asked: Any) -> SyncInput:
+    streams = [{"name": name, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"} for name in _STREAMS]
+    return SyncInput.model_validate({**asked, "streams": streams})
+
+
+async def _sync(client: AirbyteClient, asked: SyncInput) -> SyncReport:
+    """The report of the sync, which has been printed. Raises Problem."""
+    report = await _followed(client, asked)
+    print_report(report, console())
+    if report.status is not JobStatus.SUCCEEDED:
+        raise Problem("the sync did not succeed", type=SYNC_FAILED)
+    return report
+
+
+async def _followed(client: AirbyteClient, asked: SyncInput) -> SyncReport:
+    try:
+        return await follow(await client.start_sync(asked))
+    except AlreadySyncing as error:
+        raise Problem(str(error), type=CONNECTION_BUSY, code=Exit.USAGE) from None
+    except SyncCancelled as error:
+        raise Problem(str(error), type="Cancelled", code=Exit.CANCELLED) from None
+    except Interrupted:
+        raise Problem("interrupted", type="Interrupted", code=Exit.INTERRUPTED) from None
+    except RunFailed as error:
+        raise Problem(str(error), type=error.type or "Failed") from None
+
+
+def _compare(report: SyncReport, folder: Path) -> None:
+    """Count the lines of every file: the proof that a person can repeat. Raises Problem."""
     table = Table("stream", box=None, pad_edge=False)
     for column in ("records committed", "lines in the file"):
         table.add_column(column, justify="right")
@@ -90,7 +131,6 @@ def _compare(report: SyncReport, folder: Path) -> Exit:
     if not equal:
         raise Problem("the files do not hold what was committed: please report this", type="CountMismatch")
     show(f"every committed record is in its file in {folder}")
-    return Exit.DONE
 
 
 def _count_lines(file: Path) -> int:

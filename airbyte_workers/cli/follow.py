@@ -22,6 +22,7 @@ from airbyte_workers.models import Progress, SyncPhase, SyncReport
 _LOOK_EVERY_S = 0.5
 _PLAIN_EVERY_S = 5.0
 _ALONE_S = 8.0
+_LAST_LOOK_S = 2.0
 
 
 class Interrupted(Exception):
@@ -106,6 +107,15 @@ async def _watched(run: SyncRun) -> AsyncIterator[None]:
         finally:
             watching.cancel()
             await asyncio.wait([watching])
+            await _look_once_more(run, screen)
+
+
+async def _look_once_more(run: SyncRun, screen: _Plain) -> None:
+    """A run may end between two looks: what a person must know of it is told all the same."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_LAST_LOOK_S):
+            if (phase := await run.phase()) is not None:
+                screen.update(phase, None)
 
 
 async def _watch(run: SyncRun, screen: _Plain) -> None:

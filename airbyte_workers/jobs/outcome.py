@@ -96,7 +96,7 @@ def destination_did_not_exit(closed: str) -> str:
 
 
 def _end(evidence: Evidence) -> Iterator[Failure]:
-    if not evidence.end_of_input or evidence.source_stopped:
+    if not evidence.end_of_input or evidence.source_stopped or evidence.destination_closed:
         yield _failure(
             FailureOrigin.DESTINATION,
             FailureType.SYSTEM_ERROR,

@@ -56,7 +56,8 @@ def of_environment(tag: str, executable: Executable) -> PythonImage:
     if host_root.PREFIX.resolve() not in python.parents:
         raise ImageBuildFailed(f"image {tag} cannot be made: {script} runs with {python}, not with {host_root.PREFIX}")
     path = f"{script.parent}:{host_root.VARIABLES['PATH']}"
-    return PythonImage(tag, executable.words, folders=(script.parent.parent,), variables={"PATH": path})
+    words = (str(script.parent / "python"), str(script))  # whatever interpreter the script's first line names
+    return PythonImage(tag, words, folders=(script.parent.parent,), variables={"PATH": path})
 
 
 def base_image(client: docker.APIClient, tag: str | None = None, *, pip: bool = False) -> str:

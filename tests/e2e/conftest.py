@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from e2e_support import QUICK, Place, kill_all, processes_of, until
+from e2e_support import QUICK, Place, kill_all, make_images, processes_of, until
+
+from tests import images
 
 
 @pytest.fixture(scope="session")
@@ -19,8 +21,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, installed: Path) -> Iterator[Place]:
     """A stack that runs for the whole session, started as a person would: `airbyte-workers local`."""
-    root = tmp_path_factory.mktemp("stack")
-    place = _new_place(root, installed)
+    yield from running_stack(tmp_path_factory.mktemp("stack"), installed)
+
+
+def running_stack(root: Path, installed: Path, variables: Mapping[str, str] | None = None) -> Iterator[Place]:
+    """`airbyte-workers local` in a folder of its own, for as long as the fixture lives."""
+    place = _new_place(root, installed, QUICK | dict(variables or {}))
     try:
         with place.started("local") as local:
             local.until_said("ready; Ctrl-C stops it")
@@ -53,9 +59,29 @@ def alone(tmp_path: Path, installed: Path) -> Iterator[Place]:
         kill_all(tmp_path)
 
 
-def _new_place(root: Path, installed: Path) -> Place:
+@pytest.fixture(scope="session")
+def container_stack(tmp_path_factory: pytest.TempPathFactory, installed: Path) -> Iterator[Place]:
+    """Like `stack`; its orchestrators are containers of our own image."""
+    make_images(images.PRODUCT)
+    variables = {"ORCHESTRATOR_IMAGE": images.PRODUCT, "AIRBYTE_WORKERS_LAUNCH_TRIES": "2"}
+    yield from running_stack(tmp_path_factory.mktemp("container-stack"), installed, variables)
+
+
+@pytest.fixture(params=["host process", "container"])
+def docker_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """A working directory for syncs in containers, in both homes of the orchestrator."""
+    make_images()
+    name = "stack" if request.param == "host process" else "container_stack"
+    stack: Place = request.getfixturevalue(name)
+    tmp_path.chmod(0o1777)  # images have users of their own
+    place = Place(tmp_path, stack.home, stack.variables)
+    yield place
+    until(lambda: not place.pods_left(), f"the end of {place.pods_left()}")
+
+
+def _new_place(root: Path, installed: Path, variables: Mapping[str, str] = QUICK) -> Place:
     home, work = root / "home", root / "work"
     home.mkdir(mode=0o700)
     work.mkdir()
     (home / "connectors").symlink_to(installed)
-    return Place(work, home, QUICK)
+    return Place(work, home, dict(variables))

@@ -67,7 +67,7 @@ def test_text_tells_counts_and_where_the_files_are(place: Place) -> None:
     folder = place.work / "airbyte_local"
     assert last == f"file output of connectors is below {folder}"
     assert len((folder / "mine" / "stream_0.jsonl").read_bytes().splitlines()) == 100
-    assert ended.err.splitlines()[0].startswith("launcher: process (")
+    assert ended.err.splitlines()[0] == "launcher: process (source-synthetic is a command, not an image)"
 
 
 def test_without_streams_everything_is_synced_and_the_choice_is_told(place: Place) -> None:
@@ -237,10 +237,11 @@ def test_a_config_error_is_not_retried(place: Place) -> None:
     assert "unknown field 'recods'" in first["message"]
 
 
-def test_a_launcher_that_is_not_there(place: Place) -> None:
+def test_commands_do_not_run_in_containers(place: Place) -> None:
     ended = place.sync(simple(place, "launcher"), "--launcher", "docker")
     assert (ended.code, ended.report["error"]["type"]) == (2, "InvalidInput")
-    assert "docker is not available here" in ended.report["error"]["message"]
+    for role in ("source", "destination"):
+        assert f"{role}.command: a command cannot run in a container" in ended.report["error"]["message"]
 
 
 # --- jobs, db ---------------------------------------------------------------------------------------------------------

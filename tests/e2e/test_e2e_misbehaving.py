@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from e2e_support import QUICK, Ended, Place, catalog, kill_all, make_images, misbehaving, misbehaving_image
+from conftest import running_stack
+from e2e_support import Ended, Place, catalog, make_images, misbehaving, misbehaving_image
 
 from demo_connectors.misbehaving_destinations import DESTINATIONS
 from demo_connectors.misbehaving_sources import SOURCES
@@ -142,20 +142,8 @@ def sync(place: Place, described: Mapping[str, Any], launcher: str) -> Seen:
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory, installed: Path) -> Iterator[Place]:
     """A stack of its own that gives no attempt more than LIMIT_S."""
-    root = tmp_path_factory.mktemp("impatient")
-    home, work = root / "home", root / "work"
-    home.mkdir(mode=0o700)
-    work.mkdir()
-    (home / "connectors").symlink_to(installed)
-    place = Place(work, home, QUICK | {"SYNC_JOB_MAX_TIMEOUT_DAYS": f"{LIMIT_S / 86_400:.9f}"})
-    try:
-        with place.started("local") as local:
-            local.until_said("ready; Ctrl-C stops it")
-            yield place
-            local.process.send_signal(signal.SIGTERM)
-            assert local.ended().code == 0, local.err
-    finally:
-        kill_all(root)
+    limit = {"SYNC_JOB_MAX_TIMEOUT_DAYS": f"{LIMIT_S / 86_400:.9f}"}
+    yield from running_stack(tmp_path_factory.mktemp("impatient"), installed, limit)
 
 
 @pytest.fixture(scope="module")

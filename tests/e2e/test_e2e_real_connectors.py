@@ -12,6 +12,7 @@ import pytest
 from e2e_support import FAKER, Place
 
 pytestmark = [pytest.mark.embedded, pytest.mark.connectors, pytest.mark.timeout(300)]
+LOCALLY = ("--launcher", "process")  # images of these names may be on this machine's engine
 EMBEDDER = """
 import json, sys
 print(json.dumps([[float(len(text)), 0.0, 0.0, 1.0] for text in json.load(sys.stdin)]))
@@ -57,7 +58,7 @@ def test_hardcoded_records_into_ailake(place: Place) -> None:
     source = {"image": "airbyte/source-hardcoded-records:0.0.48", "config": {"count": 500}}
     streams = [{"name": "customers"}, {"name": "products"}]
     asked = {"connection": "hard", "source": source, "destination": ailake(place, "name"), "streams": streams}
-    ended = place.sync(asked, seconds=200)
+    ended = place.sync(asked, *LOCALLY, seconds=200)
     assert ended.code == 0, ended.err
     assert_written(place, ended.report)
     assert ended.report["records_committed"] == 1000
@@ -79,11 +80,11 @@ def test_faker_into_ailake_and_only_what_is_new_the_second_time(place: Place) ->
     def committed(report: dict[str, Any]) -> dict[str, int]:
         return {each["name"]: each["records_committed"] for each in report["streams"]}
 
-    first = place.sync(asked("users", "products"), seconds=200)
+    first = place.sync(asked("users", "products"), *LOCALLY, seconds=200)
     assert first.code == 0, first.err
     assert_written(place, first.report)
     assert committed(first.report) == {"users": 300, "products": 100}
-    second = place.sync(asked("users", "products", "purchases"))
+    second = place.sync(asked("users", "products", "purchases"), *LOCALLY)
     assert second.code == 0, second.err
     assert committed(second.report) == {"users": 0, "products": 0, "purchases": rows(place, "purchases")}
     assert rows(place, "purchases") > 0
@@ -96,7 +97,7 @@ def test_a_source_that_sends_no_state(place: Place) -> None:
     table.write_text("id,name\n" + "".join(f"{number},name {number}\n" for number in range(250)))
     config = {"dataset_name": "table", "format": "csv", "url": str(table), "provider": {"storage": "local"}}
     source = {"image": "airbyte/source-file:0.5.39", "config": config}
-    ended = place.sync({"connection": "file", "source": source, "destination": place.jsonl()}, seconds=200)
+    ended = place.sync({"connection": "file", "source": source, "destination": place.jsonl()}, *LOCALLY, seconds=200)
     assert ended.code == 0, ended.err
     report, evidence = ended.report, ended.report["evidence"]
     assert report["records_committed"] == 250 == len(place.lines("table"))

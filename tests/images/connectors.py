@@ -8,7 +8,7 @@ from pathlib import Path
 
 import docker
 
-from airbyte_workers.pods.environments import Environments
+from airbyte_workers.pods.environments import Environments, Executable
 from airbyte_workers.pods.image_building import build, of_environment
 from airbyte_workers.pods.pod import Program
 from airbyte_workers.settings import Settings
@@ -24,9 +24,17 @@ IMAGES = (
 
 def make(engine: docker.APIClient, tag: str) -> str:
     """Returns the image's id."""
+    return build(engine, of_environment(tag, _executable(tag)))
+
+
+def words(tag: str) -> tuple[str, ...]:
+    """What starts the connector of an image as a local program."""
+    return _executable(tag).words
+
+
+def _executable(tag: str) -> Executable:
     environments = Environments(Settings(home=_cache()))
-    executable = asyncio.run(environments.executable(Program(image=tag)))
-    return build(engine, of_environment(tag, executable))
+    return asyncio.run(environments.executable(Program(image=tag)))
 
 
 def _cache() -> Path:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -56,15 +56,19 @@ class Container:
             if (self.folder / name).exists():
                 self.readings[name] = Reading(self.folder / name)
 
-    def start(self, mode: str, *words: str) -> subprocess.Popen[bytes]:
+    def start(self, mode: str, *words: str, path: str | None = None) -> subprocess.Popen[bytes]:
+        """Start the wrapper, where `path` is given with nothing but that to find programs by."""
         if not (self.folder / "control").exists():
             self.make(mode)
+        shell = shutil.which(self.shell[0])
+        assert shell is not None
         child = subprocess.Popen(
-            [*self.shell, str(WRAPPER), mode, str(self.folder), *words],
+            [shell, *self.shell[1:], str(WRAPPER), mode, str(self.folder), *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            env=None if path is None else {"PATH": path},
         )
         self.children.append(child)
         return child
@@ -77,18 +81,44 @@ class Container:
         assert child.returncode == int((self.folder / "exit_code").read_text())
         return child.returncode
 
+    def has(self, program: str, path: str) -> bool:
+        """Whether the shell finds a program there; busybox finds its own everywhere."""
+        shell = shutil.which(self.shell[0])
+        assert shell is not None
+        words = [shell, *self.shell[1:], "-c", f"command -v {program}"]
+        return subprocess.run(words, env={"PATH": path}, capture_output=True, check=False).returncode == 0
+
+    def noted(self, name: str) -> int | None:
+        """The process id that a program wrote down."""
+        try:
+            return int((self.folder / name).read_text() or 0) or None
+        except FileNotFoundError:
+            return None
+
     def left(self) -> list[psutil.Process]:
-        """Processes of the wrapper's session."""
-        session = self.children[-1].pid
-        return [each for each in psutil.process_iter() if _session(each.pid) == session and each.status() != "zombie"]
+        """Processes of the wrapper's session, and of the program's own where it has one."""
+        sessions = {self.children[-1].pid, *filter(None, map(self.noted, ("program", "child", "daemon")))}
+        return [each for each in psutil.process_iter() if _session(each.pid) in sessions and not _is_over(each)]
 
     def close(self) -> None:
+        for each in self.left():
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
         for child in self.children:
-            if self.left():
-                os.killpg(child.pid, signal.SIGKILL)
             child.wait()
         for reading in self.readings.values():
             reading.close()
+
+
+def _is_over(process: psutil.Process) -> bool:
+    try:
+        return process.status() == "zombie"
+    except psutil.NoSuchProcess:
+        return True
+
+
+def alive(pid: int | None) -> bool:
+    return pid is not None and psutil.pid_exists(pid) and not _is_over(psutil.Process(pid))
 
 
 def _session(pid: int) -> int | None:
@@ -221,6 +251,155 @@ async def test_a_program_that_waits_for_a_reader_can_be_ended(container: Contain
     await say(container.folder / "control", "TERM")
 
     assert await container.ended() == 143
+
+
+# --- start scripts ---
+
+# A start script that does not `exec`: it writes down who it is and who its child is, and waits for the child.
+SCRIPT = """
+import os, signal, sys
+child = os.fork()
+if not child:
+    exec(sys.argv[2])
+    os._exit(0)
+for name, pid in (("child", child), ("program", os.getpid())):
+    with open(f"{sys.argv[1]}/{name}.new", "w") as file:
+        file.write(str(pid))
+    os.rename(file.name, f"{sys.argv[1]}/{name}")
+exec(sys.argv[3])
+"""
+STAYS = "signal.signal(15, signal.SIG_IGN); open(f'{sys.argv[1]}/deaf', 'w').close()\nwhile True: signal.pause()"
+ENDS_AT_ONCE = "signal.pause()"
+ENDS_LATER = (
+    "signal.signal(15, lambda *_: None); open(f'{sys.argv[1]}/deaf', 'w').close(); signal.pause();"
+    "open(f'{sys.argv[1]}/told', 'w').close()\n"
+    "while not os.path.exists(f'{sys.argv[1]}/go'): signal.sigtimedwait([], 0.01)\n"
+    "open(f'{sys.argv[1]}/finished', 'w').close()"
+)
+WAITS_FOR_IT = "os.waitpid(child, 0); os._exit(0)"
+GOES = "os._exit(0)"
+
+
+async def started(container: Container, child: str, script: str = WAITS_FOR_IT, *, path: str | None = None) -> None:
+    """A start script and its child run."""
+    container.start("source", *PYTHON, SCRIPT, str(container.folder), child, script, path=path)
+    await until((container.folder / "program").exists)
+    if "deaf" in child:
+        await until((container.folder / "deaf").exists)
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> str:
+    """A PATH that leads to no program at all."""
+    (tmp_path / "no programs").mkdir()
+    return str(tmp_path / "no programs")
+
+
+@pytest.mark.parametrize("to", ["wrapper", "control"])
+async def test_term_reaches_what_a_start_script_started(container: Container, to: str) -> None:
+    await started(container, ENDS_AT_ONCE)
+    if to == "wrapper":
+        container.children[-1].terminate()
+    else:
+        await say(container.folder / "control", "TERM")
+
+    assert await container.ended() == 143
+    assert not alive(container.noted("child"))
+    assert container.left() == []
+
+
+async def test_kill_reaches_what_a_start_script_started(container: Container) -> None:
+    await started(container, STAYS)
+    await say(container.folder / "control", "KILL")
+
+    assert await container.ended() == 137
+    await until(lambda: not alive(container.noted("child")))
+    assert container.left() == []
+
+
+async def test_after_term_the_wrapper_waits_for_what_the_start_script_left(container: Container) -> None:
+    """The script is gone at once; the connector behind it still finishes what it has."""
+    await started(container, ENDS_LATER)
+    await say(container.folder / "control", "TERM")
+    await until((container.folder / "told").exists)
+    await until(lambda: not alive(container.noted("program")))
+
+    assert not (container.folder / "exit_code").exists()
+    assert container.children[-1].poll() is None
+    (container.folder / "go").touch()
+    assert await container.ended() == 143
+    assert (container.folder / "finished").exists()
+
+
+async def test_kill_ends_the_wait_for_what_the_start_script_left(container: Container) -> None:
+    await started(container, STAYS)
+    await say(container.folder / "control", "TERM")
+    await until(lambda: not alive(container.noted("program")))
+    assert alive(container.noted("child"))
+    assert not (container.folder / "exit_code").exists()
+    await say(container.folder / "control", "KILL")
+
+    assert await container.ended() == 143
+    assert not alive(container.noted("child"))
+
+
+@pytest.mark.parametrize("code", [0, 1, 143 - 128])
+async def test_after_a_normal_end_nobody_waits_for_daemons(container: Container, code: int) -> None:
+    await started(container, STAYS, f"os._exit({code})")
+
+    assert await container.ended() == code
+    assert alive(container.noted("child"))
+
+
+@pytest.mark.parametrize("mode", ["source", "destination", "main", "program"])
+@pytest.mark.parametrize("code", [0, 3, 137])
+async def test_without_any_program_to_help_the_code_is_written_all_the_same(
+    container: Container, nowhere: str, mode: str, code: int
+) -> None:
+    container.start(mode, "/bin/sh", "-c", f"exit {code}", path=nowhere)
+    child = container.children[-1]
+    await until(lambda: child.poll() is not None, "the wrapper's end")
+
+    assert child.returncode == code
+    assert (container.folder / "exit_code").read_text() == f"{code}\n"
+    assert not (container.folder / "out_of_memory").exists()
+
+
+@pytest.mark.parametrize(("word", "code"), [("TERM", 143), ("KILL", 137)])
+async def test_without_setsid_a_signal_reaches_the_program_itself(
+    container: Container, nowhere: str, word: str, code: int
+) -> None:
+    await started(container, STAYS if word == "KILL" else ENDS_AT_ONCE, "signal.pause()", path=nowhere)
+    await say(container.folder / "control", word)
+    child = container.children[-1]
+    await until(lambda: child.poll() is not None, "the wrapper's end")
+
+    assert (container.folder / "exit_code").read_text() == f"{code}\n"
+    assert child.returncode == code
+    assert not alive(container.noted("program"))
+    grouped = container.has("setsid", nowhere)
+    await until(lambda: alive(container.noted("child")) != grouped, "the end of the group, or the life of the child")
+
+
+async def test_with_setsid_the_program_leads_a_group_of_its_own(container: Container) -> None:
+    await started(container, ENDS_AT_ONCE)
+    program = container.noted("program")
+    assert program is not None
+    assert os.getpgid(program) == program == os.getpgid(container.noted("child") or 0)
+    assert os.getpgid(container.children[-1].pid) != program
+
+
+# --- memory ---
+
+
+@pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 1", 1), ("kill -9 $$", 137), ("kill -15 $$", 143)])
+async def test_nothing_is_said_of_memory_when_nothing_was_killed_for_it(
+    container: Container, script: str, code: int
+) -> None:
+    container.start("source", "/bin/sh", "-c", script)
+
+    assert await container.ended() == code
+    assert {each.name for each in container.folder.iterdir()} == {"out", "err", "control", "exit_code"}
 
 
 # --- what the program has ---

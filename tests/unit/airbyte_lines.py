@@ -7,7 +7,7 @@ from typing import Any
 
 from airbyte_workers.models import Evidence, Failure
 from airbyte_workers.protocol.catalog import StreamKey
-from airbyte_workers.replication.core import Batch, Ends, Ledger
+from airbyte_workers.replication.core import Batch, Ends, Ledger, ReplicationFailed
 from airbyte_workers.replication.destination import DestinationSide
 from airbyte_workers.replication.source import SourceSide
 from airbyte_workers.replication.statistics import stream_counts
@@ -92,6 +92,16 @@ class Attempt:
     def source(self, *lines: bytes) -> list[bytes]:
         """What goes on to the destination, line by line."""
         return b"".join(self._source.take(b"".join(lines))).splitlines(keepends=True)
+
+    def blocks(self, *blocks: bytes) -> tuple[bytes, Failure | None]:
+        """What goes on of blocks of whole lines until their end, or until one of them ends the attempt."""
+        parts: list[bytes] = []
+        try:
+            for block in blocks:
+                parts.extend(self._source.take(block))
+        except ReplicationFailed as failed:
+            return b"".join(parts), failed.failure
+        return b"".join(parts), None
 
     def destination(self, *lines: bytes) -> None:
         self._destination.take(b"".join(lines))

@@ -90,6 +90,8 @@ def test_nothing_is_accepted_that_is_not_asked_for() -> None:
         (given_input(source={"image": "a", "config_file": SECRET}), "config_file is read by the command line"),
         (given_input(destination=DESTINATION | {"stream_status": SECRET}), "destination.stream_status"),
         (given_input(catalog=SECRET), "catalog"),
+        (given_input(source=SOURCE | {"resources": SECRET}), "source.resources"),
+        (given_input(source=SOURCE | {"resources": {"gpus": SECRET}}), "source.resources.gpus\n  Extra inputs are not"),
         ([SECRET], "SyncInput"),
     ],
 )
@@ -97,6 +99,54 @@ def test_bad_input_is_refused_with_the_fields_name_and_without_its_value(given: 
     said = refusal(given)
     assert words in said
     assert SECRET not in said
+
+
+@pytest.mark.parametrize("leg", ["source", "destination"])
+@pytest.mark.parametrize(
+    ("resources", "words"),
+    [
+        ({"cpu_limit": SECRET}, "not a number of cores such as 0.5 or 500m"),
+        ({"cpu_limit": "512Mi"}, "not a number of cores such as 0.5 or 500m"),
+        ({"cpu_limit": 0.001}, "less than 0.01 cores"),
+        ({"cpu_limit": -1}, "not a number of cores"),
+        ({"cpu_limit": float("inf")}, "not a number of cores"),
+        ({"cpu_limit": [SECRET]}, "cpu_limit"),
+        ({"memory_limit": SECRET}, "not an amount of memory such as 512Mi or 2Gi"),
+        ({"memory_limit": "512MB"}, "not an amount of memory"),
+        ({"memory_limit": 512}, "less than 6Mi of memory"),
+        ({"memory_limit": "7" * 400}, "not an amount of memory"),
+        ({"memory_limit": {"limit": SECRET}}, "memory_limit"),
+        ({"pids_limit": 0}, "pids_limit"),
+        ({"pids_limit": SECRET}, "pids_limit"),
+    ],
+)
+def test_an_amount_that_cannot_be_is_refused_with_its_place_and_without_its_value(
+    leg: str, resources: dict[str, Any], words: str
+) -> None:
+    connector = SOURCE if leg == "source" else DESTINATION
+    said = refusal(given_input(**{leg: connector | {"resources": resources}}))
+    assert f"{leg}.resources" in said
+    assert words in said
+    assert SECRET not in said
+    assert "7777" not in said
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        {},
+        {"cpu_limit": "500m", "memory_limit": "2Gi", "pids_limit": 100},
+        {"cpu_limit": 2},
+        {"cpu_limit": 0.5, "memory_limit": 536870912},
+        {"cpu_limit": None, "memory_limit": None, "pids_limit": None},
+    ],
+)
+def test_amounts_are_words_or_numbers_and_stay_as_they_were_typed(resources: dict[str, Any]) -> None:
+    read = SyncInput.model_validate_json(json.dumps(given_input(source=SOURCE | {"resources": resources})))
+    assert read.source is not None
+    nothing = {"cpu_limit": None, "memory_limit": None, "pids_limit": None}
+    assert read.source.resources.model_dump() == nothing | resources
+    assert SyncInput.model_validate_json(read.model_dump_json()) == read
 
 
 @pytest.mark.parametrize("name", ["a", "demo", "Demo_2.prod-eu", "0", "x" * 100])
@@ -114,7 +164,9 @@ values = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=2)
         | st.dictionaries(
-            st.sampled_from(["image", "command", "config", "name", "config_file", "x"]), inner, max_size=3
+            st.sampled_from(["image", "command", "config", "name", "config_file", "resources", "cpu_limit", "x"]),
+            inner,
+            max_size=3,
         )
     ),
     max_leaves=8,
@@ -171,7 +223,13 @@ def test_a_summary_comes_back_from_its_marker_as_it_was() -> None:
         status="failed",
         failures=(Failure(origin=FailureOrigin.SOURCE, type=FailureType.TIMED_OUT, message="late", stream="a"),),
         warnings=("unproven",),
-        evidence=Evidence(source_exit_code=1, streams_incomplete=("a",)),
+        evidence=Evidence(
+            source_exit_code=1,
+            source_out_of_memory=2**29,
+            destination_out_of_memory=0,
+            destination_closed="output",
+            streams_incomplete=("a",),
+        ),
         streams=(StreamCounts(name="a", namespace=None, records_emitted=2**40),),
     )
     assert AttemptSummary.model_validate_json(summary.model_dump_json()) == summary

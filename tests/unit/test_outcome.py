@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airbyte_workers.jobs.outcome import Policy, Verdict, outcome
+from airbyte_workers.jobs.outcome import Policy, Verdict, destination_did_not_exit, outcome
 from airbyte_workers.models import Evidence, Failure, FailureOrigin, FailureType
+from airbyte_workers.settings import Settings
 
 PROVEN: dict[str, Any] = {
     "source_exit_code": 0,
@@ -26,6 +27,7 @@ PROVEN: dict[str, Any] = {
 }
 ERROR = Failure(origin=FailureOrigin.SOURCE, type=FailureType.TRANSIENT_ERROR, message="no route to host")
 LOST = Failure(origin=FailureOrigin.PLATFORM, type=FailureType.LEASE_LOST, message="lease lost")
+MIB = 2**20
 NO_ECHO = {"acknowledgements": 0, "states_committed": 0, "keys_unacknowledged": 1}
 T = FailureType
 
@@ -62,6 +64,11 @@ GREEN: dict[str, tuple[dict[str, Any], dict[str, bool], tuple[str, ...]]] = {
         {"source_stats_mismatches": 1},
         {},
         ("1 state(s) of the source stated another number",),
+    ),
+    "the kernel killed a child and its parent coped": (
+        {"source_out_of_memory": 512 * MIB, "destination_out_of_memory": 0},
+        {},
+        (),
     ),
     "malformed lines are accepted": ({"malformed": 4}, {"allow_malformed": True}, ("4 malformed line(s)",)),
 }
@@ -134,6 +141,48 @@ RED: dict[str, tuple[dict[str, Any], dict[str, bool], FailureOrigin, FailureType
         FailureOrigin.SOURCE,
         T.COUNT_MISMATCH,
     ),
+    "the source ran out of memory": (
+        {"source_exit_code": 137, "source_out_of_memory": 512 * MIB},
+        {},
+        FailureOrigin.SOURCE,
+        T.OUT_OF_MEMORY,
+    ),
+    "a child of the source was killed and it gave up": (
+        {"source_exit_code": 1, "source_out_of_memory": 0},
+        {},
+        FailureOrigin.SOURCE,
+        T.OUT_OF_MEMORY,
+    ),
+    "the destination ran out of memory": (
+        {"destination_exit_code": 137, "destination_out_of_memory": 0},
+        {},
+        FailureOrigin.DESTINATION,
+        T.OUT_OF_MEMORY,
+    ),
+    "a source without an exit code, whatever the kernel counted": (
+        {"source_exit_code": None, "source_out_of_memory": 512 * MIB},
+        {},
+        FailureOrigin.SOURCE,
+        T.EXIT_UNKNOWN,
+    ),
+    "a destination that was stopped, whatever the kernel counted": (
+        {"destination_forced": True, "destination_exit_code": 137, "destination_out_of_memory": 512 * MIB},
+        {},
+        FailureOrigin.DESTINATION,
+        T.DESTINATION_DID_NOT_EXIT,
+    ),
+    "the destination closed its input": (
+        {"destination_closed": "input"},
+        {},
+        FailureOrigin.DESTINATION,
+        T.SYSTEM_ERROR,
+    ),
+    "the destination closed its output": (
+        {"destination_closed": "output"},
+        {},
+        FailureOrigin.DESTINATION,
+        T.SYSTEM_ERROR,
+    ),
     "malformed lines": ({"malformed": 1}, {}, FailureOrigin.SOURCE, T.MALFORMED_MESSAGE),
 }
 
@@ -186,6 +235,121 @@ def test_a_known_exit_code_is_explained(code: int, words: str) -> None:
 def test_the_streams_are_named() -> None:
     (failure,) = judged({"completion": "missing", "streams_not_complete": ("a", "n.b")}).failures
     assert failure.message.endswith("a, n.b")
+
+
+# --- out of memory ---
+
+
+@pytest.mark.parametrize("origin", ["source", "destination"])
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        (512 * MIB, "its limit is 512 MiB"),
+        (1536 * MIB, "its limit is 1,536 MiB"),
+        (100_000_000, "its limit is 95 MiB"),
+    ],
+)
+def test_who_ran_out_of_memory_is_told_with_its_limit_and_where_to_raise_it(
+    origin: str, limit: int, words: str
+) -> None:
+    (failure,) = judged({f"{origin}_exit_code": 137, f"{origin}_out_of_memory": limit}).failures
+    assert failure.message.startswith(f"the {origin} exited with code 137: it ran out of memory")
+    assert words in failure.message
+    assert f"{origin}.resources.memory_limit" in failure.message
+    assert "JOB_MAIN_CONTAINER_MEMORY_LIMIT" in failure.message
+    assert "JOB_MAIN_CONTAINER_MEMORY_LIMIT".lower() in Settings.model_fields
+
+
+@pytest.mark.parametrize("origin", ["source", "destination"])
+def test_without_a_limit_it_is_the_machine_that_ran_out_of_memory(origin: str) -> None:
+    (failure,) = judged({f"{origin}_exit_code": 1, f"{origin}_out_of_memory": 0}).failures
+    assert failure.message.startswith(f"the {origin} exited with code 1: this machine ran out of memory")
+    assert "resources" not in failure.message
+
+
+def test_a_source_that_we_stopped_did_not_run_out_of_memory() -> None:
+    stopped = {"source_stopped": True, "source_exit_code": 137, "source_out_of_memory": 0, "destination_exit_code": 1}
+    assert [failure.origin for failure in judged(stopped).failures] == [FailureOrigin.DESTINATION]
+
+
+# --- a destination that ended first ---
+
+UNFINISHED = {
+    "source_stopped": True,
+    "source_exit_code": 143,
+    "end_of_input": False,
+    "completion": "missing",
+    "streams_not_complete": ("a", "b"),
+    "states_committed": 0,
+    "keys_unacknowledged": 2,
+    "states_held_back": 0,
+}
+
+
+@pytest.mark.parametrize("closed", ["input", "output"])
+@pytest.mark.parametrize(
+    ("changed", "kind", "words"),
+    [
+        ({"destination_exit_code": 1}, T.SYSTEM_ERROR, "exited with code 1"),
+        ({"destination_exit_code": 0}, T.SYSTEM_ERROR, "ended before it was given everything"),
+        ({"destination_exit_code": 0, "acknowledgements": 0}, T.SYSTEM_ERROR, "ended before it was given everything"),
+        ({"destination_exit_code": None}, T.EXIT_UNKNOWN, "nobody knows its exit code"),
+        ({"destination_exit_code": 137, "destination_out_of_memory": MIB * 64}, T.OUT_OF_MEMORY, "64 MiB"),
+        (
+            {"destination_exit_code": 143, "destination_forced": True},
+            T.DESTINATION_DID_NOT_EXIT,
+            "before its end of input, did not exit and was stopped",
+        ),
+    ],
+)
+def test_a_destination_that_ended_first_is_blamed_and_the_source_is_not(
+    closed: str, changed: dict[str, Any], kind: FailureType, words: str
+) -> None:
+    (failure,) = judged(UNFINISHED | {"destination_closed": closed} | changed).failures
+    assert (failure.origin, failure.type) == (FailureOrigin.DESTINATION, kind)
+    assert words in failure.message
+
+
+@pytest.mark.parametrize("closed", ["input", "output"])
+def test_it_is_told_what_a_destination_closed_before_it_had_to_be_stopped(closed: str) -> None:
+    said = destination_did_not_exit(closed)
+    (failure,) = judged(UNFINISHED | {"destination_closed": closed, "destination_forced": True}).failures
+    assert said == f"the destination closed its {closed} before its end of input, did not exit and was stopped"
+    assert failure.message == f"{said}: it may not have finished"
+
+
+def test_a_destination_that_stayed_after_its_end_of_input_closed_nothing() -> None:
+    (failure,) = judged({"destination_forced": True}).failures
+    assert failure.message.startswith("the destination did not exit after its end of input and was stopped")
+
+
+def test_what_a_connector_said_of_its_trouble_is_told_before_what_the_destination_closed() -> None:
+    trace = ERROR.model_copy(update={"origin": FailureOrigin.DESTINATION, "type": T.CONFIG_ERROR})
+    verdict = judged(UNFINISHED | {"destination_closed": "input", "destination_exit_code": 1}, [trace])
+    assert verdict.failures[0] == trace
+
+
+@pytest.mark.parametrize("cause", [{"source_exit_code": 1}, {"streams_incomplete": ("a",)}, {"malformed": 1}])
+def test_a_source_that_ended_by_itself_is_told_of_before_a_destination_that_missed_what_it_left_out(
+    cause: dict[str, Any],
+) -> None:
+    trace = ERROR.model_copy(update={"origin": FailureOrigin.DESTINATION})
+    verdict = judged({"destination_exit_code": 1} | cause, [trace])
+    assert [failure.origin for failure in verdict.failures] == [
+        FailureOrigin.SOURCE,
+        FailureOrigin.DESTINATION,
+        FailureOrigin.DESTINATION,
+    ]
+
+
+def test_of_a_source_that_was_stopped_failures_stay_as_they_came() -> None:
+    trace = ERROR.model_copy(update={"origin": FailureOrigin.DESTINATION})
+    verdict = judged(UNFINISHED | {"destination_exit_code": 1, "malformed": 1}, [trace])
+    assert [failure.origin for failure in verdict.failures] == [
+        FailureOrigin.DESTINATION,
+        FailureOrigin.DESTINATION,
+        FailureOrigin.SOURCE,
+    ]
 
 
 # --- causes and consequences ---
@@ -263,7 +427,7 @@ def is_proven(evidence: Evidence, policy: Policy) -> bool:
     )
     destination = evidence.destination_exit_code == 0 and not evidence.destination_forced
     told = not evidence.error_traces and not evidence.streams_incomplete and not evidence.states_held_back
-    given_all = evidence.end_of_input and not evidence.source_stopped
+    given_all = evidence.end_of_input and not evidence.source_stopped and not evidence.destination_closed
     echoed = evidence.acknowledgements > 0 or not (evidence.records_emitted or evidence.keys_unacknowledged)
     states = echoed and not evidence.keys_unacknowledged and evidence.states_committed >= evidence.states_emitted
     accepted = policy.accept_unacknowledged and not evidence.acknowledgements
@@ -279,6 +443,9 @@ def is_proven(evidence: Evidence, policy: Policy) -> bool:
 FIELDS: dict[str, list[Any]] = {
     "source_exit_code": [0, 1, None],
     "destination_exit_code": [0, 1, None],
+    "source_out_of_memory": [None, 0, 512 * MIB],
+    "destination_out_of_memory": [None, 0, 512 * MIB],
+    "destination_closed": ["", "input", "output"],
     "source_forced": [False, True],
     "source_stopped": [False, True],
     "destination_forced": [False, True],
@@ -328,6 +495,30 @@ def test_no_two_missing_proofs_hide_each_other(policy: Policy) -> None:
 )
 def test_no_evidence_that_lacks_a_proof_is_ever_a_success(fields: dict[str, Any], policy: Policy) -> None:
     check(Evidence(**fields), policy)
+
+
+ENDS = ("source_out_of_memory", "destination_out_of_memory", "destination_closed")
+
+
+CHANGES = st.sampled_from([(name, value) for name, values in FIELDS.items() for value in values])
+
+
+@given(st.lists(CHANGES, max_size=6).map(dict), st.sampled_from(POLICIES))
+def test_no_few_missing_proofs_hide_each_other(changed: dict[str, Any], policy: Policy) -> None:
+    check(Evidence(**(PROVEN | changed)), policy)
+
+
+@given(
+    st.lists(CHANGES, max_size=4).map(dict),
+    st.fixed_dictionaries({name: st.sampled_from(FIELDS[name]) for name in ENDS}),
+    st.sampled_from(POLICIES),
+)
+def test_what_is_known_of_an_end_never_makes_a_success_of_a_failure(
+    changed: dict[str, Any], ends: dict[str, Any], policy: Policy
+) -> None:
+    without = {name: value for name, value in (PROVEN | changed).items() if name not in ENDS}
+    if outcome(Evidence(**without), [], policy).status == "failed":
+        assert outcome(Evidence(**(without | ends)), [], policy).status == "failed"
 
 
 def test_no_evidence_at_all_is_a_failure() -> None:

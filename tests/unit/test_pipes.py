@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -272,6 +274,75 @@ async def test_a_pipe_can_be_enlarged_and_what_is_no_pipe_says_no(
     plain = FifoWriter(os.open(tmp_path / "file", os.O_CREAT | os.O_WRONLY))
     assert plain.enlarge(128 * 1024) is False
     plain.close()
+
+
+# --- something else in the place of a FIFO: its folder is the connector's too ---
+
+
+def stand_in(kind: str, place: Path, target: Path) -> None:
+    """Put something into the place of a FIFO that leads, or could lead, to a file of the host."""
+    target.write_bytes(KEPT)
+    if kind == "link":
+        place.symlink_to(target)
+    elif kind == "link to a FIFO that is read":
+        os.mkfifo(target.with_name("elsewhere"))
+        place.symlink_to(target.with_name("elsewhere"))
+    elif kind == "link to nothing":
+        place.symlink_to(target.with_name("nothing"))
+    elif kind == "hard link":
+        place.hardlink_to(target)
+    elif kind == "file":
+        place.write_bytes(KEPT)
+    elif kind == "folder":
+        place.mkdir()
+    elif kind == "link to a device":
+        place.symlink_to("/dev/null")
+    elif kind == "device":
+        try:
+            os.mknod(place, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        except PermissionError:
+            pytest.skip("only root makes devices")
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(os.path.relpath(place))
+
+
+KEPT = b"of the host\n"
+STAND_INS = [
+    "link",
+    "link to a FIFO that is read",
+    "link to nothing",
+    "hard link",
+    "file",
+    "folder",
+    "link to a device",
+    "device",
+    "socket",
+]
+
+
+@pytest.mark.parametrize("kind", STAND_INS)
+def test_what_is_no_fifo_has_no_writer_and_no_reader(tmp_path: Path, kind: str) -> None:
+    stand_in(kind, tmp_path / "in", tmp_path / "target")
+    elsewhere = tmp_path / "elsewhere"
+    reading = FifoReader(elsewhere) if elsewhere.exists() else None
+    assert try_open_writer(tmp_path / "in") is None
+    with pytest.raises(OSError, match="in'"):
+        FifoReader(tmp_path / "in")
+    assert (tmp_path / "target").read_bytes() == KEPT
+    assert not (tmp_path / "nothing").exists()
+    if reading is not None:
+        reading.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+@pytest.mark.parametrize("kind", STAND_INS)
+def test_what_is_no_fifo_costs_no_descriptor_however_often_it_is_tried(tmp_path: Path, kind: str) -> None:
+    stand_in(kind, tmp_path / "in", tmp_path / "target")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(10):
+        assert try_open_writer(tmp_path / "in") is None
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 # --- blocks of whole lines ---

@@ -58,6 +58,16 @@ def _aliases(field: Any) -> list[str]:
         ("sync_job_retries_complete_failures_backoff_max_interval_s", 1800),
         ("sync_job_retries_complete_failures_backoff_base", 3),
         ("log_level", "INFO"),
+        ("stack", None),
+        ("docker_network", "bridge"),
+        ("orchestrator_image", None),
+        ("orchestrator_network", "host"),
+        ("image_pull_policy", "IfNotPresent"),
+        ("container_pids_limit", 4096),
+        ("job_main_container_cpu_limit", None),
+        ("job_main_container_memory_limit", None),
+        ("replication_orchestrator_cpu_limit", None),
+        ("replication_orchestrator_memory_limit", None),
     ],
 )
 def test_defaults_are_as_decided(name: str, default: Any) -> None:
@@ -95,6 +105,12 @@ def test_defaults_are_as_decided(name: str, default: Any) -> None:
             2,
         ),
         ("SYNC_JOB_RETRIES_PARTIAL_FAILURES_MAX_TOTAL", "sync_job_retries_partial_failures_max_total", "2", 2),
+        ("DOCKER_NETWORK", "docker_network", "none", "none"),
+        ("ORCHESTRATOR_IMAGE", "orchestrator_image", "airbyte-workers:1", "airbyte-workers:1"),
+        ("JOB_MAIN_CONTAINER_CPU_LIMIT", "job_main_container_cpu_limit", "500m", "500m"),
+        ("JOB_MAIN_CONTAINER_MEMORY_LIMIT", "job_main_container_memory_limit", "2Gi", "2Gi"),
+        ("REPLICATION_ORCHESTRATOR_CPU_LIMIT", "replication_orchestrator_cpu_limit", "1.5", "1.5"),
+        ("REPLICATION_ORCHESTRATOR_MEMORY_LIMIT", "replication_orchestrator_memory_limit", "512m", "512m"),
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "AIRBYTE_WORKERS_"])
@@ -113,6 +129,9 @@ def test_a_known_name_is_read_with_and_without_our_prefix(
         ("AIRBYTE_WORKERS_STAGED_STATES_BYTES", "staged_states_bytes", 7),
         ("AIRBYTE_WORKERS_MAX_LOG_BYTES", "max_log_bytes", 7),
         ("AIRBYTE_WORKERS_DATAPLANE", "dataplane", "7"),
+        ("AIRBYTE_WORKERS_STACK", "stack", "7"),
+        ("AIRBYTE_WORKERS_CONTAINER_PIDS_LIMIT", "container_pids_limit", 7),
+        ("AIRBYTE_WORKERS_ORCHESTRATOR_STORAGE_VOLUME", "orchestrator_storage_volume", "7"),
     ],
 )
 def test_everything_else_needs_our_prefix(
@@ -139,6 +158,21 @@ def test_every_setting_says_what_it_means(name: str) -> None:
         ("MAX_SYNC_WORKERS", "many"),
         ("LEASE_SECONDS", "-1"),
         ("LOG_LEVEL", "LOUD"),
+        ("JOB_MAIN_CONTAINER_CPU_LIMIT", "a lot"),
+        ("JOB_MAIN_CONTAINER_CPU_LIMIT", "512Mi"),
+        ("JOB_MAIN_CONTAINER_CPU_LIMIT", "0.001"),
+        ("JOB_MAIN_CONTAINER_MEMORY_LIMIT", "512MiB"),
+        ("JOB_MAIN_CONTAINER_MEMORY_LIMIT", "512"),
+        ("JOB_MAIN_CONTAINER_MEMORY_LIMIT", "9" * 400),
+        ("REPLICATION_ORCHESTRATOR_CPU_LIMIT", "-3"),
+        ("REPLICATION_ORCHESTRATOR_MEMORY_LIMIT", "5.5.5Gi"),
+        ("JOB_KUBE_MAIN_CONTAINER_IMAGE_PULL_POLICY", "Sometimes"),
+        ("AIRBYTE_WORKERS_CONTAINER_PIDS_LIMIT", "0"),
+        ("AIRBYTE_WORKERS_STACK", "Prod"),
+        ("AIRBYTE_WORKERS_STACK", "-prod"),
+        ("AIRBYTE_WORKERS_STACK", "prod.eu"),
+        ("AIRBYTE_WORKERS_STACK", "a,b=c"),
+        ("AIRBYTE_WORKERS_STACK", "x" * 32),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_without_being_told(
@@ -147,6 +181,7 @@ def test_a_value_that_cannot_be_is_refused_without_being_told(
     monkeypatch.setenv(variable, text)
     with pytest.raises(ValidationError) as caught:
         Settings()
+    assert variable.removeprefix("AIRBYTE_WORKERS_") in str(caught.value).upper()
     assert f"'{text}'" not in str(caught.value)
     assert "input_value" not in str(caught.value)
 
@@ -177,3 +212,53 @@ def test_settings_come_back_from_json_as_they_were() -> None:
     """A pod gets the settings of the Temporal worker that launched it, whatever its own environment."""
     settings = Settings(home=Path("/h"), max_sync_workers=9, launcher="process")
     assert Settings.model_validate(settings.model_dump(mode="json")) == settings
+
+
+# --- containers ---
+
+
+@pytest.mark.parametrize("policy", ["IfNotPresent", "Always", "Never"])
+@pytest.mark.parametrize("name", ["JOB_KUBE_MAIN_CONTAINER_IMAGE_PULL_POLICY", "AIRBYTE_WORKERS_IMAGE_PULL_POLICY"])
+def test_the_pull_policy_has_upstreams_name_and_ours(monkeypatch: pytest.MonkeyPatch, name: str, policy: str) -> None:
+    monkeypatch.setenv(name, policy)
+    assert Settings().image_pull_policy == policy
+
+
+def test_upstreams_name_of_the_pull_policy_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOB_KUBE_MAIN_CONTAINER_IMAGE_PULL_POLICY", "Never")
+    monkeypatch.setenv("AIRBYTE_WORKERS_IMAGE_PULL_POLICY", "Always")
+    assert Settings().image_pull_policy == "Never"
+
+
+def test_a_limit_that_is_empty_in_the_environment_is_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOB_MAIN_CONTAINER_MEMORY_LIMIT", "")
+    assert Settings().job_main_container_memory_limit is None
+
+
+def test_a_limit_is_kept_as_it_was_written_and_may_be_a_number() -> None:
+    settings = Settings(job_main_container_cpu_limit=2, job_main_container_memory_limit=536870912)  # type: ignore[arg-type]
+    assert (settings.job_main_container_cpu_limit, settings.job_main_container_memory_limit) == ("2", "536870912")
+    assert Settings.model_validate(settings.model_dump(mode="json")) == settings
+
+
+def test_a_stack_has_the_same_name_for_the_same_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = Settings(home=tmp_path / "a").stack_name
+    assert Settings(home=Path("a")).stack_name == name
+    assert Settings(home=tmp_path / "a", max_sync_workers=9).stack_name == name
+
+
+def test_stacks_of_different_homes_have_different_names(tmp_path: Path) -> None:
+    names = {Settings(home=tmp_path / f"{number}").stack_name for number in range(100)}
+    assert len(names) == 100
+
+
+@pytest.mark.parametrize("name", ["prod", "7", "a-b_c", "x" * 31])
+def test_a_name_that_is_given_to_a_stack_wins_over_its_home(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("AIRBYTE_WORKERS_STACK", name)
+    assert Settings(home=Path("/h")).stack_name == name
+
+
+def test_the_name_of_a_home_could_be_given_to_a_stack(tmp_path: Path) -> None:
+    """It becomes a part of containers' names and the value of their labels."""
+    assert Settings(stack=Settings(home=tmp_path).stack_name).stack_name == Settings(home=tmp_path).stack_name

@@ -1,0 +1,247 @@
+"""A connector as the orchestrator sees it, with real files and FIFOs: what it is told and says, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airbyte_workers.names import Role
+from airbyte_workers.orchestrator.leg import Exit, Leg, Patience
+from airbyte_workers.orchestrator.pipes import FifoReader
+
+HURRY = Patience(grace=0.01, term=0.01, exit_code=0.01)
+KEPT = b"of the host\n"
+MIB = 2**20
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "destination"
+    folder.mkdir()
+    for name in ("in", "out", "err", "control"):
+        os.mkfifo(folder / name)
+    return folder
+
+
+@pytest.fixture
+def leg(folder: Path) -> Iterator[Leg]:
+    leg = Leg(Role.DESTINATION, folder)
+    yield leg
+    leg.close()
+
+
+def link(place: Path, target: Path) -> None:
+    target.write_bytes(KEPT)
+    place.unlink(missing_ok=True)
+    place.symlink_to(target)
+
+
+def plain(place: Path, _: Path) -> None:
+    place.unlink(missing_ok=True)
+    place.write_bytes(KEPT)
+
+
+def no_folder(place: Path, _: Path) -> None:
+    place.unlink(missing_ok=True)
+    place.mkdir()
+
+
+IMPOSTORS = [link, plain, no_folder]
+
+
+def content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+# --- words to it, and its input ---
+
+
+@pytest.mark.parametrize("put", IMPOSTORS)
+async def test_a_word_goes_nowhere_when_control_is_no_fifo(
+    leg: Leg, folder: Path, tmp_path: Path, put: Callable[[Path, Path], None]
+) -> None:
+    put(folder / "control", tmp_path / "target")
+    leg.say("TERM")
+    assert content(folder / "control") in (KEPT, None)
+    assert content(tmp_path / "target") in (KEPT, None)
+    assert not await leg.opened(0.05)
+
+
+@pytest.mark.parametrize("put", IMPOSTORS)
+async def test_an_input_that_is_no_fifo_is_nobody_there(
+    leg: Leg, folder: Path, tmp_path: Path, put: Callable[[Path, Path], None]
+) -> None:
+    put(folder / "in", tmp_path / "target")
+    assert await leg.open_input(0.05) is None
+    assert content(tmp_path / "target") in (KEPT, None)
+
+
+async def test_words_still_arrive_when_control_is_swapped_after_it_was_opened(
+    leg: Leg, folder: Path, tmp_path: Path
+) -> None:
+    wrapper = FifoReader(folder / "control")
+    assert await leg.opened(10)
+    link(folder / "control", tmp_path / "target")
+    leg.say("release")
+    leg.say("TERM")
+    assert await wrapper.read(100) == b"release\nTERM\n"
+    assert (tmp_path / "target").read_bytes() == KEPT
+    wrapper.close()
+
+
+async def test_a_word_to_a_wrapper_that_is_gone_is_no_error(leg: Leg, folder: Path) -> None:
+    wrapper = FifoReader(folder / "control")
+    leg.say("release")
+    wrapper.close()
+    leg.say("TERM")
+    leg.say("KILL")
+
+
+@pytest.mark.parametrize("name", ["out", "err"])
+def test_an_output_that_is_no_fifo_is_refused(folder: Path, tmp_path: Path, name: str) -> None:
+    link(folder / name, tmp_path / "target")
+    with pytest.raises(OSError, match=name):
+        Leg(Role.SOURCE, folder)
+
+
+async def test_an_input_is_not_waited_for_when_the_connector_has_ended(leg: Leg, folder: Path) -> None:
+    (folder / "exit_code").write_text("3\n")
+    assert await leg.open_input(60) is None
+    assert await leg.opened(60)
+
+
+# --- what it says of its end ---
+
+
+@pytest.mark.parametrize(
+    ("written", "known", "code"),
+    [
+        (b"0\n", True, 0),
+        (b"137\n", True, 137),
+        (b" 3 \n", True, 3),
+        (b"0", False, None),
+        (b"", False, None),
+        (b"1", False, None),
+        (b"13", False, None),
+        (b"\n", True, None),
+        (b"-1\n", True, None),
+        (b"+0\n", True, None),
+        (b"0x0\n", True, None),
+        (b"0 0\n", True, None),
+        (b"ok\n", True, None),
+        (b"0\nno newline", False, None),
+        (b"\xd9\xa3\n", True, None),
+        (b"\xff\xfe\n", True, None),
+        (b"0" * 63 + b"\n", True, 0),
+        (b"0" * 64 + b"\n", False, None),
+        (b"\0\n", True, None),
+    ],
+)
+async def test_an_exit_code_is_read_when_it_is_whole_and_what_is_none_is_unknown(
+    leg: Leg, folder: Path, written: bytes, known: bool, code: int | None
+) -> None:
+    (folder / "exit_code").write_bytes(written)
+    assert leg.exit_code_written() == known
+    assert (await leg.ended(HURRY)).code == code
+
+
+@settings(max_examples=40)
+@given(st.binary(max_size=8) | st.integers(0, 10**30).map(lambda code: b"%d\n" % code))
+def test_no_exit_code_is_too_odd_to_be_read(tmp_path_factory: pytest.TempPathFactory, written: bytes) -> None:
+    folder = tmp_path_factory.mktemp("leg")
+    for name in ("out", "err"):
+        os.mkfifo(folder / name)
+    for name in ("exit_code", "out_of_memory"):
+        (folder / name).write_bytes(written)
+    leg = Leg(Role.SOURCE, folder)
+    ended = asyncio.run(leg.stopped(HURRY))
+    leg.close()
+    digits = written.strip()
+    assert ended.code == (int(digits) if leg.exit_code_written() and digits.isdigit() else None)
+    assert ended.out_of_memory is None or ended.out_of_memory >= 0
+    assert (ended.out_of_memory is None) == (not leg.exit_code_written())
+
+
+@pytest.mark.parametrize("name", ["exit_code", "out_of_memory"])
+async def test_what_it_says_of_its_end_is_read_through_no_link(
+    leg: Leg, folder: Path, tmp_path: Path, name: str
+) -> None:
+    """A connector that is killed could else be made to look like one that ended well."""
+    (tmp_path / "said").write_text("0\n")
+    (folder / name).symlink_to(tmp_path / "said")
+    assert await leg.ended(HURRY) == Exit(None)
+
+
+async def test_a_fifo_in_the_place_of_an_exit_code_is_not_waited_for(leg: Leg, folder: Path) -> None:
+    os.mkfifo(folder / "exit_code")
+    assert (await leg.ended(HURRY)).code is None
+    writer = os.open(folder / "exit_code", os.O_RDWR | os.O_NONBLOCK)
+    assert (await leg.ended(HURRY)).code is None
+    os.close(writer)
+
+
+@pytest.mark.parametrize(
+    ("written", "limit"),
+    [
+        (b"536870912\n", 512 * MIB),
+        (b"max\n", 0),
+        (b"9223372036854771712\n", 0),  # cgroup v1 on 4 KiB pages
+        (b"9223372036854710272\n", 0),  # and on 64 KiB pages
+        (b"18446744073709551615\n", 0),
+        (b"nonsense\n", 0),
+        (b"-1\n", 0),
+        (b"\n", 0),
+        (b"4611686018427387903\n", 2**62 - 1),
+        (b"536870912", None),
+        (b"", None),
+    ],
+)
+async def test_the_memory_limit_of_a_connector_that_was_killed_at_it(
+    leg: Leg, folder: Path, written: bytes, limit: int | None
+) -> None:
+    (folder / "out_of_memory").write_bytes(written)
+    (folder / "exit_code").write_bytes(b"137\n")
+    assert await leg.ended(HURRY) == Exit(137, out_of_memory=limit)
+
+
+async def test_a_connector_that_ended_in_another_way_was_not_short_of_memory(leg: Leg, folder: Path) -> None:
+    (folder / "exit_code").write_bytes(b"137\n")
+    assert await leg.ended(HURRY) == Exit(137)
+
+
+# --- its end ---
+
+
+async def test_one_that_ends_within_its_grace_is_not_forced(leg: Leg, folder: Path) -> None:
+    wrapper = FifoReader(folder / "control")
+    ending = asyncio.create_task(leg.ended(Patience(grace=60, term=60, exit_code=60)))
+    await asyncio.sleep(0)
+    (folder / "exit_code").write_bytes(b"0\n")
+    assert await ending == Exit(0)
+    wrapper.close()
+
+
+async def test_one_that_stays_is_told_to_end_and_then_ended(leg: Leg, folder: Path) -> None:
+    wrapper = FifoReader(folder / "control")
+    assert await leg.ended(HURRY) == Exit(None, forced=True)
+    assert await wrapper.read(100) == b"TERM\nKILL\n"
+    wrapper.close()
+
+
+async def test_one_that_ends_on_term_is_not_killed(leg: Leg, folder: Path) -> None:
+    wrapper = FifoReader(folder / "control")
+    ending = asyncio.create_task(leg.stopped(Patience(grace=60, term=60, exit_code=60)))
+    assert await wrapper.read(100) == b"TERM\n"
+    (folder / "exit_code").write_bytes(b"143\n")
+    assert await ending == Exit(143)
+    wrapper.close()
+
+
+async def test_one_whose_wrapper_is_lost_has_an_exit_code_that_nobody_knows(leg: Leg) -> None:
+    assert await leg.ended(Patience(grace=60, term=60, exit_code=0.05)) == Exit(None)
