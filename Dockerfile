@@ -32,8 +32,8 @@ LABEL org.opencontainers.image.title="airbyte-workers" \
       org.opencontainers.image.description="Runs Airbyte connectors as durable Temporal jobs" \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN python -m pip uninstall --quiet --yes --root-user-action=ignore setuptools wheel pip \
-    && mkdir -p /var/lib/airbyte-workers \
-    && chown 10001:10001 /var/lib/airbyte-workers
+    && mkdir -p /var/lib/airbyte-workers/storage \
+    && chown -R 10001:10001 /var/lib/airbyte-workers
 COPY --from=build /opt/airbyte-workers /opt/airbyte-workers
 ENV PATH="/opt/airbyte-workers/bin:${PATH}" \
     HOME=/var/lib/airbyte-workers \

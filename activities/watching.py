@@ -29,7 +29,8 @@ from airbyte_workers.store.objects import StorageError
 
 _INSPECT_EVERY_S = 1.0
 _EXIT_WAIT_S = 10.0
-_REMOVAL_TRIES = 3
+_REMOVAL_PAUSES_S = (0, 1, 5, 15)
+"""Before each try: an engine may be restarting. What is left after the last one is for the reaper."""
 _log = structlog.get_logger(__name__)
 
 
@@ -212,7 +213,8 @@ class Watch:
             await asyncio.sleep(0.05)
 
     async def _remove(self) -> None:
-        for _ in range(_REMOVAL_TRIES):
+        for pause_s in _REMOVAL_PAUSES_S:
+            await asyncio.sleep(pause_s)
             try:
                 await self._launcher.remove(self._pod)
             except RemovalFailed as error:

@@ -179,7 +179,8 @@ class WorkloadActivities:
             message = f"the pod did not start within {self._settings.launch_timeout_minutes:g} min"
             failure = Failure(origin=FailureOrigin.PLATFORM, type=FailureType.LAUNCH_FAILED, message=message)
         elif isinstance(error, LaunchFailed):
-            kind = FailureType.LAUNCH_FAILED if error.origin == FailureOrigin.PLATFORM else FailureType.CONFIG_ERROR
+            passing = error.retryable or error.origin == FailureOrigin.PLATFORM
+            kind = FailureType.LAUNCH_FAILED if passing else FailureType.CONFIG_ERROR
             failure = Failure(origin=FailureOrigin(error.origin), type=kind, message=cut(str(error), 2000))
         else:
             failure = Failure(origin=FailureOrigin.PLATFORM, type=FailureType.CONFIG_ERROR, message=str(error))

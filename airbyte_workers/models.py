@@ -35,7 +35,7 @@ class Resources(Typed):
 
     cpu_limit: str | float | None = None
     memory_limit: str | int | None = None
-    pids_limit: Annotated[int, Field(ge=1)] | None = None
+    pids_limit: Annotated[int, Field(ge=0)] | None = None
 
     @model_validator(mode="after")
     def _check_amounts(self) -> Resources:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, PositiveFloat, PositiveInt
+from pydantic import AliasChoices, BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from airbyte_workers.quantities import cpus, memory_bytes
@@ -195,7 +195,7 @@ class Settings(BaseSettings):
     ] = 60
     docker_calls: Annotated[PositiveInt, Field(description="Calls to the Docker engine at once, per process.")] = 32
     container_pids_limit: Annotated[
-        PositiveInt, Field(description="Processes and threads of a connector's container.")
+        NonNegativeInt, Field(description="Processes and threads of a connector's container; 0: no limit.")
     ] = 4096
     job_main_container_cpu_limit: Annotated[
         _Cpus,

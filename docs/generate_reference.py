@@ -33,8 +33,9 @@ COMPUTED_DEFAULTS = {
 
 FAILURES: dict[FailureType, tuple[str, str]] = {
     FailureType.CONFIG_ERROR: (
-        "The connector says that its config is wrong; or there is no such stream, program, package or secret.",
-        "Read the message, change the config, sync again.",
+        "The connector says that its config is wrong; or there is no such stream, program, package, image or secret; "
+        "or the connector could not be installed or pulled in ten tries (AIRBYTE_WORKERS_LAUNCH_TRIES).",
+        "Read the message, change what it names, sync again.",
     ),
     FailureType.SYSTEM_ERROR: (
         "The connector failed: an ERROR trace without a type of its own, or an exit code other than 0.",
@@ -60,8 +61,15 @@ FAILURES: dict[FailureType, tuple[str, str]] = {
         "Read the source's log; it hangs.",
     ),
     FailureType.EXIT_UNKNOWN: (
-        "A connector is gone and left no exit code: it was killed together with its wrapper.",
+        "A connector is gone and left no exit code: it was killed together with its wrapper, or its container was "
+        "removed by somebody else.",
         "Look for an out-of-memory kill on the host.",
+    ),
+    FailureType.OUT_OF_MEMORY: (
+        "A connector failed after the kernel had killed it, or a child of it, for want of memory. The message has the "
+        "limit, or says that the machine itself was full.",
+        "Raise `resources.memory_limit` of the connector, or JOB_MAIN_CONTAINER_MEMORY_LIMIT; without a limit, give "
+        "the machine more memory or fewer syncs (MAX_SYNC_WORKERS).",
     ),
     FailureType.NEVER_OPENED: (
         "A connector did not start in time.",
@@ -126,24 +134,35 @@ FIELDS: dict[str, dict[str, str]] = {
         "destination": "The destination.",
         "streams": "What to sync. Left out, and no `catalog`: every stream that the source has.",
         "catalog": "A configured catalog as Airbyte's users have it, instead of `streams`; in a file also its path.",
-        "launcher": "What runs the connectors. Left out: the setting LAUNCHER. Only `process` is built so far.",
+        "launcher": "What runs the connectors. Left out: the setting LAUNCHER. `auto`: `docker` where both are images "
+        "and the engine has them or can pull them, else `process`.",
         "retries": "How many failed attempts may be followed by another one, within the limits of the settings.",
-        "local_root": "Folder that connectors start in. The command line sets it from LOCAL_ROOT on the embedded "
-        "stack; elsewhere it needs ALLOW_LOCAL_COMMANDS.",
+        "local_root": "The connectors' `/local` in containers, and the folder that local programs start in. The "
+        "command line sets it from LOCAL_ROOT on the embedded stack; elsewhere it needs ALLOW_LOCAL_COMMANDS.",
         "accept_unacknowledged": "A destination that acknowledges nothing may pass; the report says `unproven`.",
         "allow_malformed": "Malformed lines are a warning instead of a failure.",
         "fail_on_source_stats": "A source whose own counts differ from what it sent fails the attempt; "
         "otherwise that is a warning.",
     },
     "Connector": {
-        "image": "`airbyte/source-faker:7.2.1`. The process launcher installs `airbyte-source-faker==7.2.1` for it.",
-        "command": "Any program and its first arguments, instead of `image`; the embedded stack allows it, "
-        "others need ALLOW_LOCAL_COMMANDS. In a file its paths are relative to the file: the program's, and those of "
-        "files beside it.",
+        "image": "`airbyte/source-faker:7.2.1`. The launcher `docker` runs it, pulled where it is not there; "
+        "the launcher `process` installs `airbyte-source-faker==7.2.1` for it.",
+        "command": "Any program and its first arguments, instead of `image`: for the launcher `process` alone. The "
+        "embedded stack allows it, others need ALLOW_LOCAL_COMMANDS. In a file its paths are relative to the file: the "
+        "program's, and those of files beside it.",
         "config": "The connector's own config. "
         '`{"_secret": "env:AIRBYTE_SECRET_NAME"}` and `{"_secret": "file:NAME"}` stand for secrets.',
         "config_file": "Path of a JSON or YAML file with the config, relative to the sync file; the command line reads "
         "it, a workflow input refuses it.",
+        "resources": "What the connector's container may use.",
+    },
+    "Resources": {
+        "cpu_limit": "Cores: `2`, `0.5`, `500m`; at least 0.01, at most what the engine's host has. "
+        "Left out: JOB_MAIN_CONTAINER_CPU_LIMIT.",
+        "memory_limit": "Bytes, or an amount: `512Mi`, `2Gi`, `1.5G`, and Docker's `512m` and `2g` (MiB and GiB); at "
+        "least 6 MiB. Left out: JOB_MAIN_CONTAINER_MEMORY_LIMIT.",
+        "pids_limit": "Processes and threads; `0`: no limit. The wrapper and the container's first process take "
+        "four of them. Left out: AIRBYTE_WORKERS_CONTAINER_PIDS_LIMIT.",
     },
     "Destination": {
         "stream_status": "`omit` sends no stream statuses, for old destinations that do not know them.",
@@ -159,6 +178,10 @@ FIELDS: dict[str, dict[str, str]] = {
         "primary_key": "Paths of the key's fields; left out: the source's own.",
     },
 }
+
+
+REFERENCES = {"Connector": "connector", "Destination": "connector", "StreamChoice": "stream", "Resources": "object"}
+"""How the types of our own are called in the table."""
 
 
 def pages() -> dict[str, str]:
@@ -179,8 +202,11 @@ def settings_page() -> str:
     intro = (
         "A setting is an environment variable of the process that needs it: the command line, a Temporal worker, "
         "the embedded stack's supervisor. A pod gets the settings of the Temporal worker that launched it. "
-        "A variable that does not begin with AIRBYTE_WORKERS_ is also read with that prefix.\n\n"
-        "This version has the launcher `process` alone; `auto` means that one, `docker` is refused.\n\n"
+        "A variable that does not begin with AIRBYTE_WORKERS_ is also read with that prefix, or under the name that "
+        "stands beside it.\n\n"
+        "The launcher `auto` takes `docker` where both connectors are images, an engine answers, and it has the images "
+        "or can pull them; else `process`. Amounts of CPU and memory are those of "
+        "[the sync file](sync-file.md#resources-of-either).\n\n"
         "The connection to Temporal also takes the other variables of the `temporal` command "
         "(TEMPORAL_API_KEY, TEMPORAL_TLS and its relatives)."
     )
@@ -207,7 +233,7 @@ def _sections() -> Iterator[tuple[str, list[str]]]:
 def _setting(name: str, field: FieldInfo) -> tuple[str, str, str]:
     variables = _variables(name, field)
     others = [each for each in variables[1:] if each != f"{PREFIX}{variables[0]}"]
-    variable = f"`{variables[0]}`" + "".join(f" or `{each}`" for each in others if not each.startswith(PREFIX))
+    variable = " or ".join(f"`{each}`" for each in (variables[0], *others))
     meaning = field.description or ""
     if choices := _choices(field.annotation):
         meaning += f" One of {', '.join(f'`{each}`' for each in choices)}."
@@ -268,7 +294,8 @@ def sync_file_page() -> str:
         "A sync file is YAML or JSON. The same object is the input of the workflow `Sync` and, as `SyncInput`, of the "
         "[Python client](../how-to/use-the-python-client.md). Unknown fields are refused. Relative paths "
         "that stand in the file itself (`command`, `config_file`, `catalog`) are relative to the file; paths inside of "
-        "`config` are the connector's business, and it starts in LOCAL_ROOT.\n\n"
+        "`config` are the connector's business. A local program starts in LOCAL_ROOT; a container in the working "
+        "directory of its image, with LOCAL_ROOT at `/local`.\n\n"
         "```yaml\n"
         "connection: people\n"
         "source: {image: airbyte/source-faker:7.2.1, config: {count: 1000}}\n"
@@ -284,6 +311,7 @@ def sync_file_page() -> str:
         ("The file", "SyncInput", schema),
         ("`source` and `destination`", "Connector", connector),
         ("Only `destination`", "Destination", destination | {"properties": own}),
+        ("`resources` of either", "Resources", schema["$defs"]["Resources"]),
         ("One of `streams`", "StreamChoice", schema["$defs"]["StreamChoice"]),
     ):
         rows = list(_fields(described, FIELDS[name]))
@@ -304,16 +332,14 @@ def _json_default(field: Mapping[str, Any]) -> str:
     default = field.get("default")
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
-    return f"`{default}`" if default is not None else ""
+    return f"`{default}`" if default is not None and not isinstance(default, dict) else ""
 
 
 def _type(field: Mapping[str, Any]) -> str:
     if "anyOf" in field:
         return " or ".join(_type(each) for each in field["anyOf"] if each.get("type") != "null")
     if "$ref" in field:
-        return {"Connector": "connector", "Destination": "connector", "StreamChoice": "stream"}[
-            field["$ref"].rpartition("/")[2]
-        ]
+        return REFERENCES[field["$ref"].rpartition("/")[2]]
     if "enum" in field:
         return " or ".join(f"`{each}`" for each in field["enum"])
     if field["type"] == "array":

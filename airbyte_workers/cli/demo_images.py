@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import sys
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import docker
 
-import demo_connectors
 from airbyte_workers import __version__
 from airbyte_workers.cli.output import say
 from airbyte_workers.pods.docker import DockerLauncher
@@ -71,11 +71,13 @@ async def _source(launcher: DockerLauncher, settings: Settings, image: str) -> s
 
 async def _destination() -> str:
     """destination-jsonl of this version, which needs nothing but Python."""
-    package = Path(demo_connectors.__file__).parent
+    found = importlib.util.find_spec("demo_connectors")
+    if found is None or not found.submodule_search_locations:
+        raise ImageBuildFailed("the demo connectors are not installed")
     image = PythonImage(
         f"airbyte-workers/destination-jsonl:{__version__}",
         ("python", "-m", "demo_connectors.destination_jsonl"),
-        placed={f"{_CODE}/demo_connectors": package},
+        placed={f"{_CODE}/demo_connectors": Path(found.submodule_search_locations[0])},
         variables={"PYTHONPATH": _CODE},
     )
     await _build(image)

@@ -123,7 +123,7 @@ def _meaning(code: int) -> str:
     known = {
         126: " (the program cannot be executed)",
         127: " (the program was not found)",
-        137: " (killed; out of memory?)",
+        137: " (killed: by somebody, or because this machine ran out of memory)",
         SIGTERM_EXIT: " (terminated)",
     }
     return known.get(code, "")

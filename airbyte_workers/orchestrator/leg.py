@@ -165,11 +165,12 @@ class Leg:
             fd = os.open(self.folder / name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:
             return None
-        with os.fdopen(fd, "rb") as file:
-            try:
-                word = file.read(_MAX_WORD)
-            except OSError:
-                return None
+        try:
+            word = os.read(fd, _MAX_WORD)
+        except OSError:  # a folder of that name, for example
+            return None
+        finally:
+            os.close(fd)
         return word.decode("ascii", "replace").strip() if word and word.endswith(b"\n") else None
 
 

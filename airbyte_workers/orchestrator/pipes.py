@@ -19,6 +19,7 @@ from pathlib import Path
 from airbyte_workers.replication.lines import LineCutter
 
 _LEFTOVER_S = 1.0
+_O_PATH: int | None = getattr(os, "O_PATH", None)
 _SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", None)
 
 
@@ -154,7 +155,16 @@ def _open_fifo(path: Path, flags: int) -> int:
 
     Raises OSError.
     """
-    fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    if _O_PATH is None:
+        return _checked_fifo(os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW), path)
+    seen = _checked_fifo(os.open(path, _O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW), path)
+    try:  # only now is it opened: to open a device can be an act in itself
+        return os.open(f"/proc/self/fd/{seen}", flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    finally:
+        os.close(seen)
+
+
+def _checked_fifo(fd: int, path: Path) -> int:
     if stat.S_ISFIFO(os.fstat(fd).st_mode):
         return fd
     os.close(fd)

@@ -74,7 +74,10 @@ killed=$(kills_for_memory)
   while read -r word; do
     case $word in
       release) exec 4>&- ;;
-      TERM | KILL) kill "-$word" "-$pid" 2>/dev/null || kill "-$word" "$pid" 2>/dev/null ;;
+      TERM | KILL)
+        [ "$word" = KILL ] && : >"$folder/killed"
+        kill "-$word" "-$pid" 2>/dev/null || kill "-$word" "$pid" 2>/dev/null
+        ;;
     esac
   done <&6 &
   control=$!
@@ -82,7 +85,8 @@ killed=$(kills_for_memory)
 
   wait "$pid"
   code=$?
-  while [ "$code" = 143 ] && kill -0 "-$pid" 2>/dev/null; do
+  # What a start script left may end in order. It is no longer waited for after KILL: where nobody reaps, it stays a zombie.
+  while [ "$code" = 143 ] && [ ! -e "$folder/killed" ] && kill -0 "-$pid" 2>/dev/null; do
     sleep 0.1 || break
   done
   kill -KILL "$control" 2>/dev/null

@@ -63,6 +63,10 @@ class Mount:
     volume: bool = False
     relabel: bool = False
 
+    def __post_init__(self) -> None:
+        if ":" in self.source:
+            raise LaunchFailed(f"{self.source} cannot be mounted into a container: there is a colon in its path")
+
     def __str__(self) -> str:
         """As the API's `Binds` has it; SELinux hosts let a container use a folder only under a label of its own."""
         return f"{self.source}:{self.target}:rw" + (",z" if self.relabel else "")
@@ -111,8 +115,6 @@ class ContainerPlan:
 
     def refused(self, seen: Mapping[str, Any]) -> Iterator[str]:
         """What the engine did not take over, one phrase each: a limit that is not in force is no limit."""
-        if seen.get("Image") != self.image.id:
-            yield f"the image is {seen.get('Image')} instead of {self.image.id}"
         given = seen.get("HostConfig") or {}
         for name, wanted in self._host_config().items():
             if name in _VERIFIED and _plain(given.get(name)) != _plain(wanted):
@@ -122,7 +124,6 @@ class ContainerPlan:
 _VERIFIED = {
     "Init": "init process",
     "LogConfig": "log driver",
-    "NetworkMode": "network",
     "NanoCpus": "CPU limit (in 10^-9 cores)",
     "Memory": "memory limit",
     "PidsLimit": "limit of processes",

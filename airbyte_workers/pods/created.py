@@ -63,7 +63,10 @@ class Creator:
         seen = await self.engine.inspect(created) or {}
         if refused := "; ".join(plan.refused(seen)):
             await self.engine.remove(created)
-            raise LaunchFailed(f"the Docker engine did not take over what container {name} needs: {refused}")
+            raise LaunchFailed(
+                f"the Docker engine did not take over what container {name} needs: {refused}"
+                " (a limit that is not asked for is not needed: see the settings of containers)"
+            )
 
     async def containers(self, pod: str | None = None) -> Sequence[Mapping[str, Any]]:
         """The pod's containers as the engine lists them, or those of every pod."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,15 @@ from airbyte_workers.settings import Settings
 END_POLL_S = 0.05
 LOCAL_MODE = 0o1777
 """A connector runs as its image's user, whoever that is: /local is for everybody, like /tmp."""
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A new container, whose files will be, and the programs that its image lacks."""
+
+    id: str
+    owner: Owner
+    programs: Mapping[str, bytes]
 
 
 class DockerLauncher:
@@ -183,7 +193,12 @@ class DockerLauncher:
         try:
             group = await self._home.make(spec)
             for container in spec.containers:
-                created[container.role] = await self._create(spec, container, images[container.role], group)
+                made = await self._create(spec, container, images[container.role], group)
+                created[container.role] = made.id
+                await self._put(made, Folder({}, FIFOS[container.role]))
+                await self._home.check_reach(replace(spec, containers=(container,)))
+                files = {**container.files, WRAPPER_NAME: await asyncio.to_thread(WRAPPER.read_bytes)}
+                await self._put(made, Folder(files, (), made.programs))
             await self._home.start(spec)
             for role in START_ORDER:
                 if role in created:
@@ -195,8 +210,8 @@ class DockerLauncher:
             await self._abandon(spec.name)
             raise
 
-    async def _create(self, spec: PodSpec, container: ContainerSpec, image: ImageFacts, group: int) -> str:
-        """The container with everything it will read, owned by the user of its image, readable by no other."""
+    async def _create(self, spec: PodSpec, container: ContainerSpec, image: ImageFacts, group: int) -> _Made:
+        """The container, with a shell to lend if its image has none."""
         plan = self._plan(spec, container, image, SHELL)
         created = await self._creator.create(spec.name, container.role, plan)
         programs: dict[str, bytes] = {}
@@ -206,10 +221,11 @@ class DockerLauncher:
             plan = self._plan(spec, container, image, OWN_SHELL)
             created = await self._creator.create(spec.name, container.role, plan)
         uid, _ = await user_of(self._engine, created, image.user, image.name)
-        files = {**container.files, WRAPPER_NAME: await asyncio.to_thread(WRAPPER.read_bytes)}
-        folder = Folder(files, FIFOS[container.role], programs)
-        await self._engine.put(created, folder.packed(FOLDER, Owner(uid, group)))
-        return created
+        return _Made(created, Owner(uid, group), programs)
+
+    async def _put(self, made: _Made, folder: Folder) -> None:
+        """Put this into the container's folder, owned by the user of its image, readable by no other."""
+        await self._engine.put(made.id, folder.packed(FOLDER, made.owner))
 
     def _plan(self, spec: PodSpec, container: ContainerSpec, image: ImageFacts, shell: str) -> ContainerPlan:
         arguments = [each.replace("{folder}", FOLDER) for each in container.arguments]
@@ -273,6 +289,7 @@ class DockerLauncher:
         """Containers first: a volume in use cannot be deleted, and a folder must not lose its users' pipes."""
         while containers := await self._creator.containers(pod):
             await asyncio.gather(*(self._engine.remove(str(each["Id"])) for each in containers))
+            await asyncio.sleep(END_POLL_S)
         await self._home.clear(pod)
 
     async def _not_removed(self, pod: str, error: Exception | None = None) -> RemovalFailed:
@@ -288,8 +305,6 @@ def _local(folder: Path | None) -> tuple[Mount, ...]:
     """The connectors' /local. Raises LaunchFailed."""
     if folder is None:
         return ()
-    if ":" in str(folder):
-        raise LaunchFailed(f"{folder} cannot be mounted as /local: there is a colon in its path")
     with suppress(OSError):  # where the engine's host is another, the engine makes it
         if not folder.exists():
             folder.mkdir(parents=True)

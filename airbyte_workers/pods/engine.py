@@ -9,9 +9,9 @@ import asyncio
 import io
 import tarfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -24,8 +24,6 @@ from docker.utils import kwargs_from_env
 from airbyte_workers.pods.pod import LauncherAway
 
 T = TypeVar("T")
-API_VERSION = "1.41"
-"""Engine 20.10 (December 2020) and every later one; nothing newer is used."""
 MAX_FILE_BYTES = 1024 * 1024
 Act = Callable[[docker.APIClient], T]
 
@@ -57,39 +55,58 @@ class Engine:
 
     def __init__(self, *, timeout_s: float, calls: int) -> None:
         self._timeout = timeout_s
-        self._pool = ThreadPoolExecutor(calls, thread_name_prefix="docker")
-        self._own = threading.local()
-        self._clients: list[docker.APIClient] = []
+        self._places = asyncio.Semaphore(calls)
+        self._idle: list[docker.APIClient] = []
+        self._closed = False
 
-    async def call(self, what: str, act: Act[T], *, timeout_s: float | None = None) -> T:
-        """Run `act` in a thread. When the caller is cancelled its end is awaited: what it did is known afterwards.
-
-        Raises EngineError.
-        """
+    async def ask(self, what: str, act: Act[T], *, timeout_s: float | None = None) -> T:
+        """Run `act`, which changes nothing, in a thread. Raises EngineError."""
         limit = timeout_s or self._timeout
-        work = asyncio.get_running_loop().run_in_executor(self._pool, self._act, what, act)
         try:
             async with asyncio.timeout(limit):
-                return await asyncio.shield(work)
+                await self._places.acquire()
+                return await asyncio.shield(self._begin(what, act))
         except TimeoutError:
-            work.add_done_callback(_forget)
             raise EngineError(f"the Docker engine did not {what} within {limit:g} s") from None
+
+    async def do(self, what: str, act: Act[T]) -> T:
+        """The same for what changes something: a cancelled caller waits for its end, to know what was done."""
+        work = asyncio.ensure_future(self.ask(what, act))
+        try:
+            return await asyncio.shield(work)
         except asyncio.CancelledError:
-            await asyncio.wait([work], timeout=limit)
+            await asyncio.wait([work])
             work.add_done_callback(_forget)
             raise
 
+    def _begin(self, what: str, act: Act[T]) -> asyncio.Future[T]:
+        """A thread of its own that this process does not wait for at its end: a pull may hang for ever."""
+        loop = asyncio.get_running_loop()
+        work: asyncio.Future[T] = loop.create_future()
+        work.add_done_callback(_forget)
+
+        def run() -> None:
+            try:
+                answer = self._act(what, act)
+            except BaseException as error:  # whatever it is, it is the caller's
+                _tell(loop, self._places.release, partial(work.set_exception, error))
+            else:
+                _tell(loop, self._places.release, lambda: work.set_result(answer))
+
+        threading.Thread(target=run, name=f"docker: {what}", daemon=True).start()
+        return work
+
     async def aclose(self) -> None:
-        """Let go of the connections; a call that hangs is left to its own limit."""
-        await asyncio.to_thread(self._pool.shutdown, wait=False, cancel_futures=True)
-        for client in self._clients:
-            client.close()
+        """Let go of the connections; a call that hangs is left alone."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
 
     # --- the engine and its images ---
 
     async def version(self) -> str:
         """The engine's version: proof that one answers."""
-        seen = await self.call("answer", lambda client: client.version())
+        seen = await self.ask("answer", lambda client: client.version())
         return str(seen.get("Version", "unknown"))
 
     async def image(self, name: str) -> dict[str, Any] | None:
@@ -98,21 +115,21 @@ class Engine:
 
     async def in_registry(self, name: str, *, timeout_s: float) -> bool:
         """Whether a registry has the image for us; nothing is pulled. Raises EngineError with the registry's words."""
-        return await self.call(f"ask the registry for {name}", lambda client: _asked(client, name), timeout_s=timeout_s)
+        return await self.ask(f"ask the registry for {name}", lambda client: _asked(client, name), timeout_s=timeout_s)
 
     async def pull(self, name: str, *, timeout_s: float) -> None:
         """Pull with this host's `docker login`, helpers included; a name without a tag is `latest`."""
-        await self.call(f"pull {name}", lambda client: _pull(client, name), timeout_s=timeout_s)
+        await self.ask(f"pull {name}", lambda client: _pull(client, name), timeout_s=timeout_s)
 
     # --- containers ---
 
     async def create(self, name: str, config: Mapping[str, Any]) -> str:
         """The id of a new container."""
         act: Act[dict[str, Any]] = lambda client: client.create_container_from_config(dict(config), name)  # noqa: E731  # typed here, for mypy
-        return str((await self.call(f"create container {name}", act))["Id"])
+        return str((await self.do(f"create container {name}", act))["Id"])
 
     async def start(self, container: str) -> None:
-        await self.call("start the container", lambda client: client.start(container))
+        await self.do("start the container", lambda client: client.start(container))
 
     async def inspect(self, container: str) -> dict[str, Any] | None:
         """What the engine knows of a container, by id or name."""
@@ -121,25 +138,23 @@ class Engine:
     async def list(self, labels: Sequence[str]) -> Sequence[dict[str, Any]]:
         """Every container that carries all these labels (`name` or `name=value`), running or not."""
         filters = {"label": list(labels)}
-        return await self.call("list containers", lambda client: _list(client, filters))
+        return await self.ask("list containers", lambda client: _list(client, filters))
 
     async def signal(self, container: str, signal: str) -> None:
         """Signal the container's first process; one that does not run needs none."""
         with suppress_status(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
-            await self.call(f"signal the container ({signal})", lambda client: client.kill(container, signal))
+            await self.do(f"signal the container ({signal})", lambda client: client.kill(container, signal))
 
     async def remove(self, container: str) -> None:
         """End and delete a container with its anonymous volumes; one that is gone, or is just going, is no error."""
         with suppress_status(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
-            await self.call(
-                "remove the container", lambda client: client.remove_container(container, v=True, force=True)
-            )
+            await self.do("remove the container", lambda client: client.remove_container(container, v=True, force=True))
 
     # --- files in containers and volumes ---
 
     async def put(self, container: str, archive: bytes) -> None:
         """Unpack a tar archive at the root of a container, running or not."""
-        await self.call("put files into the container", lambda client: client.put_archive(container, "/", archive))
+        await self.do("put files into the container", lambda client: client.put_archive(container, "/", archive))
 
     async def get(self, container: str, path: str) -> bytes | None:
         """The first mebibyte of a file; None when there is none. A link's content is empty."""
@@ -147,32 +162,33 @@ class Engine:
 
     async def has(self, container: str, path: str) -> bool:
         """Whether there is something at this path of a container."""
-        return await self.call(f"look for {path}", lambda client: _has(client, container, path))
+        return await self.ask(f"look for {path}", lambda client: _has(client, container, path))
 
     async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
-        await self.call(f"create volume {name}", lambda client: client.create_volume(name, labels=dict(labels)))
+        await self.do(f"create volume {name}", lambda client: client.create_volume(name, labels=dict(labels)))
 
     async def volumes(self, labels: Sequence[str]) -> Sequence[str]:
         """The names of the volumes that carry all these labels."""
         filters = {"label": list(labels)}
-        found = await self.call("list volumes", lambda client: client.volumes(filters=filters))
+        found = await self.ask("list volumes", lambda client: client.volumes(filters=filters))
         return [str(each["Name"]) for each in found.get("Volumes") or ()]
 
     async def remove_volume(self, name: str) -> None:
         """Delete a volume; one that is gone is no error."""
         with suppress_status(HTTPStatus.NOT_FOUND):
-            await self.call(f"remove volume {name}", lambda client: client.remove_volume(name))
+            await self.do(f"remove volume {name}", lambda client: client.remove_volume(name))
 
     # --- small print ---
 
     async def _or_none(self, what: str, act: Act[T]) -> T | None:
         with suppress_status(HTTPStatus.NOT_FOUND):
-            return await self.call(what, act)
+            return await self.ask(what, act)
         return None
 
     def _act(self, what: str, act: Act[T]) -> T:
         try:
-            return act(self._client())
+            with self._client() as client:
+                return act(client)
         except APIError as error:
             raise EngineError(f"the Docker engine did not {what}: {_said(error)}", error.status_code) from error
         except _PullFailed as error:
@@ -180,14 +196,20 @@ class Engine:
         except (DockerException, requests.RequestException, OSError) as error:
             raise EngineError(f"the Docker engine did not {what}: {_unreachable(error)}") from error
 
-    def _client(self) -> docker.APIClient:
-        """One client a thread: a session of `requests` is not made to be shared."""
-        client = getattr(self._own, "client", None)
-        if client is None:
-            client = docker.APIClient(**connection(), version=API_VERSION, timeout=self._timeout)
-            self._own.client = client
-            self._clients.append(client)
-        return client
+    @contextmanager
+    def _client(self) -> Iterator[docker.APIClient]:
+        """One client a call at a time: a session of `requests` is not made to be shared. They are used again."""
+        try:
+            client = self._idle.pop()
+        except IndexError:
+            client = docker.APIClient(**connection(), version="auto", timeout=self._timeout)
+        try:
+            yield client
+        finally:
+            if self._closed:
+                client.close()
+            else:
+                self._idle.append(client)
 
 
 class suppress_status(suppress):  # in lower case because it reads as `suppress` does
@@ -238,7 +260,7 @@ def _pull(client: docker.APIClient, name: str) -> None:
 
 def _has(client: docker.APIClient, container: str, path: str) -> bool:
     """The package has no call for this question of the API."""
-    address = f"{client.base_url}/v{API_VERSION}/containers/{container}/archive"
+    address = f"{client.base_url}/v{client.api_version}/containers/{container}/archive"
     answer = client.head(address, params={"path": path}, timeout=client.timeout)
     return bool(answer.status_code == HTTPStatus.OK)
 
@@ -268,7 +290,18 @@ def _unreachable(error: Exception) -> str:
     return f"{words[:300]} (is it running, and may this user reach it?)" if "onnection" in words else words[:500]
 
 
+def _tell(loop: asyncio.AbstractEventLoop, *steps: Callable[[], object]) -> None:
+    """Do these on the loop; one that has ended meanwhile needs no telling."""
+
+    def act() -> None:
+        for step in steps:
+            step()
+
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(act)
+
+
 def _forget(work: asyncio.Future[Any]) -> None:
-    """Its caller has gone: an error of it is nobody's news."""
+    """Its caller may have gone: then an error of it is nobody's news."""
     if not work.cancelled():
         work.exception()

@@ -24,7 +24,7 @@ FIFOS = {
 OWN_FIFOS = ("control",)
 OURS = frozenset(
     {"in", "out", "err", "control", "exit_code", "exit_code.tmp", "out_of_memory", "out_of_memory.tmp"}
-    | {"connector_wrapper.sh", "sh"}
+    | {"connector_wrapper.sh", "sh", "killed"}
 )
 
 

@@ -41,6 +41,9 @@ class OrchestratorHome(Protocol):
     def mount(self, pod: str, role: Role) -> Mount:
         """What a connector's container sees as its folder."""
 
+    async def check_reach(self, spec: PodSpec) -> None:
+        """See that the orchestrator reaches the pod's FIFOs, before a secret is put there. Raises LaunchFailed."""
+
     async def start(self, spec: PodSpec) -> None:
         """Start the orchestrator and wait until it is ready. Raises LaunchFailed."""
 
@@ -82,8 +85,10 @@ class HostHome:
     def mount(self, pod: str, role: Role) -> Mount:
         return Mount(str(self._folders.path(pod, role)), FOLDER, relabel=True)
 
-    async def start(self, spec: PodSpec) -> None:
+    async def check_reach(self, spec: PodSpec) -> None:
         await asyncio.to_thread(self._check_reach, spec)
+
+    async def start(self, spec: PodSpec) -> None:
         record = await asyncio.to_thread(self._folders.read, spec.name)
         if record is None:
             raise LaunchFailed(f"the folder of pod {spec.name} is gone", retryable=True)
@@ -94,7 +99,7 @@ class HostHome:
         for container in spec.containers:
             for name in FIFOS[container.role]:
                 path = self._folders.path(spec.name, container.role) / name
-                if not (_is_fifo(path) and os.access(path, os.R_OK | os.W_OK)):
+                if not (_is_fifo(path) and os.access(path, os.R_OK | os.W_OK, effective_ids=True)):
                     raise LaunchFailed(
                         f"the Docker engine's {path} cannot be opened from here: the engine maps users, or runs on "
                         "another host or beside our own container; set ORCHESTRATOR_IMAGE"
@@ -189,6 +194,9 @@ class ContainerHome:
 
     def _volume(self, pod: str, role: Role) -> str:
         return f"{pod}-{role}-{self._settings.stack_name}"
+
+    async def check_reach(self, spec: PodSpec) -> None:
+        """A volume is wherever the containers are."""
 
     async def start(self, spec: PodSpec) -> None:
         name = await self._creator.find(spec.name, spec.orchestrator)

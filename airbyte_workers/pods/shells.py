@@ -27,8 +27,11 @@ def is_static(program: bytes) -> bool:
     """Whether this is a 64-bit ELF program that needs no loader."""
     if program[:5] != b"\x7fELF\x02":
         return False
-    order = "<" if program[5] == 1 else ">"
-    (table,) = struct.unpack_from(f"{order}Q", program, 0x20)
-    size, count = struct.unpack_from(f"{order}HH", program, 0x36)
-    kinds = (struct.unpack_from(f"{order}I", program, table + number * size)[0] for number in range(count))
+    order = "<" if program[5:6] == b"\x01" else ">"
+    try:
+        (table,) = struct.unpack_from(f"{order}Q", program, 0x20)
+        size, count = struct.unpack_from(f"{order}HH", program, 0x36)
+        kinds = [struct.unpack_from(f"{order}I", program, table + number * size)[0] for number in range(count)]
+    except (struct.error, OverflowError):  # cut off, or a table that is said to lie beyond it
+        return False
     return _INTERPRETER not in kinds

@@ -130,10 +130,15 @@ async def read_job(db: Database, seal: Seal, job_id: int) -> Job:
 
 
 async def set_launcher(db: Database, job_id: int, launcher: str, why: str) -> None:
-    """Settle what runs the job's pods, all of them."""
+    """Settle what runs the job's pods, all of them; the first choice stands."""
     async with db.acquire() as session, session.transaction():
-        await session.execute("update jobs set launcher = $2, updated_at = now() where id = $1", job_id, launcher)
-        await _event(session, job_id, None, "launcher", reason=f"{launcher}: {why}")
+        settled = await session.fetchval(
+            "update jobs set launcher = $2, updated_at = now() where id = $1 and launcher is null returning id",
+            job_id,
+            launcher,
+        )
+        if settled is not None:
+            await _event(session, job_id, None, "launcher", reason=f"{launcher}: {why}")
 
 
 async def move(db: Database, job_id: int, status: JobStatus, *, reason: str, expected: Sequence[JobStatus]) -> bool:
@@ -218,8 +223,7 @@ async def close_attempt(
     db: Database, job_id: int, number: int, outcome: AttemptOutcome, summary: AttemptSummary | None
 ) -> None:
     """Write the end of an attempt from its marker; without one, or when its watcher knows better, from the outcome."""
-    known = summary.failures if summary and summary.status == outcome.status else outcome.failures
-    failures = [failure.model_dump(mode="json") for failure in known]
+    failures = [failure.model_dump(mode="json") for failure in _told(outcome, summary)]
     async with db.acquire() as session, session.transaction():
         closed = await session.fetchval(
             """
@@ -248,6 +252,15 @@ async def close_attempt(
                 _TERMINAL,
             )
         await _event(session, job_id, number, f"attempt {outcome.status}", reason=_first(outcome.failures))
+
+
+def _told(outcome: AttemptOutcome, summary: AttemptSummary | None) -> Sequence[Failure]:
+    """The marker's failures, which are whole, unless the outcome has a status or a reason that is not among them."""
+    if summary is None or summary.status != outcome.status:
+        return outcome.failures
+    reasons = {(failure.origin, failure.type) for failure in summary.failures}
+    known = all((failure.origin, failure.type) in reasons for failure in outcome.failures)
+    return summary.failures if known else outcome.failures
 
 
 _ATTEMPT_TOTALS = """

@@ -90,6 +90,8 @@ def _commands(page: Path) -> Iterator[str]:
     shown = [line for block in FENCE.finditer(text) for line in block[0].replace("\\\n", " ").splitlines()]
     shown += INLINE.findall(FENCE.sub("", text))
     for line in shown:
+        if line.lstrip().startswith("docker "):  # there it is the name of an image
+            continue
         if found := COMMAND.search(line):
             yield re.split(r"[|><]|&&|;", found[1])[0]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from airbyte_workers.pods.pod import LauncherAway, LaunchFailed, PodSpec, Progra
 pytestmark = pytest.mark.docker
 MIB = 2**20
 SECRET = "do-not-tell"
+NOBODY = 65534
 GREEDY = "held = []\nwhile True:\n    held.append(bytearray(1 << 20))"
 
 
@@ -385,6 +387,53 @@ with open_workshop(folder) as workshop:
     assert all(each.running for each in (await bench.launcher.inspect(spec.name)).containers)
     await bench.launcher.terminate(spec.name)
     assert await bench.exit_code(spec.name, Role.SOURCE) == 143
+
+
+@pytest.mark.skipif(
+    os.getuid() != 0, reason="only root can become somebody else; for everybody else each test is this one"
+)
+async def test_a_temporal_worker_that_is_not_root_needs_only_the_engines_socket(
+    simple: DockerBench, tmp_path: Path
+) -> None:
+    """Neither the image's user nor root: it opens the pipes through its group, and deletes what root's image wrote."""
+    image = dockerfile(simple, "USER root")
+    work = tmp_path / "nobodys"
+    work.mkdir()
+    os.chown(work, NOBODY, NOBODY)
+    launching = f"""
+import asyncio, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from docker_bench import Workshop, DockerBench
+from test_docker_launcher import with_image
+from airbyte_workers.names import Role
+workshop = object.__new__(Workshop)
+workshop.client, workshop._made = None, {{ {simple.workshop.code(WAITING).partition(":")[2]!r} }}
+class Bench(DockerBench):
+    def python(self, code):
+        return None
+async def main():
+    bench = Bench(Path({str(work)!r}), workshop, container_home=False)
+    spec = with_image(bench.spec(), {image!r})
+    status = await bench.launcher.launch(spec)
+    assert all(each.running for each in status.containers), status
+    await bench.launcher.terminate(spec.name)
+    assert await bench.exit_code(spec.name, Role.SOURCE) == 143
+    assert (bench.folder(spec.name, Role.SOURCE) / "exit_code").stat().st_uid == 0
+    await bench.launcher.remove(spec.name)
+    assert await bench.launcher.remains(spec.name) == ()
+    await bench.docker.aclose()
+asyncio.run(main())
+"""
+    group = await asyncio.to_thread(lambda: Path("/var/run/docker.sock").stat().st_gid)
+    reading = "+dac_read_search"  # the interpreter is in root's own folder on some machines
+    somebody = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", f"--groups={group}")
+    may_read = (f"--inh-caps={reading}", f"--ambient-caps={reading}")
+    worker = await asyncio.create_subprocess_exec(
+        *somebody, *may_read, sys.executable, "-c", launching, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await asyncio.wait_for(worker.communicate(), 60)
+    assert worker.returncode == 0, said.decode()
 
 
 # --- an engine that is not as it should be ---

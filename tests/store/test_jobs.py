@@ -156,6 +156,79 @@ async def test_closing_an_attempt_twice_changes_nothing(db: asyncpg.Pool, seal: 
     assert str((await history.report(db, job_id)).attempts[0].status) == "succeeded"
 
 
+def timed_out() -> AttemptOutcome:
+    """What the watcher of a pod says that it stopped at the time limit."""
+    late = Failure(origin=FailureOrigin.PLATFORM, type=FailureType.TIMED_OUT, message="it ran longer than 3 days")
+    return AttemptOutcome(status="failed", failures=(late,))
+
+
+async def test_when_its_watcher_knows_better_than_the_marker_an_attempt_gets_the_watchers_failures(
+    db: asyncpg.Pool, seal: Seal
+) -> None:
+    """Stopped because of the time limit, an orchestrator calls itself cancelled."""
+    job_id = await open_with_catalog(db, seal)
+    await jobs.open_attempt(db, job_id, 0, waited_s=0)
+    cancelled = Failure(origin=FailureOrigin.PLATFORM, type=FailureType.MANUAL_CANCELLATION, message="cancelled")
+    summary = AttemptSummary(
+        status="cancelled",
+        failures=(cancelled,),
+        warnings=("odd",),
+        streams=(StreamCounts(name="users", status="incomplete", records_committed=3),),
+        peak_memory_bytes=7,
+    )
+    await jobs.close_attempt(db, job_id, 0, timed_out(), summary)
+    attempt = (await history.report(db, job_id)).attempts[0]
+    assert (str(attempt.status), attempt.failures) == ("failed", timed_out().failures)
+    assert (attempt.records_committed, attempt.peak_memory_bytes) == (3, 7)
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled", "succeeded"])
+async def test_when_both_agree_an_attempt_gets_the_markers_failures_which_are_whole(
+    db: asyncpg.Pool, seal: Seal, status: str
+) -> None:
+    job_id = await open_with_catalog(db, seal)
+    await jobs.open_attempt(db, job_id, 0, waited_s=0)
+    whole = () if status == "succeeded" else (FAILED.failures[0].model_copy(update={"internal_message": "deep down"}),)
+    outcome = AttemptOutcome(status=status, failures=() if status == "succeeded" else FAILED.failures)
+    await jobs.close_attempt(db, job_id, 0, outcome, AttemptSummary(status=status, failures=whole))
+    assert (await history.report(db, job_id)).attempts[0].failures == whole
+
+
+# --- what runs its pods ---
+
+
+async def test_what_runs_a_jobs_pods_is_kept_and_told_with_its_reason(db: asyncpg.Pool, seal: Seal) -> None:
+    job_id = await open_job(db, seal)
+    assert (await jobs.read_job(db, seal, job_id)).launcher is None
+    await jobs.set_launcher(db, job_id, "docker", "Docker engine 28.5 answers")
+    assert (await jobs.read_job(db, seal, job_id)).launcher == "docker"
+    told = [(event["event"], event["reason"]) for event in await history.events(db, job_id)]
+    assert told[-1] == ("launcher", "docker: Docker engine 28.5 answers")
+
+
+async def test_the_first_choice_of_a_launcher_stands(db: asyncpg.Pool, seal: Seal) -> None:
+    """A try of the opening activity may come late, when the pod runs already."""
+    job_id = await open_job(db, seal)
+    await jobs.set_launcher(db, job_id, "docker", "first")
+    await jobs.set_launcher(db, job_id, "process", "late")
+    assert (await jobs.read_job(db, seal, job_id)).launcher == "docker"
+    assert [each["reason"] for each in await history.events(db, job_id) if each["event"] == "launcher"] == [
+        "docker: first"
+    ]
+
+
+async def test_a_reason_with_what_a_database_cannot_hold_is_kept_without_it(db: asyncpg.Pool, seal: Seal) -> None:
+    job_id = await open_job(db, seal)
+    await jobs.set_launcher(db, job_id, "process", "the registry said a\0b")
+    assert [event["reason"] for event in await history.events(db, job_id)][-1] == "process: the registry said ab"
+
+
+async def test_what_runs_one_jobs_pods_says_nothing_of_another(db: asyncpg.Pool, seal: Seal) -> None:
+    first, second = await open_job(db, seal, "a"), await open_job(db, seal, "b")
+    await jobs.set_launcher(db, first, "docker", "as asked for")
+    assert (await jobs.read_job(db, seal, second)).launcher is None
+
+
 async def test_nul_characters_in_failures_are_taken_out(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_job(db, seal)
     failure = Failure(origin=FailureOrigin.SOURCE, type=FailureType.SYSTEM_ERROR, message="a\0b \ud83d")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -17,11 +18,13 @@ from airbyte_workers.store.workloads import Workload
 pytestmark = pytest.mark.postgres
 
 
-async def workload(db: asyncpg.Pool, seal: Seal, name: str, dataplane: str = "here") -> Workload:
+async def workload(
+    db: asyncpg.Pool, seal: Seal, name: str, dataplane: str = "here", launcher: str = "process"
+) -> Workload:
     job_id = await open_with_catalog(db, seal, name)
     attempt = await jobs.open_attempt(db, job_id, 0, waited_s=0)
     job = await jobs.read_job(db, seal, job_id)
-    return Workload(attempt.pod, JobKind.SYNC, job_id, 0, job.connection_id, dataplane, "process", attempt.fence)
+    return Workload(attempt.pod, JobKind.SYNC, job_id, 0, job.connection_id, dataplane, launcher, attempt.fence)
 
 
 async def test_no_more_pods_than_the_limit_however_many_ask_at_once(db: asyncpg.Pool, seal: Seal) -> None:
@@ -68,3 +71,54 @@ async def test_a_released_pod_cannot_renew(db: asyncpg.Pool, seal: Seal) -> None
     await workloads.claim(db, mine, limit=1, lease_s=60)
     await workloads.release(db, mine.pod, "failure")
     assert not await workloads.renew(db, mine.pod, mine.fence, Progress(), lease_s=60)
+
+
+# --- what runs a pod ---
+
+
+async def launcher_of(db: asyncpg.Pool, pod: str) -> str:
+    launcher: str = await db.fetchval("select launcher from workloads where pod = $1", pod)
+    return launcher
+
+
+async def test_a_claim_of_a_live_pod_keeps_what_runs_it(db: asyncpg.Pool, seal: Seal) -> None:
+    """Where it was started it must be looked for, whatever is chosen now."""
+    mine = await workload(db, seal, "a", launcher="docker")
+    other = replace(mine, launcher="process", dataplane="there")
+
+    async def keeps() -> None:
+        assert await workloads.claim(db, other, limit=1, lease_s=60)
+        assert await launcher_of(db, mine.pod) == "docker"
+        assert await workloads.dataplane_of(db, mine.pod) == "here"
+
+    await workloads.claim(db, mine, limit=1, lease_s=60)
+    await keeps()
+    await workloads.launched(db, mine.pod)
+    await keeps()
+    await workloads.renew(db, mine.pod, mine.fence, Progress(), lease_s=60)
+    await keeps()
+
+
+@pytest.mark.parametrize("end", ["success", "failure", "cancelled"])
+async def test_a_claim_of_a_pod_that_has_ended_takes_what_is_chosen_now(db: asyncpg.Pool, seal: Seal, end: str) -> None:
+    mine = await workload(db, seal, "a", launcher="docker")
+    await workloads.claim(db, mine, limit=1, lease_s=60)
+    await workloads.release(db, mine.pod, end)
+    assert await workloads.claim(db, replace(mine, launcher="process", dataplane="there"), limit=1, lease_s=60)
+    assert await launcher_of(db, mine.pod) == "process"
+    assert await workloads.dataplane_of(db, mine.pod) == "there"
+
+
+async def test_of_an_older_pod_it_is_told_what_runs_it(db: asyncpg.Pool, seal: Seal) -> None:
+    first = await workload(db, seal, "a", launcher="docker")
+    await workloads.claim(db, first, limit=5, lease_s=60)
+    newer = await jobs.open_attempt(db, first.job_id, 1, waited_s=0)
+    second = replace(first, pod=newer.pod, attempt=1, fence=newer.fence, launcher="process", dataplane="there")
+    await workloads.claim(db, second, limit=5, lease_s=-1)
+    newest = await jobs.open_attempt(db, first.job_id, 2, waited_s=0)
+    assert first.connection_id is not None
+    older = await workloads.older_pods(db, first.connection_id, newest.fence)
+    assert sorted((pod.pod, pod.launcher, pod.dataplane, pod.lease_over) for pod in older) == [
+        (first.pod, "docker", "here", False),
+        (second.pod, "process", "there", True),
+    ]

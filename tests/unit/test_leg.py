@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -176,6 +177,17 @@ async def test_what_it_says_of_its_end_is_read_through_no_link(
     (tmp_path / "said").write_text("0\n")
     (folder / name).symlink_to(tmp_path / "said")
     assert await leg.ended(HURRY) == Exit(None)
+
+
+@pytest.mark.parametrize("name", ["exit_code", "out_of_memory"])
+async def test_a_folder_in_the_place_of_a_file_says_nothing_and_costs_nothing(
+    leg: Leg, folder: Path, name: str
+) -> None:
+    (folder / name).mkdir()
+    before = psutil.Process().num_fds()
+    for _ in range(3):
+        assert (await leg.ended(HURRY)).out_of_memory is None
+    assert psutil.Process().num_fds() == before
 
 
 async def test_a_fifo_in_the_place_of_an_exit_code_is_not_waited_for(leg: Leg, folder: Path) -> None:

@@ -116,7 +116,7 @@ def test_bad_input_is_refused_with_the_fields_name_and_without_its_value(given: 
         ({"memory_limit": 512}, "less than 6Mi of memory"),
         ({"memory_limit": "7" * 400}, "not an amount of memory"),
         ({"memory_limit": {"limit": SECRET}}, "memory_limit"),
-        ({"pids_limit": 0}, "pids_limit"),
+        ({"pids_limit": -1}, "pids_limit"),
         ({"pids_limit": SECRET}, "pids_limit"),
     ],
 )
@@ -137,7 +137,7 @@ def test_an_amount_that_cannot_be_is_refused_with_its_place_and_without_its_valu
         {},
         {"cpu_limit": "500m", "memory_limit": "2Gi", "pids_limit": 100},
         {"cpu_limit": 2},
-        {"cpu_limit": 0.5, "memory_limit": 536870912},
+        {"cpu_limit": 0.5, "memory_limit": 536870912, "pids_limit": 0},
         {"cpu_limit": None, "memory_limit": None, "pids_limit": None},
     ],
 )

@@ -225,7 +225,7 @@ def test_accepting_no_echoes_accepts_nothing_else(name: str) -> None:
     assert judged(NO_ECHO | changed, **(accepted | {"accept_unacknowledged": True})).status == "failed"
 
 
-@pytest.mark.parametrize(("code", "words"), [(137, "out of memory?"), (127, "not found"), (126, "cannot be executed")])
+@pytest.mark.parametrize(("code", "words"), [(137, "killed"), (127, "not found"), (126, "cannot be executed")])
 def test_a_known_exit_code_is_explained(code: int, words: str) -> None:
     (failure,) = judged({"destination_exit_code": code}).failures
     assert f"the destination exited with code {code}" in failure.message

@@ -167,7 +167,7 @@ def test_every_setting_says_what_it_means(name: str) -> None:
         ("REPLICATION_ORCHESTRATOR_CPU_LIMIT", "-3"),
         ("REPLICATION_ORCHESTRATOR_MEMORY_LIMIT", "5.5.5Gi"),
         ("JOB_KUBE_MAIN_CONTAINER_IMAGE_PULL_POLICY", "Sometimes"),
-        ("AIRBYTE_WORKERS_CONTAINER_PIDS_LIMIT", "0"),
+        ("AIRBYTE_WORKERS_CONTAINER_PIDS_LIMIT", "-1"),
         ("AIRBYTE_WORKERS_STACK", "Prod"),
         ("AIRBYTE_WORKERS_STACK", "-prod"),
         ("AIRBYTE_WORKERS_STACK", "prod.eu"),

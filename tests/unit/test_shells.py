@@ -47,9 +47,23 @@ def test_a_program_that_needs_a_loader_is_not_static(program: str) -> None:
         b"MZ\x90\x00" + bytes(200),
         b"\xcf\xfa\xed\xfe" + bytes(200),  # macOS
         b"\x7fELF\x01\x01" + bytes(200),  # 32 bits
+        b"\x7fELF\x02",
+        b"\x7fELF\x02\x01" + bytes(40),
+        b"\x7fELF\x02\x01" + bytes(26) + b"\xff" * 32,  # its table is said to lie far behind its end
         bytes(200),
     ],
-    ids=["nothing", "a magic number alone", "a script", "Windows", "macOS", "32 bits", "zeros"],
+    ids=[
+        "nothing",
+        "a magic number alone",
+        "a script",
+        "Windows",
+        "macOS",
+        "32 bits",
+        "a class alone",
+        "half a head",
+        "a table that is not there",
+        "zeros",
+    ],
 )
 def test_what_is_no_64_bit_elf_program_is_not_static(content: bytes) -> None:
     assert not is_static(content)

@@ -68,6 +68,7 @@ class Script:
     configured: Configured = field(default_factory=Configured)
     launched: Launched = field(default_factory=lambda: Launched(launched=True))
     refuse: str | None = None
+    launcher: str = ""
     hang: bool = False
     calls: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
@@ -87,6 +88,7 @@ class Script:
         return JobPlan(
             job_id=7,
             connection=request.input.connection,
+            launcher=self.launcher,
             operations=self.operations,
             limits=LIMITS,
             retries=self.rules,

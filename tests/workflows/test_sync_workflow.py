@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from script import Script, complete, failure, partial, success
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
@@ -137,6 +138,27 @@ async def test_a_failed_job_raises_with_its_report(env: WorkflowEnvironment) -> 
         with pytest.raises(SyncFailed, match=r"sync of demo failed \(1 attempt\(s\)\): source: broke") as error:
             await started.result()
     assert error.value.report.status is JobStatus.FAILED
+
+
+async def test_what_runs_the_pods_is_shown_and_stands_in_the_details(env: WorkflowEnvironment) -> None:
+    script = Script(hang=True, launcher="docker (Docker engine 28.5 answers)")
+    async with script.played(env.client):
+        started = await AirbyteClient(env.client).start_sync(INPUT)
+        await script.watching.wait()
+        phase = await started.phase()
+        assert phase is not None
+        assert (phase.launcher, phase.attempt) == ("docker (Docker engine 28.5 answers)", 1)
+        assert "launcher: docker (Docker engine 28.5 answers)" in await details(env)
+        await started.cancel(by="me")
+        await assert_cancelled(env, script)
+        assert "launcher: docker (Docker engine 28.5 answers)" in await details(env)
+
+
+async def details(env: WorkflowEnvironment) -> str:
+    """The panel as Temporal's web page has it."""
+    handle = env.client.get_workflow_handle("sync/demo")
+    metadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    return str(metadata.current_details)
 
 
 # --- cancel -----------------------------------------------------------------------------------------------------------

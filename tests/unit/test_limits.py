@@ -1,0 +1,70 @@
+"""What a connector's container may use: what the connector says, else the settings, field by field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import asyncpg
+import pytest
+
+from activities.pod_specs import Author
+from airbyte_workers.models import JobStatus, SyncInput
+from airbyte_workers.names import JobKind, Role
+from airbyte_workers.pods.pod import PodSpec, Resources
+from airbyte_workers.settings import Settings
+from airbyte_workers.store.jobs import Job
+
+MIB = 2**20
+LIMITED = {"job_main_container_cpu_limit": "500m", "job_main_container_memory_limit": "1Gi", "container_pids_limit": 99}
+
+
+async def asked(kind: JobKind, resources: dict[str, Any], settings: dict[str, Any]) -> PodSpec:
+    """The pod that asks a connector, for which no database is needed."""
+    legs = {leg: {"image": f"airbyte/{leg}-x:1"} for leg in ("source", "destination")}
+    legs["source" if kind is JobKind.DISCOVER else "destination"] |= {"resources": resources}
+    given = SyncInput.model_validate({"connection": "demo", **legs})
+    job = Job(7, JobKind.SYNC, JobStatus.PENDING, 1, "demo", given, None, False, "docker")
+    nothing = cast(asyncpg.Pool, None)
+    return await Author(nothing, Settings(home=Path("/h"), **settings), "postgresql://h/d").operation(job, kind)
+
+
+KINDS = [JobKind.DISCOVER, JobKind.SPEC]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("own", "limits"),
+    [
+        ({"cpu_limit": "2"}, Resources(cpus=2, memory_bytes=1024 * MIB, pids=99)),
+        ({"cpu_limit": 0.25}, Resources(cpus=0.25, memory_bytes=1024 * MIB, pids=99)),
+        ({"memory_limit": "64m"}, Resources(cpus=0.5, memory_bytes=64 * MIB, pids=99)),
+        ({"memory_limit": 64 * MIB}, Resources(cpus=0.5, memory_bytes=64 * MIB, pids=99)),
+        ({"pids_limit": 0}, Resources(cpus=0.5, memory_bytes=1024 * MIB, pids=0)),
+        ({"pids_limit": 5000}, Resources(cpus=0.5, memory_bytes=1024 * MIB, pids=5000)),
+        (
+            {"cpu_limit": 1, "memory_limit": "2Gi", "pids_limit": 1},
+            Resources(cpus=1, memory_bytes=2048 * MIB, pids=1),
+        ),
+    ],
+)
+async def test_what_a_connector_says_wins_field_by_field(kind: JobKind, own: dict[str, Any], limits: Resources) -> None:
+    spec = await asked(kind, own, LIMITED)
+    assert [(each.role, each.resources) for each in spec.containers] == [(Role.MAIN, limits)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("settings", "limits"),
+    [
+        ({}, Resources(pids=4096)),
+        (LIMITED, Resources(cpus=0.5, memory_bytes=1024 * MIB, pids=99)),
+        ({"container_pids_limit": 0}, Resources(pids=0)),
+        ({"job_main_container_memory_limit": "512m"}, Resources(memory_bytes=512 * MIB, pids=4096)),
+        ({"replication_orchestrator_memory_limit": "512m"}, Resources(pids=4096)),
+    ],
+)
+async def test_what_a_connector_leaves_out_comes_from_the_settings(
+    kind: JobKind, settings: dict[str, Any], limits: Resources
+) -> None:
+    assert (await asked(kind, {}, settings)).containers[0].resources == limits
