@@ -1,6 +1,6 @@
 # The product's image: Temporal workers and, in every pod, the orchestrator (`python -m airbyte_workers.orchestrator`).
 # BASE needs Python 3.11 or newer with pip, a POSIX shell, and the tools mv, sleep, sed.
-ARG BASE=python:3.11.13-slim-bookworm
+ARG BASE=python:3.11.13-slim-bookworm@sha256:86adf8dbadc3d6e82ee5dd2c74bec2e1c2467cdad47886280501df722372d2e1
 
 
 FROM ${BASE} AS build

@@ -137,12 +137,13 @@ class BookkeepingActivities:
     async def _settle_launcher(self, job: Job) -> str:
         """Choose what runs the job's pods, once: a retry of this activity keeps the choice."""
         if job.launcher is not None:
-            return f"{job.launcher} (chosen before)"
+            return f"{job.launcher} (chosen before)"  # by an earlier try of this activity
         wanted = job.input.launcher or self._settings.launcher
         connectors = (job.input.source, job.input.destination)
         programs = [program(connector) for connector in connectors if connector is not None]
         choice = await choose(wanted, programs, self._containers, self._settings)
-        await jobs.set_launcher(self._db, job.id, choice.launcher, choice.why)
+        if not await jobs.set_launcher(self._db, job.id, choice.launcher, choice.why):
+            return await self._settle_launcher(await jobs.read_job(self._db, self._seal, job.id))
         return f"{choice.launcher} ({cut(choice.why, MAX_WHY)})"
 
     def _refuse_forbidden(self, asked: SyncInput) -> None:

@@ -29,8 +29,6 @@ from airbyte_workers.store.objects import StorageError
 
 _INSPECT_EVERY_S = 1.0
 _EXIT_WAIT_S = 10.0
-_REMOVAL_PAUSES_S = (0, 1, 5, 15)
-"""Before each try: an engine may be restarting. What is left after the last one is for the reaper."""
 _log = structlog.get_logger(__name__)
 
 
@@ -90,10 +88,11 @@ class Watch:
         """Remove the pod, prove that nothing is left, and say how it ended."""
         reading = await self._markers.read()
         await self._wait_for_exit()
-        await self._remove()
+        gone = await self._remove()
         outcome = await self._outcome(reading)
-        ends = {"succeeded": "success", "failed": "failure", "cancelled": "cancelled"}
-        await workloads.release(self._db, self._pod, ends[outcome.status])
+        if gone:  # else it keeps its place until its lease is over, and the connection's next attempt ends it first
+            ends = {"succeeded": "success", "failed": "failure", "cancelled": "cancelled"}
+            await workloads.release(self._db, self._pod, ends[outcome.status])
         return outcome
 
     # --- looking ---
@@ -212,15 +211,17 @@ class Watch:
         while loop.time() < deadline and await self._program_runs():
             await asyncio.sleep(0.05)
 
-    async def _remove(self) -> None:
-        for pause_s in _REMOVAL_PAUSES_S:
-            await asyncio.sleep(pause_s)
+    async def _remove(self) -> bool:
+        """Whether nothing of the pod is left; an engine may be restarting, so it is tried again."""
+        for tried in range(self._settings.removal_tries):
+            await asyncio.sleep(tried**3)
             try:
                 await self._launcher.remove(self._pod)
             except RemovalFailed as error:
                 _log.error("pod not removed", pod=self._pod, error=str(error))
             else:
-                return
+                return True
+        return False
 
     # --- the outcome ---
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import asyncpg
 import structlog
@@ -28,7 +29,7 @@ from airbyte_workers.models import (
 )
 from airbyte_workers.names import REPLICATION_KINDS, JobKind, Role, pod_name
 from airbyte_workers.orchestrator.markers import Markers
-from airbyte_workers.pods.pod import Launcher, LaunchFailed, PodSpec
+from airbyte_workers.pods.pod import Launcher, LauncherAway, LaunchFailed, PodSpec, RemovalFailed
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import jobs, workloads
 from airbyte_workers.store.jobs import Job
@@ -78,13 +79,12 @@ class WorkloadActivities:
             try:
                 await self._place(job, workload, waits)
                 queued_s, phase = time.monotonic() - began, "launching"
-                async with asyncio.timeout(self._settings.launch_timeout_minutes * 60):
-                    await self._launch(job, ref, workload)
-            except (LaunchFailed, SecretError, TimeoutError) as error:
+                await self._launch_in_time(job, ref, workload)
+            except (LaunchFailed, SecretError) as error:
                 return await self._refused(job, workload, error, queued_s)
             except asyncio.CancelledError:
                 if not leaves_pod_alone():
-                    await self._undo(job, workload)
+                    await self._end(job, workload, "cancelled")
                 raise
         return Launched(launched=True, queued_s=round(queued_s, 3))
 
@@ -118,6 +118,17 @@ class WorkloadActivities:
             waits()
             hand_over_if_stopping()
             await asyncio.sleep(_PLACE_POLL_S)
+
+    async def _launch_in_time(self, job: Job, ref: AttemptRef, workload: Workload) -> None:
+        """Raises LaunchFailed; a database that takes too long is no launch that did."""
+        minutes = self._settings.launch_timeout_minutes
+        try:
+            async with asyncio.timeout(minutes * 60) as limit:
+                await self._launch(job, ref, workload)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise LaunchFailed(f"the pod did not start within {minutes:g} min") from None
 
     def _limit(self, kind: JobKind) -> int:
         settings = self._settings
@@ -162,23 +173,29 @@ class WorkloadActivities:
                     await workloads.release(self._db, pod.pod, "failure")
             await asyncio.sleep(_PLACE_POLL_S)
 
-    async def _undo(self, job: Job, workload: Workload) -> None:
-        """Cancelled half-way: what was started goes again."""
-        await self._launcher(job).remove(workload.pod)
-        await workloads.release(self._db, workload.pod, "cancelled")
+    async def _end(self, job: Job, workload: Workload, status: str) -> None:
+        """What was started goes again. What resists keeps its place: the connection's next attempt ends it first."""
+        try:
+            await self._launcher(job).remove(workload.pod)
+        except RemovalFailed as error:
+            _log.error("pod not removed", pod=workload.pod, error=str(error))
+        else:
+            await workloads.release(self._db, workload.pod, status)
+
+    async def _release_if_nothing_is_there(self, job: Job, workload: Workload) -> None:
+        """Between two tries: a pod that runs, or that nobody can look at, keeps its place."""
+        with suppress(LauncherAway):
+            if not await self._launcher(job).remains(workload.pod):
+                await workloads.release(self._db, workload.pod, "failure")
 
     async def _refused(self, job: Job, workload: Workload, error: Exception, queued_s: float) -> Launched:
-        if isinstance(error, TimeoutError):
-            await self._launcher(job).remove(workload.pod)
-        await workloads.release(self._db, workload.pod, "failure")
         tried = activity.info().attempt
         if isinstance(error, LaunchFailed) and error.retryable and tried < self._settings.launch_tries:
+            await self._release_if_nothing_is_there(job, workload)
             raise ApplicationError(cut(str(error), 2000), type="LaunchFailed") from error
+        await self._end(job, workload, "failure")
         _log.warning("launch refused", job=job.id, pod=workload.pod, error=str(error))
-        if isinstance(error, TimeoutError):
-            message = f"the pod did not start within {self._settings.launch_timeout_minutes:g} min"
-            failure = Failure(origin=FailureOrigin.PLATFORM, type=FailureType.LAUNCH_FAILED, message=message)
-        elif isinstance(error, LaunchFailed):
+        if isinstance(error, LaunchFailed):
             passing = error.retryable or error.origin == FailureOrigin.PLATFORM
             kind = FailureType.LAUNCH_FAILED if passing else FailureType.CONFIG_ERROR
             failure = Failure(origin=FailureOrigin(error.origin), type=kind, message=cut(str(error), 2000))

@@ -193,6 +193,9 @@ class Settings(BaseSettings):
     docker_timeout_s: Annotated[
         PositiveFloat, Field(description="Longest single call to the Docker engine, but for pulls, s.")
     ] = 60
+    image_pulls: Annotated[
+        PositiveInt, Field(description="Pulls and questions to registries at once, per process.")
+    ] = 4
     docker_calls: Annotated[PositiveInt, Field(description="Calls to the Docker engine at once, per process.")] = 32
     container_pids_limit: Annotated[
         NonNegativeInt, Field(description="Processes and threads of a connector's container; 0: no limit.")
@@ -277,6 +280,9 @@ class Settings(BaseSettings):
         Field(description="How long an exit code may be missing after the output ended: then `exit unknown`, s."),
     ] = 10
     removal_timeout_s: Annotated[PositiveFloat, Field(description="How long the removal of a pod may take, s.")] = 30
+    removal_tries: Annotated[
+        PositiveInt, Field(description="Tries to remove a pod that has ended, with pauses of 1, 8, 27 ... s.")
+    ] = 4
     lease_seconds: Annotated[
         PositiveFloat,
         Field(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from airbyte_workers.cli.demo_images import DemoImages, NoContainers, containers_left, demo_images
+from airbyte_workers.cli.demo_images import DemoImages, NoContainers, demo_images, pods_left
 from airbyte_workers.cli.environment import run, stack_settings
 from airbyte_workers.cli.follow import Interrupted, follow
 from airbyte_workers.cli.output import Exit, Problem, console, say, show
@@ -57,9 +57,10 @@ async def _demo_in_containers(where: Settings, client: AirbyteClient, count: int
         show(f"the same sync in containers was left out: {reason}")
         return Exit.DONE
     say(f"the same sync in containers of {images.source} and {images.destination} (Docker engine {images.engine})")
-    _compare(await _sync(client, _in_containers(count, folder, images)), folder)
+    report = await _sync(client, _in_containers(count, folder, images))
+    _compare(report, folder)
     try:
-        left = await containers_left(where)
+        left = await pods_left(where, report.job_id)
     except EngineError as error:
         raise Problem(f"whether pods are left on the engine is not known: {error}") from None
     if left:

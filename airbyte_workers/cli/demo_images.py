@@ -14,7 +14,8 @@ import docker
 from airbyte_workers import __version__
 from airbyte_workers.cli.output import say
 from airbyte_workers.pods.docker import DockerLauncher
-from airbyte_workers.pods.engine import EngineError, connection
+from airbyte_workers.pods.engine import EngineError
+from airbyte_workers.pods.engine_calls import connection
 from airbyte_workers.pods.environments import Environments
 from airbyte_workers.pods.image_building import CLIENT_TIMEOUT_S, ImageBuildFailed, PythonImage, build, of_environment
 from airbyte_workers.pods.pod import LaunchFailed, Program
@@ -51,10 +52,10 @@ async def demo_images(settings: Settings, source: str) -> DemoImages:
             raise NoContainers(f"its images cannot be had: {error}") from None
 
 
-async def containers_left(settings: Settings) -> list[str]:
-    """The pods of which the engine still has something."""
+async def pods_left(settings: Settings, job_id: int) -> list[str]:
+    """The pods of the job of which something is still there. Raises EngineError."""
     async with aclosing(DockerLauncher(settings)) as launcher:
-        return [status.name for status in await launcher.list()]
+        return [status.name for status in await launcher.list() if f"-job-{job_id}-" in status.name]
 
 
 async def _source(launcher: DockerLauncher, settings: Settings, image: str) -> str:

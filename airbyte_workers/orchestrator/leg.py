@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from airbyte_workers.names import Role
-from airbyte_workers.orchestrator.pipes import FifoReader, FifoWriter, blocks, try_open_writer
+from airbyte_workers.orchestrator.pipes import FifoReader, FifoWriter, blocks, open_only, try_open_writer
 from airbyte_workers.replication.lines import LineTooLong
 
 _POLL_S = 0.02
@@ -162,13 +163,11 @@ class Leg:
     def _told(self, name: str) -> str | None:
         """What the wrapper or the launcher wrote into this file, once it is whole; a link is not followed."""
         try:
-            fd = os.open(self.folder / name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fd = open_only(self.folder / name, os.O_RDONLY, stat.S_ISREG)
         except OSError:
             return None
         try:
             word = os.read(fd, _MAX_WORD)
-        except OSError:  # a folder of that name, for example
-            return None
         finally:
             os.close(fd)
         return word.decode("ascii", "replace").strip() if word and word.endswith(b"\n") else None

@@ -13,7 +13,7 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 from airbyte_workers.replication.lines import LineCutter
@@ -151,24 +151,26 @@ def try_open_writer(path: Path) -> FifoWriter | None:
 
 
 def _open_fifo(path: Path, flags: int) -> int:
-    """The FIFO and nothing else: its folder is the connector's too, who must not lead us to a file of the host.
+    return open_only(path, flags, stat.S_ISFIFO)
 
-    Raises OSError.
-    """
+
+def open_only(path: Path, flags: int, is_wanted: Callable[[int], bool]) -> int:
+    """A file of the wanted kind (by its mode) and nothing else, without blocking: its folder is the connector's too,
+    who must not lead us to a file of the host. Raises OSError."""
     if _O_PATH is None:
-        return _checked_fifo(os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW), path)
-    seen = _checked_fifo(os.open(path, _O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW), path)
+        return _checked(os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW), path, is_wanted)
+    seen = _checked(os.open(path, _O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW), path, is_wanted)
     try:  # only now is it opened: to open a device can be an act in itself
         return os.open(f"/proc/self/fd/{seen}", flags | os.O_NONBLOCK | os.O_CLOEXEC)
     finally:
         os.close(seen)
 
 
-def _checked_fifo(fd: int, path: Path) -> int:
-    if stat.S_ISFIFO(os.fstat(fd).st_mode):
+def _checked(fd: int, path: Path, is_wanted: Callable[[int], bool]) -> int:
+    if is_wanted(os.fstat(fd).st_mode):
         return fd
     os.close(fd)
-    raise OSError(errno.EINVAL, "not a FIFO", str(path))
+    raise OSError(errno.EINVAL, "not what should be there", str(path))
 
 
 async def blocks(reader: FifoReader, *, size: int, max_line_bytes: int) -> AsyncGenerator[bytes]:

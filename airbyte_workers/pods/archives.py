@@ -38,14 +38,14 @@ class Folder:
         place = PurePosixPath(path.lstrip("/"))
         with tarfile.open(fileobj=packed, mode="w") as archive:
             for parent in reversed(place.parents[:-1]):
-                _add(archive, str(parent), tarfile.DIRTYPE, PARENT_MODE, ROOT)
-            _add(archive, str(place), tarfile.DIRTYPE, FOLDER_MODE, owner)
+                _add(archive, _entry(str(parent), tarfile.DIRTYPE, PARENT_MODE, ROOT))
+            _add(archive, _entry(str(place), tarfile.DIRTYPE, FOLDER_MODE, owner))
             for name, content in self.files.items():
-                _add(archive, f"{place}/{name}", tarfile.REGTYPE, FILE_MODE, owner, content)
+                _add(archive, _entry(f"{place}/{name}", tarfile.REGTYPE, FILE_MODE, owner), content)
             for name, content in self.programs.items():
-                _add(archive, f"{place}/{name}", tarfile.REGTYPE, PROGRAM_MODE, owner, content)
+                _add(archive, _entry(f"{place}/{name}", tarfile.REGTYPE, PROGRAM_MODE, owner), content)
             for name in self.fifos:
-                _add(archive, f"{place}/{name}", tarfile.FIFOTYPE, FIFO_MODE, owner)
+                _add(archive, _entry(f"{place}/{name}", tarfile.FIFOTYPE, FIFO_MODE, owner))
         return packed.getvalue()
 
 
@@ -53,12 +53,16 @@ def file(path: str, content: bytes, owner: Owner) -> bytes:
     """One file, for a folder that is there."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        _add(archive, path.lstrip("/"), tarfile.REGTYPE, 0o644, owner, content)
+        _add(archive, _entry(path.lstrip("/"), tarfile.REGTYPE, 0o644, owner), content)
     return packed.getvalue()
 
 
-def _add(archive: tarfile.TarFile, name: str, kind: bytes, mode: int, owner: Owner, content: bytes = b"") -> None:
+def _entry(name: str, kind: bytes, mode: int, owner: Owner) -> tarfile.TarInfo:
     entry = tarfile.TarInfo(name)
-    entry.type, entry.mode, entry.size = kind, mode, len(content)
-    entry.uid, entry.gid = owner.uid, owner.gid
+    entry.type, entry.mode, entry.uid, entry.gid = kind, mode, owner.uid, owner.gid
+    return entry
+
+
+def _add(archive: tarfile.TarFile, entry: tarfile.TarInfo, content: bytes = b"") -> None:
+    entry.size = len(content)
     archive.addfile(entry, io.BytesIO(content))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airbyte_workers.names import Role
-from airbyte_workers.pods.pod import LaunchFailed, Resources
+from airbyte_workers.pods.pod import LaunchFailed, PodSpec, Resources
 
 FOLDER = "/airbyte-pod"
 """Where a connector's container sees its folder; not below /airbyte, where images keep their code."""
@@ -106,6 +106,7 @@ class ContainerPlan:
             "NetworkMode": self.network,
             "Binds": [str(mount) for mount in self.mounts],
             "SecurityOpt": ["no-new-privileges"],
+            "CapDrop": ["MKNOD"],  # its folder may be one of this host's, where a device would be a real one
             "RestartPolicy": {"Name": "no"},
             "AutoRemove": False,  # its exit code is read before it goes
             **({"NanoCpus": round(limits.cpus * 1e9)} if limits.cpus else {}),
@@ -139,17 +140,15 @@ def wrapped(words: Sequence[str], mode: str, folder: str, shell: str = SHELL) ->
     return (shell, f"{folder}/{WRAPPER_NAME}", mode, folder, *words)
 
 
-def container_labels(
-    stack: str, pod: str, role: Role, roles: Sequence[Role], labels: Mapping[str, str]
-) -> dict[str, str]:
+def container_labels(stack: str, spec: PodSpec, role: Role) -> dict[str, str]:
     """The pod's own labels as they are, and ours by which containers are found again."""
     return {
-        **labels,
+        **spec.labels,
         STACK_LABEL: stack,
-        POD_LABEL: pod,
+        POD_LABEL: spec.name,
         ROLE_LABEL: role,
-        ROLES_LABEL: ",".join(roles),
-        OWN_LABELS: ",".join(labels),
+        ROLES_LABEL: ",".join(spec.roles),
+        OWN_LABELS: ",".join(spec.labels),
     }
 
 

@@ -36,7 +36,7 @@ class Creator:
 
     def labels(self, spec: PodSpec, role: Role) -> dict[str, str]:
         """What the container in this role carries."""
-        return container_labels(self._stack, spec.name, role, spec.roles, spec.labels)
+        return container_labels(self._stack, spec, role)
 
     async def create(self, pod: str, role: Role, plan: ContainerPlan) -> str:
         """The id of the new container, whose limits are verified to be in force. Raises LaunchFailed, EngineError.

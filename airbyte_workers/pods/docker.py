@@ -7,60 +7,28 @@ files, not the orchestrator's, nothing of the control plane.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from airbyte_workers.names import Role
 from airbyte_workers.pods import archives
 from airbyte_workers.pods.archives import Folder, Owner
-from airbyte_workers.pods.containers import (
-    FOLDER,
-    LOCAL,
-    OWN_SHELL,
-    POD_LABEL,
-    SHELL,
-    WRAPPER_NAME,
-    ContainerPlan,
-    ImageFacts,
-    Mount,
-    pod_labels,
-    pod_roles,
-    wrapped,
-)
-from airbyte_workers.pods.created import Creator, is_running, memory_killed, role_of, user_of, was_started
+from airbyte_workers.pods.container_home import ContainerHome
+from airbyte_workers.pods.container_starting import Starter
+from airbyte_workers.pods.containers import FOLDER, POD_LABEL, ImageFacts, pod_labels, pod_roles
+from airbyte_workers.pods.created import Creator, is_running, memory_killed, role_of, was_started
 from airbyte_workers.pods.engine import Engine, EngineError
-from airbyte_workers.pods.folders import FIFOS, PodFolders, check_file_names, check_pod_name
+from airbyte_workers.pods.folders import PodFolders, check_pod_name
 from airbyte_workers.pods.image_pulls import Images
 from airbyte_workers.pods.locks import exclusive, to_its_end
-from airbyte_workers.pods.orchestrator_homes import ContainerHome, HostHome, OrchestratorHome
-from airbyte_workers.pods.pod import (
-    ContainerSpec,
-    ContainerStatus,
-    LaunchFailed,
-    PodSpec,
-    PodStatus,
-    Program,
-    RemovalFailed,
-)
-from airbyte_workers.pods.shells import static_shell
-from airbyte_workers.pods.starting import START_ORDER, WRAPPER
+from airbyte_workers.pods.orchestrator_homes import HostHome, OrchestratorHome
+from airbyte_workers.pods.pod import ContainerStatus, LaunchFailed, PodSpec, PodStatus, Program, RemovalFailed
+from airbyte_workers.pods.starting import START_ORDER
 from airbyte_workers.settings import Settings
 
 END_POLL_S = 0.05
-LOCAL_MODE = 0o1777
-"""A connector runs as its image's user, whoever that is: /local is for everybody, like /tmp."""
-
-
-@dataclass(frozen=True)
-class _Made:
-    """A new container, whose files will be, and the programs that its image lacks."""
-
-    id: str
-    owner: Owner
-    programs: Mapping[str, bytes]
 
 
 class DockerLauncher:
@@ -70,16 +38,18 @@ class DockerLauncher:
 
     def __init__(self, settings: Settings, *, orchestrator_command: Sequence[str] | None = None) -> None:
         self._settings = settings
-        self._engine = Engine(timeout_s=settings.docker_timeout_s, calls=settings.docker_calls)
+        self._engine = Engine(
+            timeout_s=settings.docker_timeout_s, calls=settings.docker_calls, pulls=settings.image_pulls
+        )
         self._images = Images(self._engine, settings)
         self._creator = Creator(self._engine, settings.stack_name)
         self._folders = PodFolders(settings.pods_dir.absolute())
         command = () if orchestrator_command is None else (orchestrator_command,)
-        self._home: OrchestratorHome
-        if settings.orchestrator_image is None:
-            self._home = HostHome(settings, self._folders, *command)
-        else:
-            self._home = ContainerHome(settings, self._creator, self._images, *command)
+        host = HostHome(settings, self._folders, *command)
+        container = ContainerHome(settings, self._creator, self._images, *command)
+        self._homes: tuple[OrchestratorHome, ...] = (host, container)  # of pods that live: the setting may have changed
+        home: OrchestratorHome = host if settings.orchestrator_image is None else container
+        self._starter = Starter(settings, self._creator, self._images, home)
 
     async def aclose(self) -> None:
         """Let go of the engine; pods go on."""
@@ -95,22 +65,26 @@ class DockerLauncher:
 
     async def prepare(self, program: Program) -> str:
         """Have the image here, pulled if need be; returns its id. Raises LaunchFailed."""
-        return (await self._image(program)).id
+        return (await self._starter.image(program)).id
 
     async def launch(self, spec: PodSpec) -> PodStatus:
         """Start the pod, or adopt the one of this name. Raises LaunchFailed, and then nothing of it is left."""
         try:
             check_pod_name(spec.name)
             if not await self._launched(spec):
-                images = {each.role: await self._image_of(each) for each in spec.containers}
+                images = await self._starter.images(spec)
                 async with exclusive(self._folders.lock(spec.name)):
                     if not await self._launched(spec):
                         await self._start_all(spec, images)
-            return await self.inspect(spec.name)
         except ValueError as error:
             raise LaunchFailed(str(error)) from error
         except EngineError as error:
             raise LaunchFailed(str(error), retryable=error.passing) from error
+        try:
+            return await self.inspect(spec.name)
+        except EngineError:  # it was started all the same
+            running = (ContainerStatus(role, running=True) for role in spec.roles)
+            return PodStatus(spec.name, tuple(running), spec.labels)
 
     async def inspect(self, pod: str) -> PodStatus:
         """What can be seen of the pod now. Raises EngineError."""
@@ -125,7 +99,7 @@ class DockerLauncher:
 
     async def list(self) -> list[PodStatus]:
         """Every pod of this stack on this engine, also those that have ended. Raises EngineError."""
-        by_pod: dict[str, list[Mapping[str, Any]]] = {name: [] for name in await self._home.pods()}
+        by_pod: dict[str, list[Mapping[str, Any]]] = {name: [] for home in self._homes for name in await home.pods()}
         for container in await self._creator.containers():
             by_pod.setdefault(container["Labels"][POD_LABEL], []).append(container)
         seen = [await self._status(pod, containers) for pod, containers in sorted(by_pod.items())]
@@ -133,7 +107,8 @@ class DockerLauncher:
 
     async def terminate(self, pod: str) -> None:
         """Ask the orchestrator to end the pod in order. Does not wait. Raises EngineError."""
-        await self._home.terminate(pod)
+        for home in self._homes:
+            await home.terminate(pod)
 
     async def kill(self, pod: str) -> None:
         """End every container and process of the pod at once and wait until none runs. Raises RemovalFailed."""
@@ -161,26 +136,10 @@ class DockerLauncher:
         """What is still there of the pod; empty is the proof that nothing is. Raises EngineError."""
         containers = await self._creator.containers(pod)
         names = (f"container {each['Names'][0].lstrip('/')} ({each['State']})" for each in containers)
-        return (*names, *(await self._home.remains(pod)))
+        others = [line for home in self._homes for line in await home.remains(pod)]
+        return (*names, *others)
 
     # --- starting ---
-
-    async def _image(self, program: Program) -> ImageFacts:
-        if program.image is None:
-            raise LaunchFailed(f"{program} is a command: in containers only images run (launcher docker)")
-        return await self._images.have(program.image)
-
-    async def _image_of(self, container: ContainerSpec) -> ImageFacts:
-        """The container's image, or whose fault it is that there is none. Raises LaunchFailed."""
-        check_file_names(container)
-        try:
-            image = await self._image(container.program)
-            image.words(())
-        except LaunchFailed as error:
-            known = container.role in {Role.SOURCE, Role.DESTINATION}
-            origin = container.role.value if known else error.origin
-            raise LaunchFailed(str(error), origin=origin, retryable=error.retryable) from error
-        return image
 
     async def _launched(self, spec: PodSpec) -> bool:
         """Whether a launch of this pod came to its end: the source, started last, was started."""
@@ -189,20 +148,8 @@ class DockerLauncher:
 
     async def _start_all(self, spec: PodSpec, images: Mapping[Role, ImageFacts]) -> None:
         await self._clear(spec.name)  # what a launcher that was killed half-way left
-        created: dict[Role, str] = {}
         try:
-            group = await self._home.make(spec)
-            for container in spec.containers:
-                made = await self._create(spec, container, images[container.role], group)
-                created[container.role] = made.id
-                await self._put(made, Folder({}, FIFOS[container.role]))
-                await self._home.check_reach(replace(spec, containers=(container,)))
-                files = {**container.files, WRAPPER_NAME: await asyncio.to_thread(WRAPPER.read_bytes)}
-                await self._put(made, Folder(files, (), made.programs))
-            await self._home.start(spec)
-            for role in START_ORDER:
-                if role in created:
-                    await self._engine.start(created[role])
+            await self._starter.start(spec, images)
         except OSError as error:
             await self._abandon(spec.name)
             raise LaunchFailed(f"pod {spec.name} could not be started: {error}", retryable=True) from error
@@ -210,49 +157,20 @@ class DockerLauncher:
             await self._abandon(spec.name)
             raise
 
-    async def _create(self, spec: PodSpec, container: ContainerSpec, image: ImageFacts, group: int) -> _Made:
-        """The container, with a shell to lend if its image has none."""
-        plan = self._plan(spec, container, image, SHELL)
-        created = await self._creator.create(spec.name, container.role, plan)
-        programs: dict[str, bytes] = {}
-        if not await self._engine.has(created, SHELL):
-            programs = {"sh": await asyncio.to_thread(static_shell, image.name)}
-            await self._engine.remove(created)
-            plan = self._plan(spec, container, image, OWN_SHELL)
-            created = await self._creator.create(spec.name, container.role, plan)
-        uid, _ = await user_of(self._engine, created, image.user, image.name)
-        return _Made(created, Owner(uid, group), programs)
-
-    async def _put(self, made: _Made, folder: Folder) -> None:
-        """Put this into the container's folder, owned by the user of its image, readable by no other."""
-        await self._engine.put(made.id, folder.packed(FOLDER, made.owner))
-
-    def _plan(self, spec: PodSpec, container: ContainerSpec, image: ImageFacts, shell: str) -> ContainerPlan:
-        arguments = [each.replace("{folder}", FOLDER) for each in container.arguments]
-        words = image.words(arguments, shell)
-        return ContainerPlan(
-            image=image,
-            words=wrapped(words, container.role, FOLDER, shell),
-            labels=self._creator.labels(spec, container.role),
-            network=self._settings.docker_network,
-            mounts=(self._home.mount(spec.name, container.role), *_local(spec.local_root)),
-            variables=container.environment,
-            resources=container.resources,
-        )
-
     async def _abandon(self, pod: str) -> None:
-        """A launch failed or was cancelled: end what it started. What resists is left to the reaper."""
+        """A launch failed or was cancelled: end what it started, before the lock goes. `remains` tells what resists."""
         with suppress(TimeoutError, EngineError):
             async with asyncio.timeout(self._settings.removal_timeout_s):
-                await asyncio.shield(self._clear(pod))
+                await self._kill_processes(pod)
+                await self._clear(pod)
 
     # --- looking ---
 
     async def _status(self, pod: str, containers: Sequence[Mapping[str, Any]]) -> PodStatus:
         seen = {role_of(each): await self._container(each) for each in containers}
-        own = await self._home.look(pod)
-        if own is not None:
-            seen[own.role] = own
+        for home in self._homes:
+            if (own := await home.look(pod)) is not None:
+                seen[own.role] = own
         labels = containers[0]["Labels"] if containers else {}
         roles = pod_roles(labels) or tuple(seen)
         statuses = (seen.get(role) or ContainerStatus(role, running=False, detail="gone") for role in roles)
@@ -278,35 +196,39 @@ class DockerLauncher:
 
     async def _kill(self, pod: str) -> None:
         while True:
-            await self._home.kill(pod)
+            await self._kill_processes(pod)
             running = [str(each["Id"]) for each in await self._creator.containers(pod) if is_running(each)]
             if not running:
                 return
             await asyncio.gather(*(self._engine.signal(container, "SIGKILL") for container in running))
             await asyncio.sleep(END_POLL_S)
 
+    async def _kill_processes(self, pod: str) -> None:
+        for home in self._homes:
+            await home.kill(pod)
+
     async def _clear(self, pod: str) -> None:
         """Containers first: a volume in use cannot be deleted, and a folder must not lose its users' pipes."""
         while containers := await self._creator.containers(pod):
+            await self._reclaim(containers)
             await asyncio.gather(*(self._engine.remove(str(each["Id"])) for each in containers))
             await asyncio.sleep(END_POLL_S)
-        await self._home.clear(pod)
+        for home in self._homes:
+            await home.clear(pod)
+
+    async def _reclaim(self, containers: Sequence[Mapping[str, Any]]) -> None:
+        """A connector owns its folder and may have locked us out; root deletes it all the same."""
+        if os.getuid() == 0:
+            return
+        ours = Folder({}, ()).packed(FOLDER, Owner(os.getuid(), os.getgid()))
+        with suppress(EngineError):
+            await asyncio.gather(*(self._engine.put(str(each["Id"]), ours) for each in containers))
 
     async def _not_removed(self, pod: str, error: Exception | None = None) -> RemovalFailed:
         try:
-            left = await self.remains(pod)
-        except EngineError as unseen:
-            return RemovalFailed(f"pod {pod}: nobody knows what is left of it: {unseen}")
+            async with asyncio.timeout(self._settings.removal_timeout_s):
+                left = await self.remains(pod)
+        except (TimeoutError, EngineError) as unseen:
+            return RemovalFailed(f"pod {pod}: nobody knows what is left of it: {str(unseen) or 'no answer in time'}")
         why = str(error) if isinstance(error, EngineError) else "its lock is held"
         return RemovalFailed(f"pod {pod} is still there after its removal: {'; '.join(left) or why}")
-
-
-def _local(folder: Path | None) -> tuple[Mount, ...]:
-    """The connectors' /local. Raises LaunchFailed."""
-    if folder is None:
-        return ()
-    with suppress(OSError):  # where the engine's host is another, the engine makes it
-        if not folder.exists():
-            folder.mkdir(parents=True)
-            folder.chmod(LOCAL_MODE)
-    return (Mount(str(folder), LOCAL),)

@@ -6,8 +6,6 @@ Lifecycle only: not one byte of a sync goes through the engine (architecture.md 
 from __future__ import annotations
 
 import asyncio
-import io
-import tarfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,14 +15,12 @@ from typing import Any, TypeVar
 
 import docker
 import requests
-from docker.context import ContextAPI
 from docker.errors import APIError, DockerException
-from docker.utils import kwargs_from_env
 
+from airbyte_workers.pods import engine_calls
 from airbyte_workers.pods.pod import LauncherAway
 
 T = TypeVar("T")
-MAX_FILE_BYTES = 1024 * 1024
 Act = Callable[[docker.APIClient], T]
 
 
@@ -46,26 +42,25 @@ class EngineError(LauncherAway):
         return self.status is None or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-class _PullFailed(Exception):
-    """What a registry said after the engine had begun its answer."""
-
-
 class Engine:
     """The engine that DOCKER_HOST or the current Docker context names. End it with `aclose`."""
 
-    def __init__(self, *, timeout_s: float, calls: int) -> None:
+    def __init__(self, *, timeout_s: float, calls: int, pulls: int) -> None:
         self._timeout = timeout_s
-        self._places = asyncio.Semaphore(calls)
+        self._calls = asyncio.Semaphore(calls)
+        self._pulls = asyncio.Semaphore(pulls)  # of their own: a registry that hangs must not hide the engine
         self._idle: list[docker.APIClient] = []
         self._closed = False
 
-    async def ask(self, what: str, act: Act[T], *, timeout_s: float | None = None) -> T:
+    async def ask(self, what: str, act: Act[T]) -> T:
         """Run `act`, which changes nothing, in a thread. Raises EngineError."""
-        limit = timeout_s or self._timeout
+        return await self._run(what, act, self._calls, self._timeout)
+
+    async def _run(self, what: str, act: Act[T], places: asyncio.Semaphore, limit: float) -> T:
         try:
             async with asyncio.timeout(limit):
-                await self._places.acquire()
-                return await asyncio.shield(self._begin(what, act))
+                await places.acquire()
+                return await asyncio.shield(self._begin(what, act, places))
         except TimeoutError:
             raise EngineError(f"the Docker engine did not {what} within {limit:g} s") from None
 
@@ -79,7 +74,7 @@ class Engine:
             work.add_done_callback(_forget)
             raise
 
-    def _begin(self, what: str, act: Act[T]) -> asyncio.Future[T]:
+    def _begin(self, what: str, act: Act[T], places: asyncio.Semaphore) -> asyncio.Future[T]:
         """A thread of its own that this process does not wait for at its end: a pull may hang for ever."""
         loop = asyncio.get_running_loop()
         work: asyncio.Future[T] = loop.create_future()
@@ -89,9 +84,9 @@ class Engine:
             try:
                 answer = self._act(what, act)
             except BaseException as error:  # whatever it is, it is the caller's
-                _tell(loop, self._places.release, partial(work.set_exception, error))
+                _tell(loop, places.release, partial(work.set_exception, error))
             else:
-                _tell(loop, self._places.release, lambda: work.set_result(answer))
+                _tell(loop, places.release, lambda: work.set_result(answer))
 
         threading.Thread(target=run, name=f"docker: {what}", daemon=True).start()
         return work
@@ -115,21 +110,34 @@ class Engine:
 
     async def in_registry(self, name: str, *, timeout_s: float) -> bool:
         """Whether a registry has the image for us; nothing is pulled. Raises EngineError with the registry's words."""
-        return await self.ask(f"ask the registry for {name}", lambda client: _asked(client, name), timeout_s=timeout_s)
+        what = f"ask the registry for {name}"
+        return await self._run(what, lambda client: engine_calls.asked(client, name), self._pulls, timeout_s)
 
     async def pull(self, name: str, *, timeout_s: float) -> None:
         """Pull with this host's `docker login`, helpers included; a name without a tag is `latest`."""
-        await self.ask(f"pull {name}", lambda client: _pull(client, name), timeout_s=timeout_s)
+        await self._run(f"pull {name}", lambda client: engine_calls.pulled(client, name), self._pulls, timeout_s)
 
     # --- containers ---
 
     async def create(self, name: str, config: Mapping[str, Any]) -> str:
-        """The id of a new container."""
-        act: Act[dict[str, Any]] = lambda client: client.create_container_from_config(dict(config), name)  # noqa: E731  # typed here, for mypy
-        return str((await self.do(f"create container {name}", act))["Id"])
+        """The id of a new container. One that the engine makes when we have given it up goes at once."""
+        given_up = threading.Event()
 
-    async def start(self, container: str) -> None:
-        await self.do("start the container", lambda client: client.start(container))
+        def act(client: docker.APIClient) -> str:
+            created = str(client.create_container_from_config(dict(config), name)["Id"])
+            if given_up.is_set():
+                client.remove_container(created, v=True, force=True)
+            return created
+
+        try:
+            return await self.do(f"create container {name}", act)
+        except EngineError:
+            given_up.set()
+            raise
+
+    async def start(self, container: str, name: str) -> None:
+        """Start it; `name` is what people know it by."""
+        await self.do(f"start container {name}", lambda client: client.start(container))
 
     async def inspect(self, container: str) -> dict[str, Any] | None:
         """What the engine knows of a container, by id or name."""
@@ -138,7 +146,7 @@ class Engine:
     async def list(self, labels: Sequence[str]) -> Sequence[dict[str, Any]]:
         """Every container that carries all these labels (`name` or `name=value`), running or not."""
         filters = {"label": list(labels)}
-        return await self.ask("list containers", lambda client: _list(client, filters))
+        return await self.ask("list containers", lambda client: engine_calls.listed(client, filters))
 
     async def signal(self, container: str, signal: str) -> None:
         """Signal the container's first process; one that does not run needs none."""
@@ -158,11 +166,11 @@ class Engine:
 
     async def get(self, container: str, path: str) -> bytes | None:
         """The first mebibyte of a file; None when there is none. A link's content is empty."""
-        return await self._or_none(f"read {path}", lambda client: _read(client, container, path))
+        return await self._or_none(f"read {path}", lambda client: engine_calls.read(client, container, path))
 
     async def has(self, container: str, path: str) -> bool:
         """Whether there is something at this path of a container."""
-        return await self.ask(f"look for {path}", lambda client: _has(client, container, path))
+        return await self.ask(f"look for {path}", lambda client: engine_calls.has(client, container, path))
 
     async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         await self.do(f"create volume {name}", lambda client: client.create_volume(name, labels=dict(labels)))
@@ -190,11 +198,13 @@ class Engine:
             with self._client() as client:
                 return act(client)
         except APIError as error:
-            raise EngineError(f"the Docker engine did not {what}: {_said(error)}", error.status_code) from error
-        except _PullFailed as error:
+            raise EngineError(
+                f"the Docker engine did not {what}: {engine_calls.said(error)}", error.status_code
+            ) from error
+        except engine_calls.PullFailed as error:
             raise EngineError(f"the Docker engine did not {what}: {error}", HTTPStatus.BAD_REQUEST) from error
         except (DockerException, requests.RequestException, OSError) as error:
-            raise EngineError(f"the Docker engine did not {what}: {_unreachable(error)}") from error
+            raise EngineError(f"the Docker engine did not {what}: {engine_calls.unreachable(error)}") from error
 
     @contextmanager
     def _client(self) -> Iterator[docker.APIClient]:
@@ -202,7 +212,7 @@ class Engine:
         try:
             client = self._idle.pop()
         except IndexError:
-            client = docker.APIClient(**connection(), version="auto", timeout=self._timeout)
+            client = docker.APIClient(**engine_calls.connection(), version="auto", timeout=self._timeout)
         try:
             yield client
         finally:
@@ -223,71 +233,9 @@ class suppress_status(suppress):  # in lower case because it reads as `suppress`
         return isinstance(error, EngineError) and error.status in self._statuses
 
 
-def connection() -> dict[str, Any]:
-    """Where the engine is: DOCKER_HOST (with its TLS variables), else the current context of the `docker` program."""
-    given: dict[str, Any] = kwargs_from_env()
-    if "base_url" in given:
-        return given
-    context = ContextAPI.get_current_context()
-    if context is None or not context.Host:
-        return {}
-    return {"base_url": context.Host, **({"tls": context.TLSConfig} if context.TLSConfig else {})}
-
-
 def is_conflict(error: EngineError) -> bool:
     """Whether the name is taken."""
     return error.status == HTTPStatus.CONFLICT
-
-
-def _list(client: docker.APIClient, filters: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
-    found: Sequence[dict[str, Any]] = client.containers(all=True, filters=dict(filters))
-    return found
-
-
-def _asked(client: docker.APIClient, name: str) -> bool:
-    client.reload_config()  # a `docker login` may be newer than our client
-    return bool(client.inspect_distribution(name))
-
-
-def _pull(client: docker.APIClient, name: str) -> None:
-    """Errors that come after the first byte of the answer are lines of its stream."""
-    client.reload_config()
-    repository, tag = docker.utils.parse_repository_tag(name)
-    for line in client.pull(repository, tag=tag or "latest", stream=True, decode=True):
-        if error := line.get("error"):
-            raise _PullFailed(error)
-
-
-def _has(client: docker.APIClient, container: str, path: str) -> bool:
-    """The package has no call for this question of the API."""
-    address = f"{client.base_url}/v{client.api_version}/containers/{container}/archive"
-    answer = client.head(address, params={"path": path}, timeout=client.timeout)
-    return bool(answer.status_code == HTTPStatus.OK)
-
-
-def _read(client: docker.APIClient, container: str, path: str) -> bytes:
-    stream, _ = client.get_archive(container, path)
-    packed = bytearray()
-    for chunk in stream:
-        packed += chunk
-        if len(packed) > MAX_FILE_BYTES + 10 * tarfile.BLOCKSIZE:
-            break
-    with tarfile.open(fileobj=io.BytesIO(packed), mode="r|") as archive:
-        member = archive.next()
-        content = archive.extractfile(member) if member is not None and member.isreg() else None
-        return content.read(MAX_FILE_BYTES) if content is not None else b""
-
-
-def _said(error: APIError) -> str:
-    words = error.explanation or error.response.reason if error.response is not None else error.explanation
-    return " ".join(str(words or error).split())[:500]
-
-
-def _unreachable(error: Exception) -> str:
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    words = " ".join(str(error).split())
-    return f"{words[:300]} (is it running, and may this user reach it?)" if "onnection" in words else words[:500]
 
 
 def _tell(loop: asyncio.AbstractEventLoop, *steps: Callable[[], object]) -> None:

@@ -41,11 +41,18 @@ class HostProcesses:
         return await to_its_end(self._spawn, record, start)
 
     def _spawn(self, record: Record, start: Start) -> Record:
+        self._bury()
         child = starting.spawn(start, self._folders.label(record.name))
         self._children[record.name, start.role] = child
         record = record.started(start.role, processes.identify_child(child.pid))
         self._folders.write(record)
         return record
+
+    def _bury(self) -> None:
+        """Children whose pod somebody else has removed would stay zombies for as long as we live."""
+        for key, child in tuple(self._children.items()):
+            if child.poll() is not None and self._folders.read(key[0]) is None:
+                self._children.pop(key, None)
 
     async def _until_ready(self, record: Record) -> None:
         limit = self._ready_within_s

@@ -40,6 +40,11 @@ class Images:
             )
         return ImageFacts.of(name, seen)
 
+    async def here(self, name: str) -> ImageFacts | None:
+        """The image, if it is on this host. Raises EngineError."""
+        seen = await self._engine.image(name)
+        return None if seen is None else ImageFacts.of(name, seen)
+
     async def known(self, name: str) -> bool:
         """Whether the image is here, or a registry has it for us. Raises EngineError with what the registry said."""
         if await self._engine.image(name) is not None:

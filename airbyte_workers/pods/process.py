@@ -131,7 +131,7 @@ class ProcessLauncher:
         """A launch failed or was cancelled: end what it started. What resists is left to the reaper."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.removal_timeout_s):
-                await asyncio.shield(self._processes.clear(pod))
+                await self._processes.clear(pod)
 
     async def _not_removed(self, pod: str) -> RemovalFailed:
         left = await self.remains(pod)

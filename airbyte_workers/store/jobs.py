@@ -129,8 +129,8 @@ async def read_job(db: Database, seal: Seal, job_id: int) -> Job:
     )
 
 
-async def set_launcher(db: Database, job_id: int, launcher: str, why: str) -> None:
-    """Settle what runs the job's pods, all of them; the first choice stands."""
+async def set_launcher(db: Database, job_id: int, launcher: str, why: str) -> bool:
+    """Settle what runs the job's pods, all of them; False when a choice stands already."""
     async with db.acquire() as session, session.transaction():
         settled = await session.fetchval(
             "update jobs set launcher = $2, updated_at = now() where id = $1 and launcher is null returning id",
@@ -139,6 +139,7 @@ async def set_launcher(db: Database, job_id: int, launcher: str, why: str) -> No
         )
         if settled is not None:
             await _event(session, job_id, None, "launcher", reason=f"{launcher}: {why}")
+        return settled is not None
 
 
 async def move(db: Database, job_id: int, status: JobStatus, *, reason: str, expected: Sequence[JobStatus]) -> bool:

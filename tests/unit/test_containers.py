@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airbyte_workers.names import Role
+from airbyte_workers.names import JobKind, Role
 from airbyte_workers.pods.containers import (
     FOLDER,
     ContainerPlan,
@@ -23,7 +23,7 @@ from airbyte_workers.pods.containers import (
     user_parts,
     wrapped,
 )
-from airbyte_workers.pods.pod import LaunchFailed, Resources
+from airbyte_workers.pods.pod import ContainerSpec, LaunchFailed, PodSpec, Program, Resources
 
 IMAGE = ImageFacts("airbyte/source-faker:7.2.1", "sha256:abc", ("python", "main.py"))
 MIB = 2**20
@@ -140,6 +140,7 @@ def test_a_plan_is_exactly_this() -> None:
             "NetworkMode": "bridge",
             "Binds": [f"/home/me/pods:{FOLDER}:rw", "volume:/v:rw", "/l:/local:rw,z"],
             "SecurityOpt": ["no-new-privileges"],
+            "CapDrop": ["MKNOD"],
             "RestartPolicy": {"Name": "no"},
             "AutoRemove": False,
             "NanoCpus": 500_000_000,
@@ -240,11 +241,17 @@ names = st.text(st.characters(codec="ascii", categories=["L", "N"], include_char
 labels = st.dictionaries(names.filter(lambda name: not name.startswith("airbyte-workers")), st.text(max_size=20))
 
 
-@given(labels, labels, st.lists(st.sampled_from(Role), unique=True))
+def spec(name: str, roles: list[Role], labels: Mapping[str, str]) -> PodSpec:
+    """A pod with containers in all these roles but the last, which is its own program's."""
+    containers = tuple(ContainerSpec(role, Program(image="i"), ()) for role in roles[:-1])
+    return PodSpec(name, JobKind.SYNC, containers, roles[-1], b"", labels)
+
+
+@given(labels, labels, st.lists(st.sampled_from(Role), unique=True, min_size=1))
 def test_labels_of_a_pod_come_back_whatever_its_image_adds(
     own: Mapping[str, str], images: Mapping[str, str], roles: list[Role]
 ) -> None:
-    made = container_labels("stack", "replication-job-7-attempt-0", Role.SOURCE, roles, own)
+    made = container_labels("stack", spec("replication-job-7-attempt-0", roles, own), Role.SOURCE)
     seen = {**images, **made}  # the engine: a container's labels win over its image's
     assert pod_labels(seen) == own
     assert pod_roles(seen) == tuple(roles)
@@ -253,7 +260,7 @@ def test_labels_of_a_pod_come_back_whatever_its_image_adds(
 
 
 def test_labels_of_a_pod_cannot_take_the_place_of_those_by_which_it_is_found() -> None:
-    made = container_labels("mine", "p", Role.MAIN, [Role.MAIN], {"airbyte-workers.stack": "other", "job": "7"})
+    made = container_labels("mine", spec("p", [Role.MAIN], {"airbyte-workers.stack": "other", "job": "7"}), Role.MAIN)
     assert made["airbyte-workers.stack"] == "mine"
 
 

@@ -68,7 +68,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 @pytest.fixture
 async def engine() -> AsyncIterator[Engine]:
-    engine = Engine(timeout_s=LIMIT_S, calls=2)
+    engine = Engine(timeout_s=LIMIT_S, calls=2, pulls=2)
     yield engine
     await engine.aclose()
 
@@ -101,7 +101,7 @@ async def test_no_engine_is_told_at_once(tmp_path: Path, monkeypatch: pytest.Mon
 
 async def seen_of_no_engine() -> tuple[bool, bool, str]:
     """What is known of the error, but not the error: it would keep its socket for a later test."""
-    engine = Engine(timeout_s=LIMIT_S, calls=2)
+    engine = Engine(timeout_s=LIMIT_S, calls=2, pulls=2)
     error = await at_once(engine.version())
     await engine.aclose()
     return error.away, error.passing, str(error)
@@ -130,7 +130,7 @@ async def test_what_is_not_there_is_no_error_where_that_is_the_question(server: 
         await engine.remove("gone")
         await engine.signal("gone", "SIGTERM")
         await engine.remove_volume("gone")
-    assert (await at_once(engine.start("gone"))).status == 404
+    assert (await at_once(engine.start("gone", "pod-source"))).status == 404
 
 
 async def test_a_container_that_is_just_going_needs_no_removal(server: Server, engine: Engine) -> None:
@@ -142,7 +142,7 @@ async def test_a_container_that_is_just_going_needs_no_removal(server: Server, e
 
 async def test_many_errors_in_a_row_take_no_place_from_later_calls(server: Server, engine: Engine) -> None:
     refusal(server, 500)
-    for error in await asyncio.gather(*(at_once(engine.start(f"{number}")) for number in range(20))):
+    for error in await asyncio.gather(*(at_once(engine.start(f"{number}", "pod-source")) for number in range(20))):
         assert error.status == 500
     async with asyncio.timeout(LIMIT_S / 2):
         assert await engine.version() == "28.5"
@@ -172,7 +172,7 @@ def silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 async def test_a_silent_engine_is_given_up_at_the_limit(silent: Callable[[], None]) -> None:
-    engine = Engine(timeout_s=0.2, calls=2)
+    engine = Engine(timeout_s=0.2, calls=2, pulls=2)
     with pytest.raises(EngineError, match=r"the Docker engine did not answer"):
         await engine.version()
     silent()
@@ -185,7 +185,7 @@ async def test_a_question_is_given_up_when_its_asker_goes_and_a_change_is_waited
     silent: Callable[[], None],
 ) -> None:
     """Whoever asked which launcher to take must not wait for the engine's whole limit."""
-    engine = Engine(timeout_s=1.0, calls=4)
+    engine = Engine(timeout_s=1.0, calls=4, pulls=2)
     loop = asyncio.get_running_loop()
     began = loop.time()
     with pytest.raises(TimeoutError):
@@ -194,7 +194,7 @@ async def test_a_question_is_given_up_when_its_asker_goes_and_a_change_is_waited
     asked = loop.time()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
-            await engine.start("container")
+            await engine.start("container", "pod-source")
     assert asked - began < 0.9 < loop.time() - asked
     silent()
     await engine.aclose()
