@@ -21,6 +21,8 @@ from airbyte_workers.pods import engine_calls
 from airbyte_workers.pods.pod import LauncherAway
 
 T = TypeVar("T")
+LATE = 4
+"""How many times longer than its caller a thread waits for an answer: what was made late must be known to be undone."""
 Act = Callable[[docker.APIClient], T]
 
 
@@ -179,7 +181,7 @@ class Engine:
         """The names of the volumes that carry all these labels."""
         filters = {"label": list(labels)}
         found = await self.ask("list volumes", lambda client: client.volumes(filters=filters))
-        return [str(each["Name"]) for each in found.get("Volumes") or ()]
+        return sorted(str(each["Name"]) for each in found.get("Volumes") or ())
 
     async def remove_volume(self, name: str) -> None:
         """Delete a volume; one that is gone is no error."""
@@ -212,7 +214,7 @@ class Engine:
         try:
             client = self._idle.pop()
         except IndexError:
-            client = docker.APIClient(**engine_calls.connection(), version="auto", timeout=self._timeout)
+            client = docker.APIClient(**engine_calls.connection(), version="auto", timeout=LATE * self._timeout)
         try:
             yield client
         finally:

@@ -112,10 +112,14 @@ class DockerBench(Bench):
         super().__init__(folder)
 
     def make(self) -> DockerLauncher:
+        return DockerLauncher(self.settings, orchestrator_command=self.stand_in)
+
+    @property
+    def stand_in(self) -> tuple[str, ...]:
+        """What is started in the place of the orchestrator."""
         script = "/opt/stand-in" if self.container_home else str(Path(__file__).parent)
         python = "python" if self.container_home else shutil.which("python3") or "python3"
-        command = (python, "-I", "-S", f"{script}/stand_in_orchestrator.py")
-        return DockerLauncher(self.settings, orchestrator_command=command)
+        return (python, "-I", "-S", f"{script}/stand_in_orchestrator.py")
 
     @property
     def docker(self) -> DockerLauncher:

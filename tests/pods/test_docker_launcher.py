@@ -23,6 +23,7 @@ from airbyte_workers.names import Role
 from airbyte_workers.pods import orchestrator_homes
 from airbyte_workers.pods.containers import POD_LABEL, ROLE_LABEL, STACK_LABEL
 from airbyte_workers.pods.docker import DockerLauncher
+from airbyte_workers.pods.engine import EngineError
 from airbyte_workers.pods.pod import LauncherAway, LaunchFailed, PodSpec, Program, RemovalFailed, Resources
 
 pytestmark = pytest.mark.docker
@@ -78,7 +79,7 @@ async def test_limits_are_in_force_and_nothing_is_logged(bench: DockerBench) -> 
         assert (host["NanoCpus"], host["Memory"], host["PidsLimit"]) == (500_000_000, 64 * MIB, 50)
         assert (host["LogConfig"]["Type"], seen["LogPath"], host["Init"]) == ("none", "", True)
         assert host["NetworkMode"] == "none"
-        assert host["SecurityOpt"] == ["no-new-privileges"]
+        assert (host["SecurityOpt"], host["CapDrop"]) == (["no-new-privileges"], ["MKNOD"])
         assert not seen["Config"]["AttachStdout"]
         assert logs_of(seen["Id"]) == []
     if bench.container_home:
@@ -224,8 +225,10 @@ async def test_files_belong_to_the_user_of_the_image(bench: DockerBench, user: s
 
 
 async def test_a_user_whom_the_image_does_not_know_is_told(simple: DockerBench) -> None:
-    with pytest.raises(LaunchFailed, match="user nobody-knows-me"):
+    with pytest.raises(LaunchFailed, match="user nobody-knows-me") as failure:
         await simple.launcher.launch(with_image(simple.spec(), dockerfile(simple, "USER nobody-knows-me")))
+
+    assert (failure.value.origin, failure.value.retryable) == ("source", False)
 
 
 async def test_an_image_without_a_shell_is_lent_one(bench: DockerBench) -> None:
@@ -339,6 +342,55 @@ async def test_pods_of_another_stack_on_the_engine_are_left_alone(
         assert [each.name for each in await other.launcher.list()] == [spec.name]
     finally:
         await other.clean()
+
+
+async def test_a_launch_that_was_given_up_deletes_nothing_of_the_next_one(bench: DockerBench) -> None:
+    """Its time to tidy up is over at once; what is left of it must not go on tidying when the lock is another's."""
+    hurried = DockerLauncher(
+        bench.settings.model_copy(update={"removal_timeout_s": 0.01}), orchestrator_command=bench.stand_in
+    )
+    with pytest.raises(LaunchFailed):
+        await hurried.launch(bench.spec(orchestrator="exits"))
+
+    await bench.another().launch(bench.spec(source=NOTING))
+
+    await until(lambda: bench.noted("starts") == "x")
+    await asyncio.sleep(1.0)  # as long as the removal of two containers takes
+    assert all(each.running for each in (await bench.launcher.inspect(bench.spec().name)).containers)
+    await hurried.aclose()
+
+
+async def test_a_pod_that_was_started_is_launched_even_if_the_last_look_fails(
+    bench: DockerBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unseen(pod: str) -> None:
+        raise EngineError("no answer in time")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.launcher, "inspect", unseen)
+        status = await bench.launcher.launch(bench.spec())
+
+    assert status.running
+    assert await bench.launcher.inspect(status.name) == status
+
+
+async def test_a_changed_home_of_the_orchestrator_loses_no_pod(bench: DockerBench) -> None:
+    """The setting is for pods to come; those that live are found, ended and cleared where they are."""
+    spec = bench.spec(files={Role.SOURCE: {"config.json": b"{}"}})
+    await bench.launcher.launch(spec)
+    before = bench.settings
+    bench.settings = before.model_copy(update={"orchestrator_image": None if before.orchestrator_image else "other:1"})
+    heir = bench.another()
+    bench.settings = before
+
+    assert all(each.running for each in (await heir.inspect(spec.name)).containers)
+    assert await heir.remains(spec.name) == await bench.launcher.remains(spec.name)
+    await heir.terminate(spec.name)
+    assert await bench.exit_code(spec.name, Role.ORCHESTRATOR) == 0
+    await heir.remove(spec.name)
+
+    assert await bench.launcher.remains(spec.name) == ()
+    assert bench.everything() == []
 
 
 async def test_what_a_killed_launch_left_is_ended_and_launched_anew(bench: DockerBench, tmp_path: Path) -> None:

@@ -208,6 +208,18 @@ async def test_a_removal_that_cannot_finish_says_what_is_left(
             await weak.kill(spec.name)
 
 
+async def test_a_launcher_whose_pods_are_removed_elsewhere_keeps_no_zombies(bench: ProcessBench) -> None:
+    """As where one Temporal worker launches and another one watches."""
+    first, second = bench.main_spec(WAITING), bench.main_spec(WAITING, "check-job-9-attempt-0")
+    await bench.launcher.launch(first)
+    await bench.another().remove(first.name)
+
+    await bench.launcher.launch(second)
+
+    ours = [each.status() for each in psutil.Process().children()]
+    assert psutil.STATUS_ZOMBIE not in ours
+
+
 # --- what a pod's processes see ---
 
 

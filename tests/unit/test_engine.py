@@ -8,6 +8,7 @@ import json
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
@@ -199,6 +200,34 @@ async def test_a_question_is_given_up_when_its_asker_goes_and_a_change_is_waited
     silent()
     await engine.aclose()
     _join_calls()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+async def test_a_container_that_comes_after_we_gave_it_up_goes_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    seen: list[str] = []
+
+    class Late(Handler):
+        def do_POST(self) -> None:
+            time.sleep(0.5)
+            self._answer(201, b'{"Id": "late"}')
+
+        def do_DELETE(self) -> None:
+            seen.append(self.path)
+            self._answer(204, b"")
+
+    with Server("late.sock", Late) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/late.sock")
+        engine = Engine(timeout_s=0.2, calls=2, pulls=2)
+        with pytest.raises(EngineError, match="did not create container pod-source within"):
+            await engine.create("pod-source", {})
+        await asyncio.to_thread(_join_calls)
+        await engine.aclose()
+        server.shutdown()
+    assert any("/containers/late" in path for path in seen)
 
 
 def _join_calls() -> None:
