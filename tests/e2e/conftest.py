@@ -64,6 +64,7 @@ def container_stack(tmp_path_factory: pytest.TempPathFactory, installed: Path) -
     """Like `stack`; its orchestrators are containers of our own image."""
     make_images(images.PRODUCT)
     variables = {"ORCHESTRATOR_IMAGE": images.PRODUCT, "AIRBYTE_WORKERS_LAUNCH_TRIES": "2"}
+    variables |= {"AIRBYTE_WORKERS_CONNECTOR_START_TIMEOUT_S": "8"}
     yield from running_stack(tmp_path_factory.mktemp("container-stack"), installed, variables)
 
 

@@ -13,6 +13,8 @@ import pytest
 from e2e_support import Place, catalog, make_images, misbehaving, misbehaving_image, until
 
 pytestmark = [pytest.mark.embedded, pytest.mark.docker, pytest.mark.timeout(240)]
+SLEEPER = "airbyte-workers-test/sleeper:1"
+NO_SHELL = "RUN rm /bin/sh && printf '#!/bin/busybox ash\\n/bin/busybox sleep 1000\\n' >/bin/sh && chmod 755 /bin/sh"
 SECRET = "do-not-tell-anybody"
 
 
@@ -93,6 +95,26 @@ def test_a_source_that_needs_more_memory_than_it_may_have(docker_place: Place) -
     assert (first["origin"], first["type"]) == ("source", "out_of_memory"), json.dumps(report)
     assert "its limit is 48 MiB" in first["message"]
     assert "source.resources.memory_limit" in first["message"]
+
+
+def test_a_container_that_never_opens_its_pipes(container_stack: Place, tmp_path: Path) -> None:
+    """Its shell does nothing but sleep: there is no wrapper, and nobody to tell anything."""
+    make_images()
+    tmp_path.chmod(0o1777)
+    place = Place(tmp_path, container_stack.home, container_stack.variables)
+    lines = ("FROM airbyte-workers-test/source-synthetic:1", "USER root", NO_SHELL, "USER 1000")
+    build = ["docker", "build", "-q", "-t", SLEEPER, "-"]
+    subprocess.run(build, input="\n".join(lines), text=True, capture_output=True, check=True, timeout=120)
+    asked = content(place, "sleeper")
+    asked["source"]["image"] = SLEEPER
+    try:
+        report = place.sync(asked, "--retries", "0").report
+    finally:
+        subprocess.run(["docker", "rmi", "-f", SLEEPER], capture_output=True, check=True, timeout=60)
+    first = report["failures"][0]
+    assert (first["origin"], first["type"]) == ("source", "never_opened"), json.dumps(report)
+    assert "the source did not start within 8 s" in first["message"]
+    assert place.pods_left() == []
 
 
 # --- killed ---

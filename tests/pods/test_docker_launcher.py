@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from docker_bench import DockerBench, Workshop
 from launcher_contract import NOTING, LauncherContract
-from pods_support import WAITING, until
+from pods_support import WAITING, opened, until
 
 from airbyte_workers.names import Role
 from airbyte_workers.pods import orchestrator_homes
@@ -251,14 +251,14 @@ async def test_an_image_without_a_shell_is_told_where_there_is_none_to_lend(
 
 async def test_a_container_that_never_opens_its_pipes_can_be_removed(bench: DockerBench) -> None:
     """Its shell is one that only sleeps."""
-    image = dockerfile(
-        bench, "USER root", "RUN rm /bin/sh && printf '#!/bin/busybox sleep\\n' >/bin/sh && chmod 755 /bin/sh"
-    )
+    shell = "#!/bin/busybox ash\\n/bin/busybox sleep 1000\\n"
+    image = dockerfile(bench, "USER root", f"RUN rm /bin/sh && printf '{shell}' >/bin/sh && chmod 755 /bin/sh")
     spec = with_image(bench.spec(), image)
 
     status = await bench.launcher.launch(spec)
 
-    assert status.exists
+    assert all(each.running for each in status.containers)
+    assert opened(bench.folder(spec.name, Role.SOURCE) / "control") is None
     await bench.launcher.remove(spec.name)
     assert await bench.launcher.remains(spec.name) == ()
 
