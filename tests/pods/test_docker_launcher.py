@@ -325,6 +325,21 @@ async def test_a_container_that_was_removed_behind_our_back_is_gone(bench: Docke
 # --- other launchers ---
 
 
+def launching(bench: DockerBench, folder: Path, options: str = "") -> str:
+    """A Temporal worker that launches the bench's pod and is killed when it has."""
+    return f"""
+import asyncio, os, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from docker_bench import DockerBench, open_workshop
+folder = Path({str(folder)!r})
+with open_workshop(folder) as workshop:
+    bench = DockerBench(folder, workshop, container_home={bench.container_home})
+    asyncio.run(bench.launcher.launch(bench.spec({options})))
+    os.kill(os.getpid(), 9)
+"""
+
+
 async def test_pods_of_another_stack_on_the_engine_are_left_alone(
     simple: DockerBench, tmp_path: Path, workshop: Workshop
 ) -> None:
@@ -395,18 +410,10 @@ async def test_a_changed_home_of_the_orchestrator_loses_no_pod(bench: DockerBenc
 
 async def test_what_a_killed_launch_left_is_ended_and_launched_anew(bench: DockerBench, tmp_path: Path) -> None:
     """The launching process is killed while it waits for the orchestrator; no connector was started."""
-    launching = f"""
-import asyncio, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from pathlib import Path
-from docker_bench import DockerBench, open_workshop
-folder = Path({str(tmp_path)!r})
-with open_workshop(folder) as workshop:
-    bench = DockerBench(folder, workshop, container_home={bench.container_home})
-    asyncio.run(bench.launcher.launch(bench.spec(orchestrator="never ready")))
-"""
     spec = bench.spec(source=NOTING)
-    child = await asyncio.create_subprocess_exec(sys.executable, "-c", launching)
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", launching(bench, tmp_path, 'orchestrator="never ready"')
+    )
     try:
         await until(lambda: bench.orchestrator_works(spec.name), "a launch under way")
     finally:
@@ -421,18 +428,7 @@ with open_workshop(folder) as workshop:
 
 
 async def test_the_pod_outlives_the_temporal_worker(bench: DockerBench, tmp_path: Path) -> None:
-    launching = f"""
-import asyncio, os, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from pathlib import Path
-from docker_bench import DockerBench, open_workshop
-folder = Path({str(tmp_path)!r})
-with open_workshop(folder) as workshop:
-    bench = DockerBench(folder, workshop, container_home={bench.container_home})
-    asyncio.run(bench.launcher.launch(bench.spec()))
-    os.kill(os.getpid(), 9)
-"""
-    worker = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", launching], check=False)
+    worker = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", launching(bench, tmp_path)], check=False)
 
     assert worker.returncode == -9
     spec = bench.spec()
