@@ -8,7 +8,11 @@ import asyncpg
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.catalogs import Catalogs, shown_choice
+from activities.admission import invalid, refuse_forbidden
+from activities.answers import Answers
+from activities.catalogs import Catalogs, Unchecked, shown_choice
+from activities.config_checks import ConfigChecks
+from activities.operations import Operations
 from activities.pod_specs import program
 from airbyte_workers.jobs.failures import cut, for_history
 from airbyte_workers.models import (
@@ -16,6 +20,7 @@ from airbyte_workers.models import (
     CancelRequest,
     CloseAttempt,
     CloseJob,
+    CloseOperation,
     Configured,
     Failure,
     FailureOrigin,
@@ -24,17 +29,20 @@ from airbyte_workers.models import (
     Limits,
     OpenAttempt,
     OpenJob,
+    OpenOperation,
+    OperationEnd,
+    Order,
     RetryRules,
     SyncInput,
     SyncReport,
 )
-from airbyte_workers.names import CONNECTION_BUSY, INVALID_INPUT, pod_name
+from airbyte_workers.names import CONNECTION_BUSY, REPLICATION_KINDS, JobKind, pod_name
 from airbyte_workers.orchestrator.markers import Markers
 from airbyte_workers.pods.choice import Containers, choose
 from airbyte_workers.protocol.catalog import InvalidCatalog
 from airbyte_workers.protocol.messages import serialise
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import connections, history, jobs
+from airbyte_workers.store import connections, history, jobs, opening
 from airbyte_workers.store.jobs import Job
 from airbyte_workers.store.objects import Objects
 from airbyte_workers.store.sealing import Seal
@@ -48,8 +56,12 @@ class BookkeepingActivities:
     def __init__(
         self, db: asyncpg.Pool, seal: Seal, settings: Settings, objects: Objects, containers: Containers
     ) -> None:
+        answers = Answers(db, settings, objects)
+        self._answers = answers
+        self._catalogs = Catalogs(answers)
+        self._checks = ConfigChecks(db, answers)
+        self._operations = Operations(db, settings, answers)
         self._containers = containers
-        self._catalogs = Catalogs(db, settings, objects)
         self._db = db
         self._seal = seal
         self._settings = settings
@@ -58,23 +70,29 @@ class BookkeepingActivities:
     @activity.defn(name="open_job")
     async def open_job(self, request: OpenJob) -> JobPlan:
         """Refuse what cannot run here, write the job's row, and say what must happen before its first attempt."""
-        self._refuse_forbidden(request.input)
         rules = retry_rules(self._settings, request.input.retries)
         try:
-            job_id = await jobs.open_job(self._db, self._seal, request, rules)
-        except jobs.ConnectionBusy as error:
+            job_id = await opening.open_sync(self._db, self._seal, request, rules, self._admit)
+        except opening.ConnectionBusy as error:
             raise ApplicationError(str(error), type=CONNECTION_BUSY, non_retryable=True) from None
         except connections.Refused as error:
-            raise ApplicationError(str(error), type=INVALID_INPUT, non_retryable=True) from None
+            raise invalid(str(error)) from None
+        return await self._plan(job_id, rules)
+
+    @activity.defn(name="open_operation")
+    async def open_operation(self, request: OpenOperation) -> JobPlan:
+        """The same for a spec, check or discover."""
+        try:
+            job_id = await opening.open_operation(self._db, self._seal, request, self._admit)
+        except connections.Refused as error:
+            raise invalid(str(error)) from None
+        return await self._plan(job_id, RetryRules())
+
+    @activity.defn(name="check_configs")
+    async def check_configs(self, job_id: int) -> Configured:
+        """Compare the job's configs with the specs that its connectors told."""
         job = await jobs.read_job(self._db, self._seal, job_id)
-        return JobPlan(
-            job_id=job_id,
-            connection=job.connection,
-            launcher=await self._settle_launcher(job),
-            operations=await self._catalogs.operations(job.input),
-            limits=self._limits(),
-            retries=rules,
-        )
+        return Configured(failure=await self._checks.failure(job))
 
     @activity.defn(name="configure_catalog")
     async def configure_catalog(self, job_id: int) -> Configured:
@@ -82,8 +100,11 @@ class BookkeepingActivities:
         job = await jobs.read_job(self._db, self._seal, job_id)
         try:
             configured = await self._catalogs.configured(job)
+        except Unchecked as unchecked:
+            await jobs.note(self._db, job_id, "catalog not checked", reason=str(unchecked))
+            configured = unchecked.catalog
         except InvalidCatalog as error:
-            failure = Failure(origin=FailureOrigin.SOURCE, type=FailureType.CONFIG_ERROR, message=str(error))
+            failure = Failure(origin=FailureOrigin.PLATFORM, type=FailureType.CONFIG_ERROR, message=str(error))
             return Configured(failure=for_history([failure])[0])
         body = serialise(configured)
         await jobs.set_catalog(self._db, job, body.decode(), hashlib.sha256(body).hexdigest())
@@ -124,6 +145,22 @@ class BookkeepingActivities:
         )
         return whole.model_copy(update={"failures": for_history(whole.failures), "attempts": attempts})
 
+    @activity.defn(name="close_operation")
+    async def close_operation(self, request: CloseOperation) -> OperationEnd:
+        """End a spec, check or discover with what its connector said."""
+        job = await jobs.read_job(self._db, self._seal, request.ref.job_id)
+        end = await self._operations.end(job, request)
+        told = end.check.message if end.check is not None and end.check.status == "failed" else ""
+        await jobs.close_job(
+            self._db,
+            job.id,
+            end.status,
+            failures=end.failures,
+            by=request.by,
+            reason=request.reason or (f"check failed: {told}" if told else ""),
+        )
+        return end
+
     @activity.defn(name="request_cancel")
     async def request_cancel(self, request: CancelRequest) -> None:
         """Write down who cancels and how, then ask Temporal to cancel the run (a workflow cannot ask for itself)."""
@@ -134,50 +171,45 @@ class BookkeepingActivities:
 
     # --- opening ---
 
+    def _admit(self, asked: SyncInput | Order) -> None:
+        refuse_forbidden(asked, self._settings)
+
+    async def _plan(self, job_id: int, rules: RetryRules) -> JobPlan:
+        job = await jobs.read_job(self._db, self._seal, job_id)
+        questions = await self._answers.questions(job)
+        ready = all(ref.kind is not JobKind.SPEC for ref in questions)
+        return JobPlan(
+            job_id=job_id,
+            connection=job.connection,
+            launcher=await self._settle_launcher(job),
+            questions=questions,
+            has_catalog=job.kind in REPLICATION_KINDS and job.sync.catalog is not None,
+            refused=await self._checks.failure(job) if ready else None,
+            limits=self._limits(),
+            retries=rules,
+        )
+
     async def _settle_launcher(self, job: Job) -> str:
         """Choose what runs the job's pods, once: a retry of this activity keeps the choice."""
         if job.launcher is not None:
             return f"{job.launcher} (chosen before)"  # by an earlier try of this activity
         wanted = job.input.launcher or self._settings.launcher
-        connectors = (job.input.source, job.input.destination)
-        programs = [program(connector) for connector in connectors if connector is not None]
+        programs = [program(connector) for connector in job.connectors.values()]
         choice = await choose(wanted, programs, self._containers, self._settings)
         if not await jobs.set_launcher(self._db, job.id, choice.launcher, choice.why):
             return await self._settle_launcher(await jobs.read_job(self._db, self._seal, job.id))
         return f"{choice.launcher} ({cut(choice.why, MAX_WHY)})"
 
-    def _refuse_forbidden(self, asked: SyncInput) -> None:
-        problems = [] if self._settings.allow_local_commands else _host_reads(asked)
-        wanted = asked.launcher or self._settings.launcher
-        if wanted == "docker":
-            problems += [
-                f"{role}.command: a command cannot run in a container (launcher docker); use image"
-                for role, connector in (("source", asked.source), ("destination", asked.destination))
-                if connector is not None and connector.command is not None
-            ]
-        if problems:
-            raise ApplicationError("; ".join(problems), type=INVALID_INPUT, non_retryable=True)
-
     def _limits(self) -> Limits:
         settings = self._settings
         return Limits(
             attempt_s=settings.sync_job_max_timeout_days * 86_400,
+            spec_s=settings.spec_timeout_minutes * 60,
+            check_s=settings.check_timeout_minutes * 60,
             discover_s=settings.discover_timeout_minutes * 60,
             heartbeat_s=settings.heartbeat_timeout_s,
             bookkeeping_s=settings.bookkeeping_timeout_s,
         )
-
-
-def _host_reads(asked: SyncInput) -> list[str]:
-    """What of an input would read the host: who may start a workflow must not."""
-    problems = [
-        f"{role}.command: commands may not run on this stack (ALLOW_LOCAL_COMMANDS); use image"
-        for role, connector in (("source", asked.source), ("destination", asked.destination))
-        if connector is not None and connector.command is not None
-    ]
-    if asked.local_root is not None:
-        problems.append("local_root: paths of the host may not be chosen on this stack (ALLOW_LOCAL_COMMANDS)")
-    return problems
 
 
 def retry_rules(settings: Settings, retries: int | None) -> RetryRules:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import asyncpg
 import msgspec
 
-from airbyte_workers.models import Connector
+from airbyte_workers.models import AttemptRef, Connector
 from airbyte_workers.names import JobKind, Role, pod_name
 from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
 from airbyte_workers.pods.pod import ContainerSpec, PodSpec, Program, Resources
 from airbyte_workers.protocol.catalog import key_of
+from airbyte_workers.protocol.configs import secret_values
 from airbyte_workers.protocol.messages import ConfiguredCatalog, parse, serialise
 from airbyte_workers.quantities import cpus, memory_bytes
 from airbyte_workers.settings import Settings
@@ -23,7 +24,14 @@ from airbyte_workers.store import catalogs, generations, secrets, states
 from airbyte_workers.store.jobs import Attempt, Job
 
 CONFIG, CATALOG, STATE = "config.json", "catalog.json", "state.json"
-OPERATION_ROLES = {JobKind.DISCOVER: Role.SOURCE, JobKind.SPEC: Role.DESTINATION}
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a connector's container is given: its files, and of these what must never be shown."""
+
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -36,26 +44,25 @@ class Author:
 
     async def replication(self, job: Job, attempt: Attempt) -> PodSpec:
         """The pod of one attempt of a sync, with the state committed so far. Raises SecretError, LookupError."""
-        assert job.input.source is not None
-        assert job.input.destination is not None
+        assert job.connection_id is not None
         assert job.catalog_id is not None
         catalog = (await catalogs.read(self.db, job.catalog_id)).encode()
         known = await generations.current(self.db, job.connection_id)
         stamped = serialise(generations.stamped(parse(ConfiguredCatalog, catalog), known, job.id))
         state = await states.load(self.db, job.connection_id)
-        source, destination = job.input.source, job.input.destination
-        read = await self._files(source, {CATALOG: catalog} | ({STATE: state} if state is not None else {}))
-        write = await self._files(destination, {CATALOG: stamped})
+        source, destination = job.connectors[Role.SOURCE], job.connectors[Role.DESTINATION]
+        read = await self._given(job, source, {CATALOG: catalog} | ({STATE: state} if state is not None else {}))
+        write = await self._given(job, destination, {CATALOG: stamped})
         environment = {"WORKER_JOB_ID": str(job.id), "WORKER_JOB_ATTEMPT": str(attempt.number)}
         return PodSpec(
             name=attempt.pod,
             kind=job.kind,
             containers=(
-                self._container(Role.DESTINATION, "write", destination, write, environment),
-                self._container(Role.SOURCE, "read", source, read, environment),
+                self._container(Role.DESTINATION, "write", destination, write.files, environment),
+                self._container(Role.SOURCE, "read", source, read.files, environment),
             ),
             orchestrator=Role.ORCHESTRATOR,
-            orchestrator_input=self._replication_input(job, attempt, catalog),
+            orchestrator_input=self._replication_input(job, attempt, catalog, read.secrets + write.secrets),
             labels=self._labels(job, attempt.number, attempt.fence),
             local_root=self._local_root(job),
             orchestrator_resources=self._resources(
@@ -63,25 +70,27 @@ class Author:
             ),
         )
 
-    async def operation(self, job: Job, kind: JobKind) -> PodSpec:
-        """The pod of a `discover` of a sync's source, or a `spec` of its destination. Raises secrets.SecretError."""
-        role = OPERATION_ROLES[kind]
-        connector = job.input.source if role is Role.SOURCE else job.input.destination
-        assert connector is not None
-        files = await self._files(connector, {}) if kind is not JobKind.SPEC else {}
-        given = ConnectorInput(
-            pod=pod_name(kind, job.id, 0),
+    async def operation(self, job: Job, ref: AttemptRef) -> PodSpec:
+        """The pod in which one connector is asked one thing. Raises secrets.SecretError."""
+        role = job.asked(ref)
+        connector = job.connectors[role]
+        given = await self._given(job, connector, {}) if ref.kind is not JobKind.SPEC else Given()
+        environment = {"WORKER_JOB_ID": str(job.id), "WORKER_JOB_ATTEMPT": str(ref.attempt)}
+        asked = ConnectorInput(
+            pod=pod_name(ref.kind, job.id, ref.attempt, ref.of),
             settings=self._plain_settings(),
-            operation=_operation(kind),
-            origin="source" if role is Role.SOURCE else "destination",
-            log_prefix=f"logs/{job.id}/{kind}",
+            operation=_operation(ref.kind),
+            origin=origin_of(role, connector),
+            log_prefix=f"logs/{job.id}/{ref.kind}" + (f"-{ref.of}" if ref.of is not None else ""),
+            secrets=given.secrets,
+            secret_names=job.secret_names,
         )
         return PodSpec(
-            name=given.pod,
-            kind=kind,
-            containers=(self._container(Role.MAIN, str(kind), connector, files, {"WORKER_JOB_ID": str(job.id)}),),
+            name=asked.pod,
+            kind=ref.kind,
+            containers=(self._container(Role.MAIN, str(ref.kind), connector, given.files, environment),),
             orchestrator=Role.SIDECAR,
-            orchestrator_input=given.model_dump_json().encode(),
+            orchestrator_input=asked.model_dump_json().encode(),
             labels=self._labels(job, 0, 0),
             local_root=self._local_root(job),
         )
@@ -122,12 +131,16 @@ class Author:
             pids=self.settings.container_pids_limit if pids_limit is None else pids_limit,
         )
 
-    async def _files(self, connector: Connector, others: Mapping[str, bytes]) -> dict[str, bytes]:
-        config = await asyncio.to_thread(secrets.resolve, connector.config, self.settings.secrets_dir)
-        return {CONFIG: msgspec.json.encode(config), **others}
+    async def _given(self, job: Job, connector: Connector, others: Mapping[str, bytes]) -> Given:
+        config = await asyncio.to_thread(
+            secrets.resolve, connector.config, self.settings.secrets_dir, place=_config_of(job, connector)
+        )
+        values = secret_values(connector.config, config, job.secret_names)
+        return Given({CONFIG: msgspec.json.encode(config), **others}, values)
 
-    def _replication_input(self, job: Job, attempt: Attempt, catalog: bytes) -> bytes:
-        assert job.input.destination is not None
+    def _replication_input(self, job: Job, attempt: Attempt, catalog: bytes, hidden: tuple[str, ...]) -> bytes:
+        assert job.connection_id is not None
+        assert job.sync.destination is not None
         configured = parse(ConfiguredCatalog, catalog)
         given = ReplicationInput(
             pod=attempt.pod,
@@ -139,11 +152,13 @@ class Author:
             fence=attempt.fence,
             database_url=self.database_url,
             streams=tuple(key_of(stream.stream) for stream in configured.streams),
-            stream_status=job.input.destination.stream_status,
-            accept_unacknowledged=job.input.accept_unacknowledged,
-            allow_malformed=job.input.allow_malformed,
-            fail_on_source_stats=job.input.fail_on_source_stats,
+            stream_status=job.sync.destination.stream_status,
+            accept_unacknowledged=job.sync.accept_unacknowledged,
+            allow_malformed=job.sync.allow_malformed,
+            fail_on_source_stats=job.sync.fail_on_source_stats,
             log_prefix=f"logs/{job.id}/{attempt.number}",
+            secrets=hidden,
+            secret_names=job.secret_names,
         )
         return given.model_dump_json().encode()
 
@@ -168,6 +183,19 @@ class Author:
 def program(connector: Connector) -> Program:
     """What the connector's container runs."""
     return Program(image=connector.image, command=connector.command or ())
+
+
+def _config_of(job: Job, connector: Connector) -> str:
+    """What people call the connector's config: the path of its field in the job's input."""
+    (role,) = [role for role, each in job.connectors.items() if each is connector]
+    return "config" if role is Role.MAIN else f"{role}.config"
+
+
+def origin_of(role: Role, connector: Connector) -> Literal["source", "destination"]:
+    """Whose failure it is; of a connector that is asked by itself only its name can tell."""
+    if role is Role.MAIN:
+        return "destination" if "destination" in connector.name.rpartition("/")[2] else "source"
+    return "source" if role is Role.SOURCE else "destination"
 
 
 def _operation(kind: JobKind) -> Literal["spec", "check", "discover"]:

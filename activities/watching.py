@@ -20,7 +20,7 @@ from airbyte_workers.models import (
     FailureType,
     Progress,
 )
-from airbyte_workers.names import REPLICATION_KINDS, Role, pod_name
+from airbyte_workers.names import REPLICATION_KINDS, JobKind, Role, pod_name
 from airbyte_workers.orchestrator.markers import Marker, Markers, Reading
 from airbyte_workers.pods.pod import ContainerStatus, Launcher, LauncherAway, RemovalFailed
 from airbyte_workers.settings import Settings
@@ -28,6 +28,8 @@ from airbyte_workers.store import jobs, workloads
 from airbyte_workers.store.objects import StorageError
 
 _INSPECT_EVERY_S = 1.0
+_SHORTEST_PAUSE_S = 0.05
+_PAUSE_SHARE = 0.1  # of the time watched so far
 _EXIT_WAIT_S = 10.0
 _log = structlog.get_logger(__name__)
 
@@ -43,7 +45,7 @@ class Watch:
         self._launcher = launcher
         self._markers = markers
         self._ref = ref
-        self._pod = pod_name(ref.kind, ref.job_id, ref.attempt)
+        self._pod = pod_name(ref.kind, ref.job_id, ref.attempt, ref.of)
         self._limit_s = _time_limit_s(settings, ref)
         self._stopped_because: Failure | None = None
         self._cancelled = False
@@ -58,7 +60,8 @@ class Watch:
     async def until_final(self) -> None:
         """Return once the pod has a final marker, its own or one it was given. Raises WorkerShutdown."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._limit_s - await workloads.age_s(self._db, self._pod)
+        began = loop.time()
+        deadline = began + self._limit_s - await workloads.age_s(self._db, self._pod)
         inspect_at = loop.time() + _INSPECT_EVERY_S
         while not (await self._read()).final:
             hand_over_if_stopping()
@@ -71,7 +74,7 @@ class Watch:
                 await self._report_exits()
                 if await self._is_lost():
                     return
-            await asyncio.sleep(self._settings.marker_poll_interval_ms / 1000)
+            await asyncio.sleep(self._pause_s(loop.time() - began))
 
     async def stop(self) -> None:
         """The job was cancelled: end the pod in order, or at once when somebody asks for that."""
@@ -80,7 +83,7 @@ class Watch:
             Failure(
                 origin=FailureOrigin.PLATFORM,
                 type=FailureType.MANUAL_CANCELLATION,
-                message="the sync was cancelled; its pod had to be ended at once",
+                message="the job was cancelled; its pod had to be ended at once",
             )
         )
 
@@ -96,6 +99,11 @@ class Watch:
         return outcome
 
     # --- looking ---
+
+    def _pause_s(self, watched_s: float) -> float:
+        """A pod that has just begun may be about to end: a spec is a second's work, and a person waits for it."""
+        longest = self._settings.marker_poll_interval_ms / 1000
+        return min(longest, max(_SHORTEST_PAUSE_S, watched_s * _PAUSE_SHARE))
 
     async def _read(self) -> Reading:
         """The markers; while storage is away nothing new is known, and the pod goes on."""
@@ -228,8 +236,10 @@ class Watch:
     async def _outcome(self, reading: Reading) -> AttemptOutcome:
         if self._ref.kind not in REPLICATION_KINDS:
             result = ConnectorResult.model_validate_json(reading.body)
-            status = "cancelled" if self._cancelled else result.status
-            return AttemptOutcome(status=status, failures=for_history(result.failures))
+            if result.status == "succeeded" and not self._cancelled:  # an answer that came just in time counts
+                return AttemptOutcome(status="succeeded")
+            status = "cancelled" if self._cancelled else "failed"
+            return AttemptOutcome(status=status, failures=for_history(self._failures(result)))
         summary = AttemptSummary.model_validate_json(reading.body)
         committed, rejected = await jobs.committed(self._db, self._ref.job_id, self._ref.attempt)
         return AttemptOutcome(
@@ -245,7 +255,7 @@ class Watch:
             return "failed"
         return summary.status
 
-    def _failures(self, summary: AttemptSummary) -> tuple[Failure, ...]:
+    def _failures(self, summary: AttemptSummary | ConnectorResult) -> tuple[Failure, ...]:
         if self._stopped_because is None or self._cancelled:
             return summary.failures
         others = (each for each in summary.failures if each.type is not FailureType.MANUAL_CANCELLATION)
@@ -255,7 +265,8 @@ class Watch:
 def _time_limit_s(settings: Settings, ref: AttemptRef) -> float:
     if ref.kind in REPLICATION_KINDS:
         return settings.sync_job_max_timeout_days * 86_400
-    return settings.discover_timeout_minutes * 60
+    minutes = {JobKind.SPEC: settings.spec_timeout_minutes, JobKind.CHECK: settings.check_timeout_minutes}
+    return minutes.get(ref.kind, settings.discover_timeout_minutes) * 60
 
 
 def _state(container: ContainerStatus) -> str:

@@ -13,7 +13,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.lifecycle import hand_over_if_stopping, heartbeating, leaves_pod_alone
-from activities.pod_specs import OPERATION_ROLES, Author, program
+from activities.pod_specs import Author, origin_of, program
 from activities.watching import Watch
 from airbyte_workers.jobs.failures import cut
 from airbyte_workers.models import (
@@ -93,7 +93,7 @@ class WorkloadActivities:
         if ref.kind in REPLICATION_KINDS:
             fence = (await jobs.read_attempt(self._db, job.id, ref.attempt)).fence
         return Workload(
-            pod=pod_name(ref.kind, job.id, ref.attempt),
+            pod=pod_name(ref.kind, job.id, ref.attempt, ref.of),
             kind=ref.kind,
             job_id=job.id,
             attempt=ref.attempt,
@@ -141,14 +141,18 @@ class WorkloadActivities:
 
     async def _launch(self, job: Job, ref: AttemptRef, workload: Workload) -> None:
         launcher = self._launcher(job)
-        for role, connector in _connectors(job, ref.kind).items():
+        for role, connector in _connectors(job, ref).items():
             await _prepare(launcher, role, connector)
         if workload.connection_id is not None:
             await self._end_older(workload)
         spec = await self._spec(job, ref)
-        await launcher.launch(spec)
+        try:
+            await self._forget_namesake(launcher, spec.name)
+            await launcher.launch(spec)
+        except LaunchFailed as error:
+            raise _told_of(error, job, ref) from error
         await workloads.launched(self._db, workload.pod)
-        if ref.kind in REPLICATION_KINDS:
+        if ref.kind is job.kind:  # what a job asks first does not make it running
             await jobs.move(
                 self._db,
                 job.id,
@@ -157,9 +161,14 @@ class WorkloadActivities:
                 expected=[JobStatus.PENDING, JobStatus.QUEUED, JobStatus.INCOMPLETE],
             )
 
+    async def _forget_namesake(self, launcher: Launcher, pod: str) -> None:
+        """A database that is made anew counts jobs from 1 again: markers without a pod are those of another time."""
+        if not (await launcher.inspect(pod)).exists:
+            await Markers(self._objects, pod).clear()
+
     async def _spec(self, job: Job, ref: AttemptRef) -> PodSpec:
         if ref.kind not in REPLICATION_KINDS:
-            return await self._author.operation(job, ref.kind)
+            return await self._author.operation(job, ref)
         return await self._author.replication(job, await jobs.read_attempt(self._db, job.id, ref.attempt))
 
     async def _end_older(self, workload: Workload) -> None:
@@ -192,7 +201,8 @@ class WorkloadActivities:
         tried = activity.info().attempt
         if isinstance(error, LaunchFailed) and error.retryable and tried < self._settings.launch_tries:
             await self._release_if_nothing_is_there(job, workload)
-            raise ApplicationError(cut(str(error), 2000), type="LaunchFailed") from error
+            # without its causes: with their traces a failure can be too large for Temporal, and says nothing then
+            raise ApplicationError(cut(str(error), 2000), type="LaunchFailed") from None
         await self._end(job, workload, "failure")
         _log.warning("launch refused", job=job.id, pod=workload.pod, error=str(error))
         if isinstance(error, LaunchFailed):
@@ -212,7 +222,7 @@ class WorkloadActivities:
     async def watch_workload(self, ref: AttemptRef) -> AttemptOutcome:
         """Follow a launched pod to its end and remove it; cancelled, end it; worker stopped, leave it alone."""
         job = await jobs.read_job(self._db, self._seal, ref.job_id)
-        markers = Markers(self._objects, pod_name(ref.kind, ref.job_id, ref.attempt))
+        markers = Markers(self._objects, pod_name(ref.kind, ref.job_id, ref.attempt, ref.of))
         watch = Watch(self._db, self._settings, self._launcher(job), markers, ref)
         await watch.require_here()
         async with heartbeating(lambda: watch.progress):
@@ -225,19 +235,25 @@ class WorkloadActivities:
             return await watch.finish()
 
 
+def _told_of(error: LaunchFailed, job: Job, ref: AttemptRef) -> LaunchFailed:
+    """The launcher knows the role in the pod; people know a source or a destination."""
+    role = job.asked(ref)
+    if error.origin != Role.MAIN:
+        return error
+    return LaunchFailed(str(error), origin=origin_of(role, job.connectors[role]), retryable=error.retryable)
+
+
 async def _prepare(launcher: Launcher, role: Role, connector: Connector) -> None:
     """Have what the connector runs ready. Raises LaunchFailed with whose it is: a wrong image is no fault of ours."""
     try:
         await launcher.prepare(program(connector))
     except LaunchFailed as error:
-        raise LaunchFailed(str(error), origin=role, retryable=error.retryable) from error
+        raise LaunchFailed(str(error), origin=origin_of(role, connector), retryable=error.retryable) from error
 
 
-def _connectors(job: Job, kind: JobKind) -> dict[Role, Connector]:
-    """The connectors that a pod of this kind runs."""
-    source, destination = job.input.source, job.input.destination
-    assert source is not None
-    assert destination is not None
-    role = OPERATION_ROLES.get(kind)
-    both = {Role.SOURCE: source, Role.DESTINATION: destination}
-    return both if role is None else {role: both[role]}
+def _connectors(job: Job, ref: AttemptRef) -> Mapping[Role, Connector]:
+    """The connectors that the pod runs."""
+    if ref.kind in REPLICATION_KINDS:
+        return job.connectors
+    role = job.asked(ref)
+    return {role: job.connectors[role]}

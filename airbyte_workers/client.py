@@ -1,104 +1,233 @@
 """The Python client: starts runs by name and follows them; it never imports workflows.
 
-async with connect() as airbyte:
-    run = await airbyte.start_sync(SyncInput.model_validate({...}))
-    report = await run.result()
+async with Client.connect() as client:
+    report = await client.sync({"connection": "demo", "source": {...}, "destination": {...}})
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import timedelta
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
 
-from temporalio.api.enums.v1 import PendingActivityState
-from temporalio.client import (
-    Client,
-    WorkflowExecutionStatus,
-    WorkflowFailureError,
-    WorkflowHandle,
-    WorkflowQueryFailedError,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
-)
+import asyncpg
+import msgspec
+import temporalio.client
+from pydantic import ValidationError
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from airbyte_workers.models import CancelRequest, Progress, SyncInput, SyncPhase, SyncReport
-from airbyte_workers.names import SYNC_FAILED, WORKFLOW_QUEUE, sync_workflow_id
+from airbyte_workers.models import (
+    CheckInput,
+    CheckResult,
+    Connector,
+    DiscoverInput,
+    DiscoverResult,
+    SpecInput,
+    SpecResult,
+    SyncInput,
+    SyncReport,
+    Typed,
+)
+from airbyte_workers.names import WORKFLOW_QUEUE, JobKind, sync_workflow_id
+from airbyte_workers.protocol.configs import reference_problems
+from airbyte_workers.runs import (
+    AlreadySyncing,
+    ClientError,
+    ConnectorFailed,
+    InvalidInput,
+    Run,
+    RunCancelled,
+    RunFailed,
+    RunProgress,
+    SyncFailed,
+    SyncRun,
+)
 from airbyte_workers.runtime import temporal
+from airbyte_workers.runtime.database import DatabaseUnusable, job_database
+from airbyte_workers.runtime.payloads import problems_of
+from airbyte_workers.runtime.stack import StackError, connected_stack
+from airbyte_workers.runtime.temporal import TemporalUnreachable
 from airbyte_workers.settings import Settings
+from airbyte_workers.store import catalogs, configs
 
-_AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.UNKNOWN})
-_AWAY_PAUSE_S = 1.0
-_QUERY_TIMEOUT = timedelta(seconds=4)  # while no worker answers, a query waits for one
-_TELLING = frozenset({"launch_workload", "watch_workload"})  # the activities whose heartbeats carry progress
-
-
-class SyncFailed(Exception):
-    """A sync ended without success; `report` has the whole story."""
-
-    def __init__(self, message: str, report: SyncReport) -> None:
-        super().__init__(message)
-        self.report = report
-
-
-class SyncCancelled(Exception):
-    """A sync was cancelled."""
-
-
-class AlreadySyncing(Exception):
-    """The connection has a running sync; join it, or wait."""
-
-
-class RunFailed(Exception):
-    """A run ended before it became a job, e.g. because of its input; `type` is Temporal's failure type."""
-
-    def __init__(self, message: str, type: str | None) -> None:
-        super().__init__(message)
-        self.type = type
+__all__ = [
+    "AlreadySyncing",
+    "Client",
+    "ClientError",
+    "ConnectorFailed",
+    "DatabaseUnusable",
+    "InvalidInput",
+    "Run",
+    "RunCancelled",
+    "RunFailed",
+    "RunProgress",
+    "StackError",
+    "SyncFailed",
+    "SyncRun",
+    "TemporalUnreachable",
+]
+T = TypeVar("T", bound=Typed)
+C = TypeVar("C", bound=Connector)
+R = TypeVar("R")
 
 
-@asynccontextmanager
-async def connect(settings: Settings | None = None) -> AsyncIterator[AirbyteClient]:
-    """A client of the stack that the settings (by default: the environment) name. Raises TemporalUnreachable."""
-    async with temporal.connected(settings or Settings()) as client:
-        yield AirbyteClient(client)
+class Client:
+    """Starts jobs and finds them. Inputs are the models, or the same JSON objects that people type elsewhere.
 
+    Configs go to the job database, sealed; Temporal's history sees their ids alone.
+    """
 
-class AirbyteClient:
-    """Starts and finds runs. Any `temporalio.client.Client` made with `AirbytePlugin` will do."""
-
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: temporalio.client.Client, settings: Settings, *, local_root: Path | None = None) -> None:
+        """`local_root`: the connectors' /local where an input names none; None: the stack's own."""
         self._client = client
+        self.settings = settings
+        self.local_root = local_root
+        self._stack = AsyncExitStack()
+        self._opening = asyncio.Lock()
+        self._db: asyncpg.Pool | None = None
 
-    async def start_sync(self, input: SyncInput, *, join: bool = False) -> SyncRun:
-        """Start a sync, or with `join` follow the one that runs. Raises AlreadySyncing."""
-        policy = WorkflowIDConflictPolicy.USE_EXISTING if join else WorkflowIDConflictPolicy.FAIL
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, settings: Settings | None = None) -> AsyncIterator[Client]:
+        """A client of the stack that the settings (by default: the environment) name, or of the embedded one.
+
+        Raises TemporalUnreachable, StackError, InvalidInput (settings that are none).
+        """
+        asked = settings or _settings()
+        local_root = asked.local_root.absolute() if asked.is_embedded else None  # its workers run somewhere else
+        async with AsyncExitStack() as stack:
+            if asked.is_embedded:
+                asked = (await stack.enter_async_context(connected_stack(asked))).applied_to(asked)
+            client = cls(await stack.enter_async_context(temporal.connected(asked)), asked, local_root=local_root)
+            async with client._stack:
+                yield client
+
+    # --- one connector ---
+
+    async def spec(self, input: SpecInput | Mapping[str, Any]) -> SpecResult:
+        """What a connector can be configured with. Raises ConnectorFailed, InvalidInput, RunCancelled, RunFailed."""
+        return await (await self.start_spec(input)).result()
+
+    async def check(self, input: CheckInput | Mapping[str, Any]) -> CheckResult:
+        """Whether a connector can work with a config; no is an answer, not an error. Raises as `spec`."""
+        return await (await self.start_check(input)).result()
+
+    async def discover(self, input: DiscoverInput | Mapping[str, Any]) -> DiscoverResult:
+        """What a config gives access to, with the whole catalog, however large. Raises as `spec`."""
+        found = await (await self.start_discover(input)).result()
+        return found if found.catalog is not None else await self.whole(found)
+
+    async def start_spec(self, input: SpecInput | Mapping[str, Any]) -> Run[SpecResult]:
+        """Start a spec. Raises InvalidInput."""
+        return await self._start(JobKind.SPEC, _checked(SpecInput, input), SpecResult)
+
+    async def start_check(self, input: CheckInput | Mapping[str, Any]) -> Run[CheckResult]:
+        """Start a check. Raises InvalidInput, DatabaseUnusable."""
+        return await self._start(JobKind.CHECK, await self._handed(_checked(CheckInput, input)), CheckResult)
+
+    async def start_discover(self, input: DiscoverInput | Mapping[str, Any]) -> Run[DiscoverResult]:
+        """Start a discover; its result has a large catalog's id alone. Raises InvalidInput, DatabaseUnusable."""
+        return await self._start(JobKind.DISCOVER, await self._handed(_checked(DiscoverInput, input)), DiscoverResult)
+
+    async def whole(self, found: DiscoverResult) -> DiscoverResult:
+        """The same result with its catalog, which may be too large to cross Temporal. Raises DatabaseUnusable."""
+        return found.model_copy(update={"catalog": await self.catalog(found.catalog_id)})
+
+    async def catalog(self, catalog_id: int) -> dict[str, Any]:
+        """A stored catalog. Raises LookupError, DatabaseUnusable."""
+        stored = await catalogs.read(await self.database(), catalog_id)
+        return msgspec.json.decode(stored, type=dict[str, Any])
+
+    # --- syncs ---
+
+    async def sync(
+        self, input: SyncInput | Mapping[str, Any], *, join: bool = False, raise_on_failure: bool = True
+    ) -> SyncReport:
+        """Sync, and return the report. Raises SyncFailed (unless told not to), AlreadySyncing, and as `spec`."""
+        run = await self.start_sync(input, join=join)
+        return await (run.result() if raise_on_failure else run.report())
+
+    async def start_sync(self, input: SyncInput | Mapping[str, Any], *, join: bool = False) -> SyncRun:
+        """Start a sync, or with `join` follow the one that runs. Raises AlreadySyncing, InvalidInput."""
+        asked = _checked(SyncInput, input)
+        handed = asked.model_copy(
+            update={
+                "local_root": self._local_root(asked),
+                "source": await self._handed(asked.source, "source.config") if asked.source is not None else None,
+                "destination": await self._handed(asked.destination, "destination.config")
+                if asked.destination is not None
+                else None,
+            }
+        )
         try:
-            handle: WorkflowHandle[Any, SyncReport] = await self._client.start_workflow(
+            handle: temporalio.client.WorkflowHandle[Any, SyncReport] = await self._client.start_workflow(
                 "Sync",
-                input,
-                id=sync_workflow_id(input.connection),
+                handed,
+                id=sync_workflow_id(asked.connection),
                 task_queue=WORKFLOW_QUEUE,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                id_conflict_policy=policy,
+                id_conflict_policy=_on_conflict(join=join),
                 result_type=SyncReport,
-                static_summary=f"sync of {input.connection}",
+                static_summary=f"sync of {asked.connection}",
             )
         except WorkflowAlreadyStartedError:
-            raise AlreadySyncing(await self._who_syncs(input.connection)) from None
-        return SyncRun(handle, input.connection)
+            raise AlreadySyncing(await self._who_syncs(asked.connection)) from None
+        return SyncRun(handle, asked.connection)
 
     async def find_sync(self, connection: str) -> SyncRun:
         """The connection's running or last sync."""
-        handle: WorkflowHandle[Any, SyncReport] = self._client.get_workflow_handle(
+        handle: temporalio.client.WorkflowHandle[Any, SyncReport] = self._client.get_workflow_handle(
             sync_workflow_id(connection), result_type=SyncReport
         )
         return SyncRun(handle, connection)
+
+    async def cancel(self, connection: str, *, by: str = "", reason: str = "", now: bool = False) -> None:
+        """Ask for the end of a connection's running sync; `now`: also of its pod, at once."""
+        await (await self.find_sync(connection)).cancel(by=by, reason=reason, now=now)
+
+    # --- the database ---
+
+    async def database(self) -> asyncpg.Pool:
+        """The job database, opened when it is first needed. Raises DatabaseUnusable, MigrationError."""
+        async with self._opening:
+            if self._db is None:
+                self._db = await self._stack.enter_async_context(job_database(self.settings))
+            return self._db
+
+    async def _handed(self, connector: C, place: str = "config") -> C:
+        """The connector with an id in place of its config, which goes to the database. Raises InvalidInput."""
+        if not connector.config:
+            return connector
+        if problems := reference_problems(connector.config, place):
+            raise InvalidInput("; ".join(problems))
+        try:
+            config_id = await configs.hand_over(
+                await self.database(), connector.config, keep_days=self.settings.handed_config_days
+            )
+        except configs.NoKey as error:
+            raise DatabaseUnusable(str(error)) from None
+        return connector.model_copy(update={"config": {}, "config_id": config_id})
+
+    # --- small print ---
+
+    async def _start(self, kind: JobKind, input: Any, result: type[R]) -> Run[R]:
+        handle: temporalio.client.WorkflowHandle[Any, R] = await self._client.start_workflow(
+            kind.capitalize(),
+            input.model_copy(update={"local_root": self._local_root(input)}),
+            id=f"{kind}/{uuid4()}",
+            task_queue=WORKFLOW_QUEUE,
+            result_type=result,
+            static_summary=f"{kind} of {input.name}",
+        )
+        return Run(handle)
+
+    def _local_root(self, input: Any) -> str | None:
+        chosen: str | None = input.local_root
+        return str(self.local_root) if chosen is None and self.local_root is not None else chosen
 
     async def _who_syncs(self, connection: str) -> str:
         phase = await (await self.find_sync(connection)).phase()
@@ -107,89 +236,22 @@ class AirbyteClient:
         return f"connection {connection} is already syncing ({job}{attempt}); use --join"
 
 
-class SyncRun:
-    """One started sync."""
-
-    def __init__(self, handle: WorkflowHandle[Any, SyncReport], connection: str) -> None:
-        self._handle = handle
-        self.connection = connection
-
-    @property
-    def workflow_id(self) -> str:
-        return self._handle.id
-
-    async def phase(self) -> SyncPhase | None:
-        """Where the run is; None while no Temporal worker answers."""
-        try:
-            phase: SyncPhase = await self._handle.query("progress", result_type=SyncPhase, rpc_timeout=_QUERY_TIMEOUT)
-        except (RPCError, WorkflowQueryFailedError):
-            return None
-        return phase
-
-    async def progress(self) -> Progress | None:
-        """The live figures of the attempt that runs; None when none does."""
-        description = await self._handle.describe()
-        if description.status is not WorkflowExecutionStatus.RUNNING:
-            return None
-        for pending in description.raw_description.pending_activities:
-            if pending.activity_type.name not in _TELLING or not pending.HasField("heartbeat_details"):
-                continue
-            if pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED:
-                values = await description.data_converter.decode(pending.heartbeat_details.payloads, [Progress])
-                return values[0] if values else None
-        return None
-
-    async def trouble(self) -> str | None:
-        """Why a step is tried again, e.g. a package index that does not answer; None while all goes well."""
-        description = await self._handle.describe()
-        for pending in description.raw_description.pending_activities:
-            failed = pending.last_failure
-            if pending.attempt > 1 and failed.HasField("application_failure_info"):
-                return str(failed.message)  # others are lost workers: somebody else goes on
-        return None
-
-    async def result(self, *, raise_on_failure: bool = True) -> SyncReport:
-        """The report, once the run has ended. Raises SyncFailed (unless told not to), SyncCancelled, RunFailed.
-
-        A Temporal that is away for a while is waited for: a lost connection is no failed job.
-        """
-        while True:
-            try:
-                return await self._handle.result()
-            except WorkflowFailureError as error:
-                return _report_of(error, raise_on_failure=raise_on_failure)
-            except RPCError as error:
-                if error.status not in _AWAY:
-                    raise
-                await asyncio.sleep(_AWAY_PAUSE_S)
-
-    async def cancel(self, *, by: str = "", reason: str = "", now: bool = False) -> None:
-        """Ask for the end of the job; `now`: of its pod too, without waiting for it to finish what it has."""
-        phase = await self.phase()
-        if phase is None or phase.job_id is None:
-            await self._handle.cancel()
-            return
-        request = CancelRequest(job_id=phase.job_id, by=by, reason=reason, now=now)
-        try:
-            await self._handle.execute_update("cancel", request, result_type=str)
-        except (WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            await self._handle.cancel()
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:  # not found: it has ended meanwhile
-                raise
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise InvalidInput("settings: " + "; ".join(problems_of(error))) from None
 
 
-def _report_of(error: WorkflowFailureError, *, raise_on_failure: bool) -> SyncReport:
-    cause = error.cause
-    if isinstance(cause, CancelledError):
-        raise SyncCancelled("the sync was cancelled") from None
-    if isinstance(cause, TerminatedError):
-        raise RunFailed(f"the run was terminated: {cause.message}", "Terminated") from None
-    if not isinstance(cause, ApplicationError):
-        raise RunFailed(str(cause), None) from error
-    if cause.type != SYNC_FAILED or not cause.details:
-        raise RunFailed(cause.message, cause.type) from None
-    report = SyncReport.model_validate(cause.details[0])
-    if raise_on_failure:
-        raise SyncFailed(cause.message, report) from None
-    return report
+def _checked(form: type[T], input: T | Mapping[str, Any]) -> T:
+    """The typed input. Raises InvalidInput, naming every field that is wrong and no value."""
+    if isinstance(input, form):
+        return input
+    try:
+        return form.model_validate(input)
+    except ValidationError as error:
+        raise InvalidInput(f"invalid {form.__name__}: " + "; ".join(problems_of(error))) from None
+
+
+def _on_conflict(*, join: bool) -> WorkflowIDConflictPolicy:
+    return WorkflowIDConflictPolicy.USE_EXISTING if join else WorkflowIDConflictPolicy.FAIL

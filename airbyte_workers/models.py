@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from airbyte_workers.names import JobKind
+from airbyte_workers.names import JobKind, Role
 from airbyte_workers.quantities import cpus, memory_bytes
 
 ConnectionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -46,27 +47,42 @@ class Resources(Typed):
         return self
 
 
-class Connector(Typed):
-    """A connector: an image, or a command where the host allows it; and its config."""
+class Runnable(Typed):
+    """A connector's program: an image, or a command where the host allows it."""
 
     image: Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)] | None = None
     command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    config: dict[str, Any] = Field(default_factory=dict, repr=False)
-    config_file: str | None = None
     resources: Resources = Resources()
 
     @model_validator(mode="after")
-    def _check_program(self) -> Connector:
+    def _check_program(self) -> Self:
         if (self.image is None) == (self.command is None):
             raise ValueError("give either image or command")
-        if self.config_file is not None:
-            raise ValueError("config_file is read by the command line; a workflow input takes config")
         return self
 
     @property
     def name(self) -> str:
         """The name by which people know the connector."""
         return self.image or " ".join(self.command or ())
+
+
+class Connector(Runnable):
+    """A connector and its config.
+
+    `config_id` stands for a config that a client handed to the job database, so that Temporal never carries it.
+    """
+
+    config: dict[str, Any] = Field(default_factory=dict, repr=False)
+    config_id: UUID | None = None
+    config_file: str | None = None
+
+    @model_validator(mode="after")
+    def _check_config(self) -> Self:
+        if self.config_file is not None:
+            raise ValueError("config_file is read by the command line; a workflow input takes config")
+        if self.config_id is not None and self.config:
+            raise ValueError("give either config or config_id")
+        return self
 
 
 class Destination(Connector):
@@ -117,6 +133,46 @@ class SyncInput(Typed):
         return self
 
 
+class SpecInput(Runnable):
+    """Ask a connector what it can be configured with."""
+
+    launcher: LauncherName | None = None
+    local_root: str | None = None
+
+    @property
+    def connector(self) -> Connector:
+        """The connector alone."""
+        return Connector(image=self.image, command=self.command, resources=self.resources)
+
+
+class CheckInput(Connector):
+    """Ask a connector whether it can work with a config."""
+
+    launcher: LauncherName | None = None
+    local_root: str | None = None
+
+    @property
+    def connector(self) -> Connector:
+        """The connector alone."""
+        return Connector.model_validate(self.model_dump(exclude={"launcher", "local_root"}))
+
+
+class DiscoverInput(Connector):
+    """Ask a connector what a config gives access to."""
+
+    launcher: LauncherName | None = None
+    local_root: str | None = None
+
+    @property
+    def connector(self) -> Connector:
+        """The connector alone."""
+        return Connector.model_validate(self.model_dump(exclude={"launcher", "local_root"}))
+
+
+OperationInput = SpecInput | CheckInput | DiscoverInput
+"""The input of a job that asks one connector one thing."""
+
+
 class CancelRequest(Typed):
     """Who cancels which job and why; `now` ends the pod at once instead of in order."""
 
@@ -151,6 +207,7 @@ class FailureType(StrEnum):
     DESTINATION_DID_NOT_EXIT = "destination_did_not_exit"
     SOURCE_DID_NOT_EXIT = "source_did_not_exit"
     EXIT_UNKNOWN = "exit_unknown"
+    NO_RESULT = "no_result"
     OUT_OF_MEMORY = "out_of_memory"
     NEVER_OPENED = "never_opened"
     STREAM_INCOMPLETE = "stream_incomplete"
@@ -295,9 +352,26 @@ class Progress(Value):
 
 
 class OpenJob(Value):
-    """What opens a job: the typed input and who asked for it."""
+    """What opens a sync: the typed input and who asked for it."""
 
     input: SyncInput
+    workflow_id: str
+    run_id: str
+
+
+class Order(Value):
+    """What a job that asks one connector one thing works with."""
+
+    connector: Connector
+    launcher: LauncherName | None = None
+    local_root: str | None = None
+
+
+class OpenOperation(Value):
+    """What opens a spec, check or discover, and who asked for it."""
+
+    kind: JobKind
+    order: Order
     workflow_id: str
     run_id: str
 
@@ -306,6 +380,8 @@ class Limits(Value):
     """Time limits, read from settings once per job: a replay must not depend on the environment."""
 
     attempt_s: float
+    spec_s: float = 0
+    check_s: float = 0
     discover_s: float
     heartbeat_s: float
     bookkeeping_s: float
@@ -333,26 +409,31 @@ class RetryTally(Value):
     total_partial: int = 0
 
 
-class JobPlan(Value):
-    """What the workflow needs to know of the job it opened; `operations` must run before its catalog is known.
-
-    `launcher` says for people what runs the pods, and why.
-    """
-
-    job_id: int
-    connection: str
-    launcher: str = ""
-    operations: tuple[JobKind, ...] = ()
-    limits: Limits
-    retries: RetryRules
-
-
 class AttemptRef(Value):
-    """Which pod: `attempt` counts from 0."""
+    """Which pod: `attempt` counts from 0; `of`: which connector of a sync is asked, where either could be."""
 
     job_id: int
     attempt: int
     kind: JobKind
+    of: Role | None = None
+
+
+class JobPlan(Value):
+    """What the workflow needs to know of the job it opened.
+
+    `questions` are to be asked before its configs and its catalog are known to be right: specs first.
+    `refused`: why it cannot run, where that is known at once. `has_catalog`: what to sync was given whole.
+    `launcher` says for people what runs the pods, and why.
+    """
+
+    job_id: int
+    connection: str = ""
+    launcher: str = ""
+    questions: tuple[AttemptRef, ...] = ()
+    refused: Failure | None = None
+    has_catalog: bool = False
+    limits: Limits
+    retries: RetryRules = RetryRules()
 
 
 class Configured(Value):
@@ -379,12 +460,13 @@ class Launched(Value):
 
 
 class AttemptOutcome(Value):
-    """The end of an attempt, small enough for history whatever the data was."""
+    """The end of an attempt, small enough for history whatever the data was; `refused`: nothing was started."""
 
     status: Literal["succeeded", "failed", "cancelled"]
     failures: tuple[Failure, ...] = ()
     records_committed: int = 0
     records_rejected: int = 0
+    refused: bool = False
 
 
 class CloseAttempt(Value):
@@ -393,6 +475,15 @@ class CloseAttempt(Value):
     ref: AttemptRef
     outcome: AttemptOutcome
     tally: RetryTally | None = None
+
+
+class CloseOperation(Value):
+    """A spec, check or discover to close: how its pod ended; what the connector said is in the pod's marker."""
+
+    ref: AttemptRef
+    outcome: AttemptOutcome
+    by: str = ""
+    reason: str = ""
 
 
 class CloseJob(Value):
@@ -440,11 +531,47 @@ class SyncReport(Value):
     evidence: Evidence | None = None
 
 
-class SyncPhase(Value):
-    """The answer to the `progress` query; live figures are in the watching activity's heartbeat."""
+class SpecResult(Value):
+    """What a connector can be configured with; `image` is the connector's name, whatever it runs as."""
 
+    image: str
+    spec: dict[str, Any]
+
+
+class CheckResult(Value):
+    """Whether a connector can work with a config; a failed check is a result, not a failed run."""
+
+    status: Literal["succeeded", "failed"]
+    message: str = ""
+
+
+class DiscoverResult(Value):
+    """What a config gives access to: how many streams, and the catalog where it is small enough to cross Temporal."""
+
+    catalog_id: int
+    streams: int
+    catalog: dict[str, Any] | None = None
+
+
+class OperationEnd(Value):
+    """How a spec, check or discover ended: with a result, or why without."""
+
+    status: JobStatus
+    spec: SpecResult | None = None
+    check: CheckResult | None = None
+    discover: DiscoverResult | None = None
+    failures: tuple[Failure, ...] = ()
+
+
+class RunPhase(Value):
+    """The answer to the `progress` query; live figures are in the watching activity's heartbeat.
+
+    `subject` is what the job works on: a connection, or the one connector that is asked something.
+    """
+
+    kind: JobKind = JobKind.SYNC
     job_id: int | None = None
-    connection: str = ""
+    subject: str = ""
     launcher: str = ""
     phase: str = "opening"
     attempt: int = 0

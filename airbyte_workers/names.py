@@ -10,6 +10,7 @@ SYNC_ID_PREFIX = "sync/"
 INVALID_INPUT = "InvalidInput"
 CONNECTION_BUSY = "ConnectionBusy"
 SYNC_FAILED = "SyncFailed"
+CONNECTOR_FAILED = "ConnectorFailed"
 """Types of Temporal failures: a client decides by them, so they are part of the interface."""
 POD_LABEL = "AIRBYTE_WORKERS_POD"
 """The environment variable by which a local process says which pod it belongs to."""
@@ -39,6 +40,9 @@ class Role(StrEnum):
     SIDECAR = "sidecar"
 
 
+CONNECTOR_ROLES = frozenset({Role.SOURCE, Role.DESTINATION, Role.MAIN})
+
+
 def launch_queue(kind: JobKind) -> str:
     """The task queue on which pods of this kind wait for a place (architecture section 7)."""
     return f"airbyte-{JobKind.SYNC if kind in REPLICATION_KINDS else kind}"
@@ -49,10 +53,10 @@ def sync_workflow_id(connection: str) -> str:
     return f"{SYNC_ID_PREFIX}{connection}"
 
 
-def pod_name(kind: JobKind, job_id: int, attempt: int) -> str:
-    """The deterministic name of an attempt's pod; `attempt` counts from 0."""
+def pod_name(kind: JobKind, job_id: int, attempt: int, of: Role | None = None) -> str:
+    """The deterministic name of an attempt's pod; `attempt` counts from 0, `of` is the connector that a sync asks."""
     prefix = "replication" if kind in REPLICATION_KINDS else kind
-    return f"{prefix}-job-{job_id}-attempt-{attempt}"
+    return f"{prefix}-job-{job_id}-attempt-{attempt}" + (f"-{of}" if of is not None else "")
 
 
 def container_name(pod: str, role: Role) -> str:

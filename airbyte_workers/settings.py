@@ -234,6 +234,14 @@ class Settings(BaseSettings):
         PositiveFloat,
         Field(validation_alias=_env("SYNC_JOB_MAX_TIMEOUT_DAYS"), description="Longest attempt of a sync, days."),
     ] = 3
+    spec_timeout_minutes: Annotated[
+        PositiveFloat,
+        Field(validation_alias=_env("ACTIVITY_SPEC_TIMEOUT_MINUTES"), description="Longest spec, minutes."),
+    ] = 10
+    check_timeout_minutes: Annotated[
+        PositiveFloat,
+        Field(validation_alias=_env("ACTIVITY_CHECK_TIMEOUT_MINUTES"), description="Longest check, minutes."),
+    ] = 10
     discover_timeout_minutes: Annotated[
         PositiveFloat,
         Field(
@@ -305,7 +313,10 @@ class Settings(BaseSettings):
     ] = 10
     marker_poll_interval_ms: Annotated[
         PositiveInt,
-        Field(validation_alias=_env("MARKER_POLL_INTERVAL_MS"), description="How often markers are read, ms."),
+        Field(
+            validation_alias=_env("MARKER_POLL_INTERVAL_MS"),
+            description="How often markers are read, ms; more often while a pod is young.",
+        ),
     ] = 500
     progress_interval_s: Annotated[
         PositiveFloat, Field(description="How often the orchestrator publishes progress, s.")
@@ -321,6 +332,11 @@ class Settings(BaseSettings):
     install_timeout_s: Annotated[
         PositiveFloat, Field(description="Longest installation of a connector's Python environment, s.")
     ] = 600
+
+    handed_config_days: Annotated[
+        PositiveFloat,
+        Field(description="How long a config that a client handed over waits for its workflow to be taken up, days."),
+    ] = 7
 
     # --- retries (upstream's names and defaults) ---
     sync_job_retries_complete_failures_max_successive: Annotated[
@@ -390,6 +406,13 @@ class Settings(BaseSettings):
     max_log_line_bytes: Annotated[
         PositiveInt, Field(description="Longest line in a job's log, bytes; longer ones are cut.")
     ] = 16 * 1024
+    max_spec_bytes: Annotated[
+        PositiveInt, Field(description="Largest spec of a connector, bytes; it crosses Temporal whole.")
+    ] = MIB
+    inline_catalog_bytes: Annotated[
+        PositiveInt,
+        Field(description="Largest discovered catalog in the result of `Discover`, bytes; larger ones by their id."),
+    ] = 256 * 1024
     report_max_streams: Annotated[
         PositiveInt,
         Field(description="Streams listed in a report that crosses Temporal; the rest is counted."),
@@ -405,6 +428,11 @@ class Settings(BaseSettings):
         Field(validation_alias=_env("LOG_LEVEL"), description="Least level logged."),
     ] = "INFO"
     log_format: Annotated[Literal["json", "pretty"], Field(description="Shape of our own log lines.")] = "pretty"
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether nobody said where a stack is."""
+        return self.temporal_address is None and self.database_url is None
 
     @property
     def storage(self) -> str:

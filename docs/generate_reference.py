@@ -14,12 +14,25 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import click
-from pydantic import AliasChoices
+from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 
 from airbyte_workers.cli.main import main as command_line
 from airbyte_workers.jobs.retries import decide
-from airbyte_workers.models import Failure, FailureOrigin, FailureType, RetryRules, RetryTally, SyncInput
+from airbyte_workers.models import (
+    CheckInput,
+    CheckResult,
+    DiscoverInput,
+    DiscoverResult,
+    Failure,
+    FailureOrigin,
+    FailureType,
+    RetryRules,
+    RetryTally,
+    SpecInput,
+    SpecResult,
+    SyncInput,
+)
 from airbyte_workers.settings import Settings
 
 FOLDER = Path(__file__).parent / "reference"
@@ -64,6 +77,10 @@ FAILURES: dict[FailureType, tuple[str, str]] = {
         "A connector is gone and left no exit code: it was killed together with its wrapper, or its container was "
         "removed by somebody else.",
         "Look for an out-of-memory kill on the host.",
+    ),
+    FailureType.NO_RESULT: (
+        "The connector ended its spec, check or discover with exit code 0 and without an answer.",
+        "Read what it said: `jobs logs`. It may be a connector that cannot do what was asked.",
     ),
     FailureType.OUT_OF_MEMORY: (
         "A connector failed after the kernel had killed it, or a child of it, for want of memory. The message has the "
@@ -123,7 +140,8 @@ FAILURES: dict[FailureType, tuple[str, str]] = {
     ),
     FailureType.TIMED_OUT: (
         "The attempt, or the question to a connector, took longer than its limit.",
-        "SYNC_JOB_MAX_TIMEOUT_DAYS and ACTIVITY_DISCOVERY_TIMEOUT_MINUTES are the limits.",
+        "SYNC_JOB_MAX_TIMEOUT_DAYS, ACTIVITY_SPEC_TIMEOUT_MINUTES, ACTIVITY_CHECK_TIMEOUT_MINUTES and "
+        "ACTIVITY_DISCOVERY_TIMEOUT_MINUTES are the limits.",
     ),
 }
 
@@ -154,6 +172,8 @@ FIELDS: dict[str, dict[str, str]] = {
         '`{"_secret": "env:AIRBYTE_SECRET_NAME"}` and `{"_secret": "file:NAME"}` stand for secrets.',
         "config_file": "Path of a JSON or YAML file with the config, relative to the sync file; the command line reads "
         "it, a workflow input refuses it.",
+        "config_id": "Stands for a config that the command line or the Python client handed to the job database; works "
+        "once.",
         "resources": "What the connector's container may use.",
     },
     "Resources": {
@@ -180,6 +200,25 @@ FIELDS: dict[str, dict[str, str]] = {
 }
 
 
+OPERATION_FIELDS = {
+    "launcher": "What runs the connector. Left out: the setting LAUNCHER.",
+    "local_root": "As in the sync file.",
+}
+RESULTS: dict[type[BaseModel], dict[str, str]] = {
+    SpecResult: {
+        "image": "The connector's name.",
+        "spec": "What it says of itself; `connectionSpecification` is the JSON schema of its configs.",
+    },
+    CheckResult: {
+        "status": "A failed check is a completed run.",
+        "message": "What the connector says.",
+    },
+    DiscoverResult: {
+        "catalog_id": "For `catalog show`, and `Client.catalog`.",
+        "streams": "How many.",
+        "catalog": "The catalog; `null` when it is larger than AIRBYTE_WORKERS_INLINE_CATALOG_BYTES.",
+    },
+}
 REFERENCES = {"Connector": "connector", "Destination": "connector", "StreamChoice": "stream", "Resources": "object"}
 """How the types of our own are called in the table."""
 
@@ -190,6 +229,7 @@ def pages() -> dict[str, str]:
         "settings.md": settings_page(),
         "failures.md": failures_page(),
         "sync-file.md": sync_file_page(),
+        "workflows.md": workflows_page(),
         "cli.md": cli_page(),
     }
 
@@ -316,6 +356,46 @@ def sync_file_page() -> str:
     ):
         rows = list(_fields(described, FIELDS[name]))
         parts += [f"## {heading}", _table(("field", "type", "default", "meaning"), rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+# --- workflows --------------------------------------------------------------------------------------------------------
+
+
+def workflows_page() -> str:
+    """Inputs and results of every workflow type."""
+    intro = (
+        "Every workflow takes one JSON object (`json/plain`) on the task queue `airbyte`; "
+        "[Start jobs by hand](../how-to/start-by-hand.md) shows how. Unknown fields are refused. A run that cannot be "
+        "carried out fails with one of these types:\n\n"
+        + _table(
+            ("type", "when", "details"),
+            [
+                ("`InvalidInput`", "the input cannot be used; nothing was run with it", "`problems`, where a field has the wrong form"),
+                ("`UnknownWorkflow`", "there is no such workflow type", ""),
+                ("`ConnectionBusy`", "the connection has a running sync under another run", ""),
+                ("`SyncFailed`", "the sync ended without success", "the report"),
+                ("`ConnectorFailed`", "no answer to spec, check or discover", "`failures`"),
+            ],
+        )
+    )
+    sync = (
+        "Input: the object of [the sync file](sync-file.md). Result: the report, which `sync -o json` prints. The query "
+        "`progress` says where the run is; the update `cancel` takes `{job_id, by, reason, now}`; Temporal's own cancel "
+        "does the same. The workflow id `sync/<connection>` is the connection's lock: under another id the sync is "
+        "started under this one, and its result returned."
+    )
+    parts = [_title("Workflows"), intro, "## Sync", sync]
+    for title, form, result in (
+        ("Check", CheckInput, CheckResult),
+        ("Discover", DiscoverInput, DiscoverResult),
+        ("Spec", SpecInput, SpecResult),
+    ):
+        schema = form.model_json_schema()
+        meanings = {name: (FIELDS["Connector"] | OPERATION_FIELDS)[name] for name in schema["properties"]}
+        head = ("field", "type", "default", "meaning")
+        answer = _table(head, list(_fields(result.model_json_schema(), RESULTS[result])))
+        parts += [f"## {title}", "Input:", _table(head, list(_fields(schema, meanings))), "Result:", answer]
     return "\n\n".join(parts) + "\n"
 
 

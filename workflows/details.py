@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from airbyte_workers.models import SyncPhase
+from airbyte_workers.models import RunPhase
 
 
-def details_of(phase: SyncPhase) -> str:
+def details_of(phase: RunPhase) -> str:
     """The panel's text."""
-    lines = [f"**Sync of {phase.connection}**" + (f", job {phase.job_id}" if phase.job_id is not None else "")]
+    job = f", job {phase.job_id}" if phase.job_id is not None else ""
+    lines = [f"**{phase.kind.capitalize()} of {phase.subject}**{job}"]
     if phase.launcher:
         lines.append(f"launcher: {phase.launcher}")
     attempt = f"attempt {phase.attempt}: " if phase.attempt else ""

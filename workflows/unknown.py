@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-KNOWN = ("Sync",)
+KNOWN = ("Sync", "Check", "Discover", "Spec")
 
 
 @workflow.defn(dynamic=True)

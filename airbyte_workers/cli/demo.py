@@ -9,13 +9,13 @@ import click
 from rich.table import Table
 
 from airbyte_workers.cli.demo_images import DemoImages, NoContainers, demo_images, pods_left
-from airbyte_workers.cli.environment import run, stack_settings
-from airbyte_workers.cli.follow import Interrupted, follow
+from airbyte_workers.cli.environment import run
+from airbyte_workers.cli.follow import Interrupted, follow, left
 from airbyte_workers.cli.output import Exit, Problem, console, say, show
 from airbyte_workers.cli.report import print_report
-from airbyte_workers.client import AirbyteClient, AlreadySyncing, RunFailed, SyncCancelled, connect
+from airbyte_workers.client import Client
 from airbyte_workers.models import JobStatus, SyncInput, SyncReport
-from airbyte_workers.names import CONNECTION_BUSY, SYNC_FAILED
+from airbyte_workers.names import SYNC_FAILED
 from airbyte_workers.pods.engine import EngineError
 from airbyte_workers.settings import Settings
 
@@ -42,14 +42,14 @@ def demo(context: click.Context, count: int, path: Path) -> None:
     async def command(settings: Settings) -> Exit:
         folder = path.absolute()
         say(f"installing {FAKER} from the package index (the first time only), then syncing it into {folder}")
-        async with stack_settings(settings) as where, connect(where) as client:
+        async with Client.connect(settings) as client:
             _compare(await _sync(client, _as_processes(count, folder)), folder)
-            return await _demo_in_containers(where, client, count, folder / "in_containers")
+            return await _demo_in_containers(client.settings, client, count, folder / "in_containers")
 
     context.exit(run(command))
 
 
-async def _demo_in_containers(where: Settings, client: AirbyteClient, count: int, folder: Path) -> Exit:
+async def _demo_in_containers(where: Settings, client: Client, count: int, folder: Path) -> Exit:
     """The same sync once more, where that is possible; where it is not, that is told and no failure."""
     try:
         images = await demo_images(where, FAKER)
@@ -94,7 +94,7 @@ def _input(**asked: Any) -> SyncInput:
     return SyncInput.model_validate({**asked, "streams": streams})
 
 
-async def _sync(client: AirbyteClient, asked: SyncInput) -> SyncReport:
+async def _sync(client: Client, asked: SyncInput) -> SyncReport:
     """The report of the sync, which has been printed. Raises Problem."""
     report = await _followed(client, asked)
     print_report(report, console())
@@ -103,17 +103,12 @@ async def _sync(client: AirbyteClient, asked: SyncInput) -> SyncReport:
     return report
 
 
-async def _followed(client: AirbyteClient, asked: SyncInput) -> SyncReport:
+async def _followed(client: Client, asked: SyncInput) -> SyncReport:
+    started = await client.start_sync(asked)
     try:
-        return await follow(await client.start_sync(asked))
-    except AlreadySyncing as error:
-        raise Problem(str(error), type=CONNECTION_BUSY, code=Exit.USAGE) from None
-    except SyncCancelled as error:
-        raise Problem(str(error), type="Cancelled", code=Exit.CANCELLED) from None
+        return await follow(started, started.report)
     except Interrupted:
-        raise Problem("interrupted", type="Interrupted", code=Exit.INTERRUPTED) from None
-    except RunFailed as error:
-        raise Problem(str(error), type=error.type or "Failed") from None
+        raise left() from None
 
 
 def _compare(report: SyncReport, folder: Path) -> None:

@@ -11,11 +11,12 @@ import asyncpg
 import click
 from rich.table import Table
 
-from airbyte_workers.cli.environment import database, run, stack_settings
+from airbyte_workers.cli.environment import run, stack_settings
 from airbyte_workers.cli.output import Exit, Shape, amount, bad_input, console, duration, show, show_json
 from airbyte_workers.cli.report import print_report
 from airbyte_workers.models import TERMINAL_JOB_STATUSES, JobStatus, SyncReport
 from airbyte_workers.names import REPLICATION_KINDS, JobKind
+from airbyte_workers.runtime.database import job_database
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import history
 from airbyte_workers.store.objects import Objects
@@ -44,7 +45,7 @@ def list_jobs(context: click.Context, /, output: Shape, every: bool, **filters: 
     kinds = sorted(JobKind if every else REPLICATION_KINDS)
 
     async def command(settings: Settings) -> Exit:
-        async with stack_settings(settings) as where, database(where) as db:
+        async with stack_settings(settings) as where, job_database(where) as db:
             lines = await history.list_jobs(db, kinds=kinds, **filters)
         if output == "json":
             show_json([line.model_dump(mode="json") for line in lines])
@@ -63,7 +64,7 @@ def show_job(context: click.Context, job_id: int, output: Shape) -> None:
     """One job: attempts, streams, evidence, and every transition with who and why."""
 
     async def command(settings: Settings) -> Exit:
-        async with stack_settings(settings) as where, database(where) as db:
+        async with stack_settings(settings) as where, job_database(where) as db:
             report = await _report(db, job_id)
             happened = await history.events(db, job_id)
         if output == "json":
@@ -86,7 +87,7 @@ def show_logs(context: click.Context, job_id: int, attempt: int | None, follow: 
     """The log of an attempt; of a job that never got so far, that of what was asked of its connectors."""
 
     async def command(settings: Settings) -> Exit:
-        async with stack_settings(settings) as where, database(where) as db:
+        async with stack_settings(settings) as where, job_database(where) as db:
             objects = Objects(where.storage, timeout=where.storage_timeout_s)
             seen: dict[str, int] = {}
             while True:
@@ -140,7 +141,7 @@ def _table(lines: Any) -> Table:
         table.add_row(
             str(line.job_id),
             line.kind,
-            line.connection or "",
+            line.connection or line.connector or "",
             line.status,
             str(line.attempts),
             f"{line.records_committed:,}",

@@ -5,8 +5,11 @@ from __future__ import annotations
 import click
 
 import airbyte_workers
+from airbyte_workers.cli.catalogs import catalog
 from airbyte_workers.cli.demo import demo
+from airbyte_workers.cli.examples import example
 from airbyte_workers.cli.jobs import jobs
+from airbyte_workers.cli.operations import check, discover, spec
 from airbyte_workers.cli.servers import db, local, worker
 from airbyte_workers.cli.sync import sync
 
@@ -20,5 +23,5 @@ def main() -> None:
     """
 
 
-for command in (demo, sync, jobs, local, worker, db):
+for command in (demo, sync, spec, check, discover, catalog, jobs, example, local, worker, db):
     main.add_command(command)

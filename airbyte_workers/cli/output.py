@@ -50,9 +50,16 @@ def show(text: str) -> None:
     click.echo(text)
 
 
+class _Console(Console):
+    """Leaves a reader that has seen enough to whoever runs the command, as plain output does."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Where tables go: cut to the width of a terminal, never in a file or a pipe."""
-    return Console(soft_wrap=True) if sys.stdout.isatty() else Console(soft_wrap=True, width=_UNCUT)
+    return _Console(soft_wrap=True) if sys.stdout.isatty() else _Console(soft_wrap=True, width=_UNCUT)
 
 
 def show_json(value: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from pathlib import Path
 from typing import Any
 
 import click
@@ -43,11 +44,17 @@ def _announce(stack: Stack) -> None:
 
 @click.command()
 @click.option("--only", multiple=True, type=click.Choice(_ROLES), help="Poll only these queues; may be repeated.")
+@click.option(
+    "--health-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Touch this file every 5 s while all is well, and remove it when it is not.",
+)
 @click.pass_context
-def worker(context: click.Context, only: tuple[str, ...]) -> None:
+def worker(context: click.Context, only: tuple[str, ...], health_file: Path | None) -> None:
     """Run Temporal workers against TEMPORAL_ADDRESS and DATABASE_URL until SIGTERM; pods go on without them."""
 
     async def command(settings: Settings) -> Exit:
+        from airbyte_workers.runtime.health import told_by  # noqa: PLC0415
         from airbyte_workers.runtime.pools import serving  # noqa: PLC0415
 
         if settings.database_url is None or settings.temporal_address is None:
@@ -56,13 +63,26 @@ def worker(context: click.Context, only: tuple[str, ...]) -> None:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        _clear(health_file)
         async with serving(settings, only or _ROLES) as served:
             say(f"polling {', '.join(served.queues)}")
-            await stop.wait()
+            async with told_by(health_file, served, settings):
+                await stop.wait()
             say("stopping: running pods go on, another worker watches them")
         return Exit.DONE
 
     context.exit(run(command))
+
+
+def _clear(health_file: Path | None) -> None:
+    """Nothing of an earlier process says that this one is well. Raises Problem."""
+    if health_file is None:
+        return
+    try:
+        health_file.touch()
+        health_file.unlink()
+    except OSError as error:
+        raise bad_input(f"--health-file: cannot write {health_file}: {error.strerror}") from None
 
 
 @click.group()

@@ -9,18 +9,19 @@ from typing import Any
 
 import click
 
-from airbyte_workers.cli.environment import database, is_embedded, run, stack_settings
-from airbyte_workers.cli.follow import Interrupted, follow
-from airbyte_workers.cli.output import Exit, Problem, Shape, bad_input, console, say, show, show_json
+from airbyte_workers.cli.environment import run
+from airbyte_workers.cli.follow import Interrupted, follow, left
+from airbyte_workers.cli.inputs import show_input, start_line
+from airbyte_workers.cli.output import Exit, Shape, bad_input, console, say, show, show_json
 from airbyte_workers.cli.report import print_report
 from airbyte_workers.cli.sync_file import check_input, read_sync_file
-from airbyte_workers.client import AlreadySyncing, RunFailed, SyncCancelled, SyncRun, connect
-from airbyte_workers.models import JobStatus, SyncInput, SyncReport
-from airbyte_workers.names import CONNECTION_BUSY, INVALID_INPUT
+from airbyte_workers.client import Client, RunCancelled, SyncRun
+from airbyte_workers.models import FailureType, JobStatus, SyncInput, SyncReport
+from airbyte_workers.names import sync_workflow_id
+from airbyte_workers.runtime.database import DatabaseUnusable
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import history
 
-_USAGE_ERRORS = frozenset({INVALID_INPUT, CONNECTION_BUSY})
 _EXITS = {JobStatus.SUCCEEDED: Exit.DONE, JobStatus.FAILED: Exit.FAILED, JobStatus.CANCELLED: Exit.CANCELLED}
 _OPENING_S = 30.0
 _OPENING_ROUND_S = 0.1
@@ -35,6 +36,7 @@ _OPENING_ROUND_S = 0.1
 )
 @click.option("--detach", is_flag=True, help="Start the sync and leave.")
 @click.option("--join", is_flag=True, help="Follow the sync that runs already, if one does, instead of refusing.")
+@click.option("--print-input", is_flag=True, help="Start nothing: print the workflow's input, as `temporal` takes it.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Shape of the result.")
 @click.pass_context
 def sync(context: click.Context, /, connection: str | None, file: Path | None, output: Shape, **options: Any) -> None:
@@ -45,13 +47,13 @@ def sync(context: click.Context, /, connection: str | None, file: Path | None, o
     """
 
     async def command(settings: Settings) -> Exit:
-        asked = _asked(connection, file, settings, options)
-        return await _sync(settings, asked, options, output)
+        asked = _asked(connection, file, options)
+        return _print_input(asked) if options["print_input"] else await _sync(settings, asked, options, output)
 
     context.exit(run(command, output))
 
 
-def _asked(connection: str | None, file: Path | None, settings: Settings, options: dict[str, Any]) -> SyncInput:
+def _asked(connection: str | None, file: Path | None, options: dict[str, Any]) -> SyncInput:
     """What was typed, as an input. Raises Problem."""
     if (connection is None) == (file is None):
         raise bad_input("give either the name of a connection or -f FILE")
@@ -60,55 +62,54 @@ def _asked(connection: str | None, file: Path | None, settings: Settings, option
         content["launcher"] = options["launcher"]
     if options["retries"] is not None:
         content["retries"] = options["retries"]
-    if is_embedded(settings) and "local_root" not in content:
-        content["local_root"] = str(settings.local_root.absolute())
     return check_input(content)
 
 
 async def _sync(settings: Settings, asked: SyncInput, options: dict[str, Any], output: Shape) -> Exit:
-    async with stack_settings(settings) as where, connect(where) as client:
-        try:
-            started = await client.start_sync(asked, join=options["join"])
-        except AlreadySyncing as error:
-            raise Problem(str(error), type=CONNECTION_BUSY, code=Exit.USAGE) from None
+    async with Client.connect(settings) as client:
+        started = await client.start_sync(asked, join=options["join"])
         if options["detach"]:
-            return await _left(started, where, output)
-        report = await _ended(started, where, follow(started))
+            return await _left(started, client, output)
+        report = await _ended(started, client, follow(started, started.report))
         _print(report, output)
-        if output == "text" and asked.local_root is not None and report.attempts:
-            show(f"file output of connectors is below {asked.local_root}")
-        return _EXITS[report.status]
+        local_root = asked.local_root or client.local_root
+        if output == "text" and local_root is not None and report.attempts:
+            show(f"file output of connectors is below {local_root}")
+        return _exit_of(report)
 
 
-async def _ended(started: SyncRun, where: Settings, following: Awaitable[SyncReport]) -> SyncReport:
+def _exit_of(report: SyncReport) -> Exit:
+    """A config that nothing could run with is bad input, found late."""
+    never_ran = report.evidence is None and bool(report.failures)
+    if report.status is JobStatus.FAILED and never_ran and report.failures[0].type is FailureType.CONFIG_ERROR:
+        return Exit.USAGE
+    return _EXITS[report.status]
+
+
+async def _ended(started: SyncRun, client: Client, following: Awaitable[SyncReport]) -> SyncReport:
     """The report, however the run ended. Raises Problem when there is none."""
     try:
         return await following
-    except SyncCancelled as error:
-        return await _cancelled(started, where, error)
+    except RunCancelled as error:
+        return await _cancelled(started, client, error)
     except Interrupted:
-        raise Problem("left; the cancelled job goes on ending", type="Interrupted", code=Exit.INTERRUPTED) from None
-    except RunFailed as error:
-        code = Exit.USAGE if error.type in _USAGE_ERRORS else Exit.FAILED
-        raise Problem(str(error), type=error.type or "Failed", code=code) from None
+        raise left() from None
 
 
-async def _cancelled(started: SyncRun, where: Settings, error: SyncCancelled) -> SyncReport:
-    """What a cancelled job had committed: Temporal keeps no result of a cancelled run. Raises Problem."""
-    cancelled = Problem(str(error), type="Cancelled", code=Exit.CANCELLED)
+async def _cancelled(started: SyncRun, client: Client, error: RunCancelled) -> SyncReport:
+    """What a cancelled job had committed: Temporal keeps no result of a cancelled run. Raises RunCancelled."""
     job_id = await _job_id(started)
-    if job_id is None or where.database_url is None:
-        raise cancelled from None
+    if job_id is None:
+        raise error
     try:
-        async with database(where) as db:
-            return await history.report(db, job_id)
-    except (Problem, LookupError):
-        raise cancelled from None
+        return await history.report(await client.database(), job_id)
+    except (DatabaseUnusable, LookupError):
+        raise error from None
 
 
-async def _left(started: SyncRun, where: Settings, output: Shape) -> Exit:
+async def _left(started: SyncRun, client: Client, output: Shape) -> Exit:
     """Leave once the job is in the database: before that, nothing keeps an embedded stack running for it."""
-    result = asyncio.ensure_future(started.result(raise_on_failure=False))
+    result = asyncio.ensure_future(started.report())
     try:
         async with asyncio.timeout(_OPENING_S):
             while (phase := await started.phase()) is None or phase.job_id is None:
@@ -122,7 +123,7 @@ async def _left(started: SyncRun, where: Settings, output: Shape) -> Exit:
     if phase is not None and phase.launcher:
         say(f"launcher: {phase.launcher}")
     if result.done():
-        await _ended(started, where, result)
+        await _ended(started, client, result)
     result.cancel()
     if output == "json":
         show_json({"job_id": job_id, "workflow_id": started.workflow_id, "connection": started.connection})
@@ -142,3 +143,10 @@ def _print(report: SyncReport, output: Shape) -> None:
         show_json(report.model_dump(mode="json"))
     else:
         print_report(report, console())
+
+
+def _print_input(asked: SyncInput) -> Exit:
+    """The workflow's input, and how to start it with it."""
+    show_input(asked)
+    say(start_line("Sync", sync_workflow_id(asked.connection)))
+    return Exit.DONE

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ _ROLES = ("source", "destination")
 
 def read_sync_file(path: Path) -> dict[str, Any]:
     """The file's content with its paths resolved, ready for `check_input`. Raises Problem."""
-    content = _read(path)
+    content = read_object(path)
     folder = path.resolve().parent
     for role in _ROLES:
         connector = content.get(role)
@@ -26,7 +29,7 @@ def read_sync_file(path: Path) -> dict[str, Any]:
             content[role] = _connector(connector, role, folder)
     catalog = content.get("catalog")
     if isinstance(catalog, str):
-        content["catalog"] = _read(folder / catalog)
+        content["catalog"] = read_object(folder / catalog)
     return content
 
 
@@ -48,7 +51,7 @@ def _connector(connector: dict[str, Any], role: str, folder: Path) -> dict[str, 
     if config_file is not None:
         if "config" in resolved:
             raise bad_input(f"{role}: give either config or config_file")
-        resolved["config"] = _read(folder / str(config_file))
+        resolved["config"] = read_object(folder / str(config_file))
     return resolved
 
 
@@ -63,28 +66,52 @@ def _argument(word: str, folder: Path) -> str:
     return str((folder / word).resolve()) if is_path and word else word
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
+    """The fields that a YAML or JSON file holds; `-` is standard input. Raises Problem."""
+    name = "standard input" if str(path) == "-" else str(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
     except OSError as error:
-        raise bad_input(f"cannot read {path}: {error.strerror}") from None
+        raise bad_input(f"cannot read {name}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise bad_input(f"{path} is not a text file (UTF-8)") from None
-    content = _parse(text, path)
+        raise bad_input(f"{name} is not a text file (UTF-8)") from None
+    content = _parse(text, name)
     if not isinstance(content, dict):
-        raise bad_input(f"{path}: expected an object with fields, see `airbyte-workers sync --help`")
+        raise bad_input(f"{name}: expected an object with fields")
     return content
 
 
-def _parse(text: str, path: Path) -> Any:
-    try:
+class _Loader(yaml.SafeLoader):
+    """YAML as far as JSON can hold it: a date stays the text that was typed."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _parse(text: str, name: str) -> Any:
+    with suppress(ValueError, RecursionError):
         return json.loads(text)
-    except ValueError:
-        pass
     try:
-        return yaml.safe_load(text)
+        return _Loader(text).get_single_data()
     except yaml.MarkedYAMLError as error:
         place = f", line {error.problem_mark.line + 1}" if error.problem_mark is not None else ""
-        raise bad_input(f"{path}{place}: not valid YAML: {error.problem}") from None
-    except yaml.YAMLError:
-        raise bad_input(f"{path}: not valid YAML") from None
+        raise bad_input(f"{name}{place}: not valid YAML: {_without_values(str(error.problem))}") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise bad_input(f"{name}, line {line}: not valid YAML: a character that it does not allow") from None
+    except RecursionError:
+        raise bad_input(f"{name} is nested too deeply") from None
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError):  # a tag whose value is none of its kind
+        raise bad_input(f"{name}: not valid YAML") from None
+
+
+def _without_values(problem: str) -> str:
+    """What YAML says, but for what it quotes of a value that it took for an alias or a tag."""
+
+    def shown(quoted: re.Match[str]) -> str:
+        return quoted[0] if len(quoted[1]) <= 2 or quoted[1].startswith("<") else "..."
+
+    return re.sub(r"'([^']*)'", shown, problem)

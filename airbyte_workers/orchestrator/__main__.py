@@ -7,57 +7,45 @@ import asyncio
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from airbyte_workers.models import AttemptSummary, ConnectorResult, Failure, FailureOrigin, FailureType
+from airbyte_workers.models import AttemptSummary, ConnectorResult
 from airbyte_workers.names import Role
 from airbyte_workers.orchestrator.commits import Committer
+from airbyte_workers.orchestrator.desk import Desk, Given, bug, open_desk, own_redactor
 from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
-from airbyte_workers.orchestrator.joblog import LogWriter
 from airbyte_workers.orchestrator.leg import Leg
-from airbyte_workers.orchestrator.markers import Marker, Markers
+from airbyte_workers.orchestrator.markers import Marker
 from airbyte_workers.orchestrator.replicate import Replication
 from airbyte_workers.orchestrator.sidecar import Sidecar
+from airbyte_workers.orchestrator.stderr import redacted_stderr
 from airbyte_workers.orchestrator.upkeep import Upkeep
-from airbyte_workers.settings import Settings
 from airbyte_workers.store.database import connected
-from airbyte_workers.store.objects import Objects, StorageError
 from airbyte_workers.store.states import Writer
-
-_MARKER_RETRY_S = 1.0
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What both programs of a pod write to."""
-
-    settings: Settings
-    markers: Markers
-    log: LogWriter
-
-    async def finish(self, result: AttemptSummary | ConnectorResult) -> int:
-        """The last of the log, then the final marker: it is written until storage takes it, or the lease is over."""
-        await self.log.flush()
-        marker = Marker.SUCCESS if result.status == "succeeded" else Marker.FAILURE
-        async with asyncio.timeout(self.settings.lease_seconds):
-            while True:
-                try:
-                    await self.markers.write(marker, result.model_dump_json().encode())
-                except StorageError as error:
-                    print(error, file=sys.stderr, flush=True)  # noqa: T201  # the launcher keeps our stderr
-                    await asyncio.sleep(_MARKER_RETRY_S)
-                else:
-                    return 0
 
 
 def main() -> None:
     """Run the program this pod was given; it exits with 0 once its final marker is written."""
     arguments = _arguments()
-    program = _replicate if arguments.program == "replicate" else _sidecar
-    sys.exit(asyncio.run(program(arguments)))
+    told = (arguments.own / "input.json").read_bytes()
+    if arguments.program == "replicate":
+        replication = ReplicationInput.model_validate_json(told)
+        sys.exit(_run(replication, _replicate(replication, arguments)))
+    connector = ConnectorInput.model_validate_json(told)
+    sys.exit(_run(connector, _sidecar(connector, arguments)))
+
+
+def _run(given: Given, program: Coroutine[Any, Any, int]) -> int:
+    """Run it to its end; whatever Python prints meanwhile, a traceback too, goes to our stderr without secrets."""
+    with redacted_stderr(own_redactor(given), sys.stderr):
+        try:
+            return asyncio.run(program)
+        except Exception:
+            traceback.print_exc()
+            return 1
 
 
 def _arguments() -> argparse.Namespace:
@@ -68,9 +56,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def _replicate(arguments: argparse.Namespace) -> int:
-    given = ReplicationInput.model_validate_json((arguments.own / "input.json").read_bytes())
-    desk = _desk(given, given.read_settings())
+async def _replicate(given: ReplicationInput, arguments: argparse.Namespace) -> int:
+    desk = open_desk(given)
     with _leg(Role.SOURCE, arguments.source) as source, _leg(Role.DESTINATION, arguments.destination) as destination:
         replication = Replication(given, desk.settings, source, destination, desk.log)
         with _on_sigterm(replication.cancel):
@@ -93,39 +80,31 @@ async def _attempt(given: ReplicationInput, desk: Desk, replication: Replication
                 rounds.cancel()
         except* Exception as errors:
             traceback.print_exc()
-            summary = AttemptSummary(status="failed", failures=(_bug(errors),))
+            summary = AttemptSummary(status="failed", failures=(bug("orchestrator", errors),))
     return summary
 
 
-async def _sidecar(arguments: argparse.Namespace) -> int:
-    given = ConnectorInput.model_validate_json((arguments.own / "input.json").read_bytes())
-    desk = _desk(given, given.read_settings())
+async def _sidecar(given: ConnectorInput, arguments: argparse.Namespace) -> int:
+    desk = open_desk(given)
     with _leg(Role.MAIN, arguments.main) as leg:
         sidecar = Sidecar(given, desk.settings, leg, desk.log)
         with _on_sigterm(sidecar.cancel):
             await desk.markers.write(Marker.RUNNING)
             (arguments.own / "ready").touch()
-            result = await sidecar.run()
+            result = await _asked(sidecar, desk)
     return await desk.finish(result)
 
 
-def _desk(given: ReplicationInput | ConnectorInput, settings: Settings) -> Desk:
-    objects = Objects(settings.storage, timeout=settings.storage_timeout_s)
-    log = LogWriter(
-        objects, given.log_prefix, max_bytes=settings.max_log_bytes, max_line_bytes=settings.max_log_line_bytes
-    )
-    return Desk(settings, Markers(objects, given.pod), log)
-
-
-def _bug(errors: BaseExceptionGroup[Exception]) -> Failure:
-    error = errors.exceptions[0]
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return Failure(
-        origin=FailureOrigin.PLATFORM,
-        type=FailureType.SYSTEM_ERROR,
-        message=f"the orchestrator failed: {type(error).__name__} (its own log has the details)",
-    )
+async def _asked(sidecar: Sidecar, desk: Desk) -> ConnectorResult:
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            keeping = tasks.create_task(desk.keep_log())
+            result = await sidecar.run()
+            keeping.cancel()
+    except* Exception as errors:
+        traceback.print_exc()
+        result = ConnectorResult(status="failed", failures=(bug("sidecar", errors),))
+    return result
 
 
 @contextmanager

@@ -1,19 +1,23 @@
-"""What a pod's program is given in its own `input.json` (mode 0400): it holds the database's address."""
+"""What a pod's program is given in its own `input.json` (mode 0400): it holds the database's address and secrets."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from airbyte_workers.settings import Settings
 
 
 class _Input(BaseModel):
+    """`secrets` are the job's secret values, `secret_names` the properties that hold some: neither's are ever told."""
+
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     pod: str
     settings: dict[str, Any]
+    secrets: tuple[str, ...] = Field(default=(), repr=False)
+    secret_names: tuple[str, ...] = ()
 
     def read_settings(self) -> Settings:
         """The settings of the Temporal worker that launched the pod."""

@@ -5,17 +5,20 @@ Object storage cannot append, so the newest object is written again until it is 
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
 
+from airbyte_workers.redaction import Redactor
 from airbyte_workers.store.objects import Objects, StorageError
 
 CHUNK_BYTES = 1024 * 1024
 MAX_UNWRITTEN = 8  # chunks held while storage does not answer
 _CUT = " [cut]"
+_LEVELS = frozenset({"FATAL", "ERROR", "WARN", "WARNING", "INFO", "DEBUG", "TRACE"})
 
 
 @dataclass
@@ -27,9 +30,10 @@ class _Chunk:
 
 
 class LogWriter:
-    """Takes lines at any speed; `flush` brings them to storage."""
+    """Takes lines at any speed; `flush` brings them to storage. No line holds a secret that `redact` knows."""
 
-    def __init__(self, objects: Objects, prefix: str, *, max_bytes: int, max_line_bytes: int) -> None:
+    def __init__(self, objects: Objects, prefix: str, *, redact: Redactor, max_bytes: int, max_line_bytes: int) -> None:
+        self.redact = redact
         self._objects = objects
         self._prefix = prefix
         self._max_chunks = max(2, max_bytes // CHUNK_BYTES)
@@ -39,10 +43,16 @@ class LogWriter:
         self._tail: deque[tuple[int, int]] = deque()  # (number, lines) of written chunks after the head
         self.lines_dropped = 0
 
+    @property
+    def reads(self) -> int:
+        """The characters of a text that decide about what is kept of it."""
+        return self._max_line + self.redact.reach
+
     def __call__(self, leg: str, level: str, text: str) -> None:
-        """Add a line (or several: `text` may hold newlines)."""
+        """Add a line (or several: `text` may hold newlines). A level that is none of ours can be any text: INFO."""
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = msgspec.json.encode({"at": at, "leg": str(leg), "level": level.upper(), "text": self._cut(text)}) + b"\n"
+        loud = level.upper() if level.upper() in _LEVELS else "INFO"
+        line = msgspec.json.encode({"at": at, "leg": str(leg), "level": loud, "text": self._shown(leg, text)}) + b"\n"
         if self._current.size + len(line) > CHUNK_BYTES and self._current.lines:
             self._turn()
         self._current.lines.append(line)
@@ -56,7 +66,7 @@ class LogWriter:
                 chunk = self._full.popleft()  # ours while it is written: a turn meanwhile must not drop it
                 try:
                     await self._write(chunk)
-                except StorageError:
+                except (StorageError, asyncio.CancelledError):
                     self._full.appendleft(chunk)
                     raise
                 await self._make_room(chunk)
@@ -71,9 +81,12 @@ class LogWriter:
         await self._write(chunk)
         chunk.dirty = len(chunk.lines) > lines
 
-    def _cut(self, text: str) -> str:
-        text = text.encode(errors="replace").decode()  # half a surrogate pair cannot be written
-        return text if len(text) <= self._max_line else text[: self._max_line - len(_CUT)] + _CUT
+    def _shown(self, leg: str, text: str) -> str:
+        """Redacted, then cut: the other way round a part of a secret could stay."""
+        shown = self.redact(text, leg=leg, limit=self._max_line)
+        shown = shown.encode(errors="replace").decode()  # half a surrogate pair cannot be written
+        whole = max(len(text), len(shown)) <= self._max_line
+        return shown if whole else shown[: self._max_line - len(_CUT)] + _CUT
 
     def _turn(self) -> None:
         if len(self._full) >= MAX_UNWRITTEN:

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airbyte_workers.names import Role
-from airbyte_workers.orchestrator.pipes import FifoReader, FifoWriter, blocks, open_only, try_open_writer
-from airbyte_workers.replication.lines import LineTooLong
+from airbyte_workers.orchestrator.pipes import FifoReader, FifoWriter, open_only, try_open_writer
+from airbyte_workers.orchestrator.stderr import ShortLines
 
 _POLL_S = 0.02
 _WATCH_S = 0.1
-_STDERR_BLOCK = 64 * 1024
-_MAX_STDERR_LINE = 1024 * 1024
+_STDERR_BLOCK = 16 * 1024
 _MAX_WORD = 64
 _NO_LIMIT = 2**62  # cgroup v1 tells a limit near the largest integer where there is none
 
@@ -109,17 +108,15 @@ class Leg:
         self.out.writer_gone()
         self.err.writer_gone()
 
-    async def read_stderr(self, log: Callable[[str, str, str], None]) -> None:
-        """Bring what the connector says on stderr to the job's log until its end."""
-        while True:
-            try:
-                async for block in blocks(self.err, size=_STDERR_BLOCK, max_line_bytes=_MAX_STDERR_LINE):
-                    for line in block.decode(errors="replace").splitlines():
-                        log(self.role, "INFO", line)
-            except LineTooLong as error:
-                log(self.role, "INFO", error.head.decode(errors="replace"))
-                continue
-            return
+    async def read_stderr(self, log: Callable[[str, str, str], None], *, longest: int) -> None:
+        """Bring what the connector says on stderr to the job's log until its end: of a line so many characters."""
+        lines = ShortLines(longest)
+        while chunk := await self.err.read(_STDERR_BLOCK):
+            for line in lines.feed(chunk):
+                log(self.role, "INFO", line)
+            await asyncio.sleep(0)  # one that never pauses must not starve other tasks
+        for line in lines.finish():
+            log(self.role, "INFO", line)
 
     def close(self) -> None:
         """Let go of every pipe."""

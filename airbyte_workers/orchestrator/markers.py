@@ -57,6 +57,6 @@ class Markers:
         return Reading(Marker.NOT_STARTED)
 
     async def clear(self) -> None:
-        """Forget the pod's markers, once everything in them is a row. Raises StorageError."""
-        for marker in READ_ORDER:
-            await self._objects.delete(f"{self._prefix}/{marker}")
+        """Forget the pod's markers: another database's pod of this name left them. Raises StorageError."""
+        for key in await self._objects.keys(self._prefix):
+            await self._objects.delete(key)

@@ -54,6 +54,7 @@ class Replication:
             log,
             staged_states_bytes=settings.staged_states_bytes,
             allow_malformed=given.allow_malformed,
+            redact=log.redact,
         )
         self._source = SourceSide(self.ledger)
         self._destination = DestinationSide(self.ledger)
@@ -91,7 +92,7 @@ class Replication:
         async with asyncio.TaskGroup() as tasks:
             legs = (self._source_leg, self._destination_leg)
             watching = [tasks.create_task(leg.watch()) for leg in legs]
-            listening = [tasks.create_task(leg.read_stderr(self._log)) for leg in legs]
+            listening = [tasks.create_task(leg.read_stderr(self._log, longest=self._log.reads)) for leg in legs]
             listening.append(tasks.create_task(self._listen(committer)))
             committing = tasks.create_task(committer.run())
             await self._replicate()
@@ -328,5 +329,5 @@ def stream_hint(head: bytes) -> str:
     start = head.replace(b'": "', b'":"').find(marker)
     if start < 0:
         return ""
-    name = head.replace(b'": "', b'":"')[start + len(marker) :].split(b'"', 1)[0]
-    return f" for stream {name.decode(errors='replace')}"
+    name, whole, _ = head.replace(b'": "', b'":"')[start + len(marker) :].partition(b'"')
+    return f" for stream {name.decode(errors='replace')}" if whole else ""

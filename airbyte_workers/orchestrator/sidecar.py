@@ -1,31 +1,29 @@
 """The sidecar of a connector pod: reads what `spec`, `check` or `discover` says and ends with its result in a marker.
 
-Logs may come before the result, and a result wins over the exit code (airbyte-behaviour.md section 8).
+The first answer is the result whatever else the connector says and however it ends. Without one it is a failure: that
+of its first ERROR trace, else what its exit code tells (airbyte-behaviour.md section 8).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
-import msgspec
-
-from airbyte_workers.jobs.failures import from_trace, memory_exhausted, ordered
+from airbyte_workers.jobs.failures import cut, memory_exhausted, ordered
 from airbyte_workers.models import ConnectorResult, Failure, FailureOrigin, FailureType
+from airbyte_workers.orchestrator.answers import ANSWERS, Shape, read_answer
 from airbyte_workers.orchestrator.input import ConnectorInput
 from airbyte_workers.orchestrator.joblog import LogWriter
 from airbyte_workers.orchestrator.leg import Exit, Leg, Patience
 from airbyte_workers.orchestrator.pipes import blocks
-from airbyte_workers.replication.core import read_trace
+from airbyte_workers.protocol.messages import Trace
+from airbyte_workers.replication.core import KNOWN_TYPES, failure_of, log_message, not_a_message, read_trace, said
 from airbyte_workers.replication.decoding import lines_of, sniff_line
 from airbyte_workers.replication.lines import LineTooLong
 from airbyte_workers.settings import Settings
 
-_RESULTS = {
-    "spec": ("SPEC", "spec"),
-    "check": ("CONNECTION_STATUS", "connectionStatus"),
-    "discover": ("CATALOG", "catalog"),
-}
+_QUIET_TYPES = KNOWN_TYPES | {"CONTROL", "RECORD", "STATE"}
 
 
 class Sidecar:
@@ -35,10 +33,11 @@ class Sidecar:
         self._given = given
         self._settings = settings
         self._leg = leg
-        self._log = log
+        self.log = log
         self._origin = FailureOrigin(given.origin)
-        self._type, self._body = _RESULTS[given.operation]
-        self._result: Any = None
+        self._answers = ANSWERS[given.operation]
+        self._result: dict[str, Any] | None = None
+        self._traced: Failure | None = None
         self._failures: list[Failure] = []
         self._patience = Patience(
             grace=settings.shutdown_grace_period_s,
@@ -55,15 +54,15 @@ class Sidecar:
         """The connector's result, or why there is none."""
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(self._leg.watch())
-            talking = tasks.create_task(self._leg.read_stderr(self._log))
-            if await self._leg.opened(self._settings.connector_start_timeout_s):
+            talking = tasks.create_task(self._leg.read_stderr(self._say, longest=self.log.reads))
+            limit = self._settings.connector_start_timeout_s
+            if await self._leg.opened(limit):
                 await self._read()
             else:
-                self._failures.append(self._failure(FailureType.NEVER_OPENED, "the connector did not start in time"))
+                self._failures.append(self._failure(FailureType.NEVER_OPENED, f"did not start within {limit:g} s"))
             ended = await self._end()
             watching.cancel()
-            self._leg.err.writer_gone()
-            await talking
+            await self._quiet(talking)
         return self._judge(ended)
 
     async def _read(self) -> None:
@@ -83,36 +82,76 @@ class Sidecar:
             return await self._leg.stopped(self._patience)
         return await self._leg.ended(self._patience)
 
+    async def _quiet(self, talking: asyncio.Task[None]) -> None:
+        """Read what is left of its stderr, but wait for no leftover that holds it open."""
+        self._leg.err.writer_gone()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience.exit_code):
+                await asyncio.wait([talking])
+        self._leg.err.interrupt()
+
+    def _say(self, _: str, level: str, text: str) -> None:
+        """What comes over its stderr is said by the source or the destination that it is."""
+        self.log(self._origin, level, text)
+
+    # --- what it says ---
+
     def _line(self, line: bytes) -> None:
         sniffed = sniff_line(line)
-        kind = sniffed.type if sniffed is not None else None
-        if kind == self._type and self._result is None:
-            self._result = msgspec.json.decode(line).get(self._body)
+        kind = sniffed.type if sniffed is not None else ""
+        if kind in self._answers:
+            self._answer(line, self._answers[kind])
         elif kind == "TRACE":
             self._trace(line)
         elif kind == "LOG":
-            log = msgspec.json.decode(line).get("log") or {}
-            self._log(self._origin, str(log.get("level", "INFO")), str(log.get("message", "")))
-        elif kind is None and (text := line.decode(errors="replace").strip()):
-            self._log(self._origin, "INFO", text)
+            log_message(self, self._origin, line)
+        elif kind not in _QUIET_TYPES:
+            not_a_message(self, self._origin, line)
+
+    def _answer(self, line: bytes, shape: Shape) -> None:
+        if self._result is not None:
+            return
+        self._result = read_answer(line, shape)
+        if self._result is None:
+            text = line.decode(errors="replace").strip()
+            self.log(self._origin, "WARN", f"skipped an answer without a sound {shape.body}.{shape.member}: {text}")
 
     def _trace(self, line: bytes) -> None:
         trace = read_trace(line)
-        if trace is None or trace.error is None:
-            return
-        error = trace.error
-        self._failures.append(from_trace(self._origin, error.message, error.failure_type, error.internal_message))
-        self._log(self._origin, "ERROR", error.message)
+        if trace is None:
+            not_a_message(self, self._origin, line)
+        elif trace.type == "ERROR":
+            self._error(trace)
+
+    def _error(self, trace: Trace) -> None:
+        """The first one is why it failed; later ones follow from it."""
+        failure = failure_of(self._origin, trace, self.log.redact)
+        self.log(self._origin, "ERROR", said(failure.message, trace.error.stack_trace if trace.error else None))
+        if self._traced is None:
+            self._traced = failure
+            self._failures.append(failure)
+
+    # --- the end ---
 
     def _judge(self, ended: Exit) -> ConnectorResult:
-        if isinstance(self._result, dict):
-            return ConnectorResult(status="succeeded", result=self._result, exit_code=ended.code)
+        if self._result is not None:
+            return ConnectorResult(status="succeeded", result=self._told(self._result), exit_code=ended.code)
         if ended.code and ended.out_of_memory is not None:
             message = memory_exhausted(self._origin, ended.code, ended.out_of_memory)
             self._failures.append(Failure(origin=self._origin, type=FailureType.OUT_OF_MEMORY, message=message))
         if not self._failures:
-            self._failures.append(self._failure(FailureType.SYSTEM_ERROR, self._silence(ended)))
+            kind = FailureType.NO_RESULT if ended.code == 0 else FailureType.SYSTEM_ERROR
+            self._failures.append(self._failure(kind, self._silence(ended)))
         return ConnectorResult(status="failed", failures=ordered(self._failures), exit_code=ended.code)
+
+    def _told(self, result: dict[str, Any]) -> dict[str, Any]:
+        """The result as it goes out: what a check says is words, which may hold a secret; the rest is data."""
+        if self._given.operation != "check":
+            return result
+        told = {"status": result["status"]}
+        if isinstance(message := result.get("message"), str):
+            told["message"] = cut(self.log.redact(message, leg=self._origin))
+        return told
 
     def _silence(self, ended: Exit) -> str:
         operation = self._given.operation

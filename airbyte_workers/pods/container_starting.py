@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from airbyte_workers.names import Role, container_name
+from airbyte_workers.names import CONNECTOR_ROLES, Role, container_name
 from airbyte_workers.pods.archives import Folder, Owner
 from airbyte_workers.pods.containers import (
     FOLDER,
@@ -127,7 +127,7 @@ def blaming(role: Role) -> Iterator[None]:
     try:
         yield
     except LaunchFailed as error:
-        origin = role.value if role in {Role.SOURCE, Role.DESTINATION} else error.origin
+        origin = role.value if role in CONNECTOR_ROLES else error.origin
         raise LaunchFailed(str(error), origin=origin, retryable=error.retryable) from error
 
 

@@ -14,6 +14,9 @@ _PASSING = re.compile(
     r"|too ?many ?requests|unexpected eof|tls handshake|service unavailable|no space left",
     re.IGNORECASE,
 )
+_UNKNOWN = re.compile(
+    r"not found|no such image|manifest unknown|name unknown|repository name not known|does not exist", re.IGNORECASE
+)
 _DENIED = re.compile(r"unauthorized|authentication required|denied|no basic auth credentials", re.IGNORECASE)
 
 
@@ -59,7 +62,7 @@ def pull_failed(name: str, error: EngineError) -> LaunchFailed:
     said = str(error)
     if _PASSING.search(said) or error.away:
         return LaunchFailed(f"image {name} could not be pulled: {said}", retryable=True)
-    if _DENIED.search(said) or "not found" in said.lower() or "no such image" in said.lower():
+    if _DENIED.search(said) or _UNKNOWN.search(said):
         return LaunchFailed(
             f"image {name} is not on this host, and its registry does not give it to us: the name may be wrong, or "
             f"`docker login` is missing for the user of the Temporal worker ({said})"

@@ -105,8 +105,8 @@ class PodStatus:
 class LaunchFailed(Exception):
     """A pod could not be launched.
 
-    `origin` is `source`, `destination` or `airbyte_platform`. `retryable`: the same launch may work later
-    (a registry that did not answer); otherwise the input must change.
+    `origin` is the role of the connector whose fault it is, or `airbyte_platform`. `retryable`: the same launch may
+    work later (a registry that did not answer); otherwise the input must change.
     """
 
     def __init__(self, message: str, *, origin: str = "airbyte_platform", retryable: bool = False) -> None:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
-from airbyte_workers.names import Role
+from airbyte_workers.names import CONNECTOR_ROLES, Role
 from airbyte_workers.pods import starting
 from airbyte_workers.pods.environments import Environments, Executable
 from airbyte_workers.pods.folders import PodFolders, fill
@@ -98,7 +98,7 @@ class ProcessLauncher:
         try:
             return await self._environments.executable(container.program)
         except LaunchFailed as error:
-            known = container.role in {Role.SOURCE, Role.DESTINATION}
+            known = container.role in CONNECTOR_ROLES
             origin = container.role.value if known else error.origin
             raise LaunchFailed(str(error), origin=origin, retryable=error.retryable) from error
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,10 +16,13 @@ from airbyte_workers.protocol.messages import (
     Stream,
     parse,
 )
+from airbyte_workers.protocol.schema_sentences import close_to
+from airbyte_workers.protocol.stream_checks import destination_problems, names_shown, source_problems
 
 StreamKey = tuple[str, str | None]
 SYNC_MODES = ("full_refresh", "incremental")
 DESTINATION_SYNC_MODES = ("append", "overwrite", "append_dedup", "overwrite_dedup", "update", "soft_delete")
+MAX_PROBLEMS = 10
 M = TypeVar("M", bound=Message)
 _SCHEMAS = frozenset({"json_schema", "jsonSchema"})
 
@@ -68,7 +70,7 @@ def read_configured(pasted: Mapping[str, Any]) -> ConfiguredCatalog:
         raise InvalidCatalog("catalog: no stream is selected, there is nothing to sync")
     catalog = _read(ConfiguredCatalog, msgspec.json.encode({**pasted, "streams": kept}), "catalog")
     for configured in catalog.streams:
-        _check_configured(configured)
+        _check_modes(configured)
     _refuse_duplicates([key_of(configured.stream) for configured in catalog.streams])
     return catalog
 
@@ -105,7 +107,7 @@ def _snake(members: Mapping[str, Any], drop: Sequence[str] = ()) -> dict[str, An
     }
 
 
-def _check_configured(configured: ConfiguredStream) -> None:
+def _check_modes(configured: ConfiguredStream) -> None:
     name = shown(key_of(configured.stream))
     if configured.sync_mode not in SYNC_MODES:
         raise InvalidCatalog(f"stream {name}: sync_mode must be one of {', '.join(SYNC_MODES)}")
@@ -121,60 +123,129 @@ def _refuse_duplicates(keys: Sequence[StreamKey]) -> None:
         seen.add(key)
 
 
+# --- checking ---
+
+
+def check_choices(choices: Sequence[StreamChoice]) -> None:
+    """Refuse a choice that no source could satisfy. Raises InvalidCatalog."""
+    _refuse_duplicates([stream_key(choice.name, choice.namespace) for choice in choices])
+
+
+def check_configured(
+    configured: ConfiguredCatalog, discovered: Catalog, destination_modes: Sequence[str] | None = None
+) -> None:
+    """Compare with what the source has and the destination lists. Raises InvalidCatalog with all that is wrong."""
+    found = {key_of(stream): stream for stream in discovered.streams}
+    problems: list[str] = []
+    for each in configured.streams:
+        stream, key = found.get(key_of(each.stream)), key_of(each.stream)
+        problems += [_no_stream(found, key)] if stream is None else source_problems(shown(key), each, stream)
+        problems += _mode_problems(each, destination_modes)
+    _refuse(problems)
+
+
+def completed(configured: ConfiguredCatalog, discovered: Catalog) -> ConfiguredCatalog:
+    """The same with the source's own cursors and keys where none was given; call it once `check_configured` passed."""
+    found = {key_of(stream): stream for stream in discovered.streams}
+    return msgspec.structs.replace(
+        configured, streams=[_completed(each, found[key_of(each.stream)]) for each in configured.streams]
+    )
+
+
+def _completed(configured: ConfiguredStream, stream: Stream) -> ConfiguredStream:
+    return msgspec.structs.replace(
+        configured,
+        cursor_field=configured.cursor_field or stream.default_cursor_field,
+        primary_key=configured.primary_key or stream.source_defined_primary_key,
+    )
+
+
+def check_destination_modes(configured: ConfiguredCatalog, listed: Sequence[str] | None) -> None:
+    """As `check_configured`, where only the destination said what it can."""
+    _refuse([problem for each in configured.streams for problem in _mode_problems(each, listed)])
+
+
+def _mode_problems(configured: ConfiguredStream, listed: Sequence[str] | None) -> list[str]:
+    return destination_problems(shown(key_of(configured.stream)), configured.destination_sync_mode, listed)
+
+
+def _no_stream(found: Collection[StreamKey], key: StreamKey) -> str:
+    wanted, names = shown(key), sorted(map(shown, found))
+    elsewhere = sorted(shown(each) for each in found if each[0] == key[0])
+    if elsewhere:
+        hint = f"; did you mean {' or '.join(elsewhere[:MAX_PROBLEMS])}? (the namespace differs)"
+    else:
+        hint = close_to(wanted, names) or f"; it has {names_shown(names) or 'none'}"
+    return f"the source has no stream {wanted}{hint}"
+
+
+def _refuse(problems: Sequence[str]) -> None:
+    more = len(problems) - MAX_PROBLEMS
+    if problems:
+        raise InvalidCatalog("; ".join([*problems[:MAX_PROBLEMS], *([f"and {more} more"] if more > 0 else [])]))
+
+
 # --- choosing ---
 
 
 def choose(
     discovered: Catalog, choices: Sequence[StreamChoice] | None, destination_modes: Sequence[str] | None
 ) -> ConfiguredCatalog:
-    """What to sync of a discovered catalog (decisions.md, "Connections and safety"). Raises InvalidCatalog.
+    """What to sync of a discovered catalog (decisions.md, "Connections and safety").
 
     Without choices: every stream. `destination_modes` are those the destination lists; None: it does not say.
+    Raises InvalidCatalog with all that is wrong.
     """
     found = {key_of(stream): stream for stream in discovered.streams}
     if choices is None:
         choices = [StreamChoice(name=name, namespace=namespace) for name, namespace in found]
     if not choices:
         raise InvalidCatalog("the source has no streams, there is nothing to sync")
-    _refuse_duplicates([stream_key(choice.name, choice.namespace) for choice in choices])
-    configured = [_configure(_find(found, choice), choice, destination_modes) for choice in choices]
+    check_choices(choices)
+    settled = [_settle(found, choice, destination_modes) for choice in choices]
+    _refuse([problem for _, problems in settled for problem in problems])
+    configured = [each for each, _ in settled if each is not None]
     _refuse_duplicates([key_of(each.stream) for each in configured])
     return ConfiguredCatalog(streams=configured)
 
 
-def _find(found: Mapping[StreamKey, Stream], choice: StreamChoice) -> Stream:
+def _settle(
+    found: Mapping[StreamKey, Stream], choice: StreamChoice, destination_modes: Sequence[str] | None
+) -> tuple[ConfiguredStream | None, list[str]]:
+    """A choice with all that it left open, and what is wrong with it."""
+    stream = _find(found, choice)
+    if isinstance(stream, str):
+        return None, [stream]
+    configured = _configure(stream, choice, destination_modes)
+    problems = source_problems(shown(key_of(stream)), configured, stream)
+    if choice.destination_sync_mode is not None:  # our own choice falls back on append, whatever is listed
+        problems += _mode_problems(configured, destination_modes)
+    return configured, problems
+
+
+def _find(found: Mapping[StreamKey, Stream], choice: StreamChoice) -> Stream | str:
+    """The stream that was chosen, or why there is none."""
     exact = found.get(stream_key(choice.name, choice.namespace))
     if exact is not None:
         return exact
     same_name = [key for key in found if key[0] == choice.name]
-    if choice.namespace is None and len(same_name) == 1:
+    if choice.namespace is not None or not same_name:
+        return _no_stream(found, stream_key(choice.name, choice.namespace))
+    if len(same_name) == 1:
         return found[same_name[0]]
-    if choice.namespace is None and len(same_name) > 1:
-        places = ", ".join(sorted(shown(key) for key in same_name))
-        raise InvalidCatalog(f"stream {choice.name} is in several namespaces ({places}): say which with `namespace`")
-    wanted = shown(stream_key(choice.name, choice.namespace))
-    names = sorted(shown(key) for key in found)
-    close = difflib.get_close_matches(wanted, names, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(names[:10]) or 'none'}"
-    raise InvalidCatalog(f"the source has no stream {wanted}; {hint}")
+    places = ", ".join(sorted(shown(key) for key in same_name))
+    return f"stream {choice.name} is in several namespaces ({places}): say which with `namespace`"
 
 
 def _configure(stream: Stream, choice: StreamChoice, destination_modes: Sequence[str] | None) -> ConfiguredStream:
-    name = shown(key_of(stream))
     sync_mode = choice.sync_mode or _sync_mode(stream, choice)
-    if sync_mode not in stream.supported_sync_modes:
-        raise InvalidCatalog(
-            f"stream {name} cannot be read as {sync_mode}; the source lists {', '.join(stream.supported_sync_modes)}"
-        )
-    primary_key = list(map(list, choice.primary_key or ())) or stream.source_defined_primary_key
+    primary_key = [list(field) for field in choice.primary_key or () if field] or stream.source_defined_primary_key
     mode = choice.destination_sync_mode or _destination_mode(sync_mode, bool(primary_key), destination_modes)
-    if mode.endswith("_dedup") and not primary_key:
-        raise InvalidCatalog(f"stream {name}: {mode} needs a primary_key; the source defines none")
     return ConfiguredStream(
         stream=stream,
         sync_mode=sync_mode,
         destination_sync_mode=mode,
-        cursor_field=_cursor(stream, choice, sync_mode),
+        cursor_field=list(choice.cursor_field or ()) or stream.default_cursor_field,
         primary_key=primary_key,
     )
 
@@ -195,12 +266,3 @@ def _destination_mode(sync_mode: str, has_key: bool, listed: Sequence[str] | Non
     if sync_mode == "full_refresh" and "overwrite" in listed:
         return "overwrite"
     return "append"
-
-
-def _cursor(stream: Stream, choice: StreamChoice, sync_mode: str) -> list[str] | None:
-    cursor: list[str] | None = list(choice.cursor_field or ()) or stream.default_cursor_field
-    if sync_mode == "incremental" and not cursor and not stream.source_defined_cursor:
-        raise InvalidCatalog(
-            f"stream {shown(key_of(stream))}: incremental needs a cursor_field; the source defines none"
-        )
-    return cursor

@@ -12,22 +12,31 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
-from airbyte_workers.jobs.failures import cut, from_trace
+from airbyte_workers.jobs.failures import MAX_MESSAGE, cut, from_trace
 from airbyte_workers.models import Evidence, Failure, FailureOrigin, FailureType, StreamCounts
 from airbyte_workers.protocol.catalog import StreamKey, shown, stream_key
 from airbyte_workers.protocol.messages import Log, Trace, TraceError
+from airbyte_workers.redaction import Redactor
 from airbyte_workers.replication.decoding import looks_like_data, repaired
 from airbyte_workers.replication.states import Commit, StateKey, StateLedger
 from airbyte_workers.replication.statistics import StreamTracker, Tally, merged, stream_counts
 
 KNOWN_TYPES = frozenset({"SPEC", "CONNECTION_STATUS", "CATALOG", "DESTINATION_CATALOG"})
 MAX_NAMES = 10  # streams named in evidence and messages; the rest is counted
+_KNOWS_NO_SECRET = Redactor()
 
 
 class JobLog(Protocol):
     """Takes a line for the job's log; `leg` is who said it."""
 
     def __call__(self, leg: str, level: str, text: str) -> None: ...
+
+
+class Logging(Protocol):
+    """Whoever has a job's log."""
+
+    @property
+    def log(self) -> JobLog: ...
 
 
 class ReplicationFailed(Exception):
@@ -56,8 +65,15 @@ class Ledger:
     """What both directions of one attempt know together: streams, states, failures, counts."""
 
     def __init__(
-        self, streams: Sequence[StreamKey], log: JobLog, *, staged_states_bytes: int, allow_malformed: bool = False
+        self,
+        streams: Sequence[StreamKey],
+        log: JobLog,
+        *,
+        staged_states_bytes: int,
+        allow_malformed: bool = False,
+        redact: Redactor = _KNOWS_NO_SECRET,
     ) -> None:
+        self._redact = redact
         self.allow_malformed = allow_malformed
         self.distrusted: set[StateKey] = set()
         self.streams = {key: StreamTracker(key) for key in streams}
@@ -128,23 +144,16 @@ class Ledger:
 
     def trace_error(self, origin: FailureOrigin, trace: Trace) -> None:
         """An ERROR trace: the attempt fails, and what follows of its stream (or of all) is not to be trusted."""
-        error = trace.error
         self.error_traces += 1
-        message = error.message if error else ""
-        failure = from_trace(
-            origin, message, error.failure_type if error else None, error.internal_message if error else None
-        )
-        descriptor = error.stream_descriptor if error else None
-        if descriptor is not None:
-            failure = failure.model_copy(update={"stream": descriptor.name, "namespace": descriptor.namespace})
+        failure = failure_of(origin, trace, self._redact)
         self.failures.append(failure)
-        self.log(origin, "ERROR", failure.message + _indented(error.stack_trace if error else None))
+        self.log(origin, "ERROR", said(failure.message, trace.error.stack_trace if trace.error else None))
         if origin is not FailureOrigin.SOURCE:
             return
-        if descriptor is None:
+        if failure.stream is None:
             self.source_failed = True
         else:
-            self.source_failed_streams.add(stream_key(descriptor.name, descriptor.namespace))
+            self.source_failed_streams.add(stream_key(failure.stream, failure.namespace))
 
     def holds_back(self, key: StateKey) -> bool:
         """Whether states of this key came after an error or a lost line: the next attempt would go on behind it."""
@@ -231,6 +240,19 @@ def read_trace(line: bytes) -> Trace | None:
         return _odd_error(line)
 
 
+def failure_of(origin: FailureOrigin, trace: Trace, redact: Redactor) -> Failure:
+    """The failure that an ERROR trace tells of. Redacted before it is cut: a part of a secret would stay else."""
+    error = trace.error or TraceError(message="")
+    message, internal = (
+        text and redact(text, leg=origin, limit=2 * MAX_MESSAGE) for text in (error.message, error.internal_message)
+    )
+    failure = from_trace(origin, message or "", error.failure_type, internal)
+    descriptor = error.stream_descriptor
+    if descriptor is None:
+        return failure
+    return failure.model_copy(update={"stream": descriptor.name, "namespace": descriptor.namespace})
+
+
 class _TraceLine(msgspec.Struct):
     trace: Trace
 
@@ -271,25 +293,25 @@ def _odd_error(line: bytes) -> Trace | None:
     return Trace(type="ERROR", error=TraceError(message=message if isinstance(message, str) else ""))
 
 
-def log_message(ledger: Ledger, leg: str, line: bytes) -> None:
+def log_message(logging: Logging, leg: str, line: bytes) -> None:
     """A LOG message goes to the job's log at its own level; one without a message is no message."""
     try:
         log = _decoded(line, _LogLine).log
     except (ValueError, RecursionError):
-        not_a_message(ledger, leg, line)
+        not_a_message(logging, leg, line)
         return
-    ledger.log(leg, log.level, log.message + _indented(log.stack_trace))
+    logging.log(leg, log.level, said(log.message, log.stack_trace))
 
 
-def not_a_message(ledger: Ledger, leg: str, line: bytes) -> None:
+def not_a_message(logging: Logging, leg: str, line: bytes) -> None:
     """A line that is no message becomes a log line; without its content where that may be a customer's data."""
     text = line.decode(errors="replace").strip()
     if not text:
         return
     if looks_like_data(line):
-        ledger.log(leg, "WARN", f"dropped a malformed line of {len(line)} bytes that looks like a record or a state")
+        logging.log(leg, "WARN", f"dropped a malformed line of {len(line)} bytes that looks like a record or a state")
     else:
-        ledger.log(leg, "INFO", f"Malformed non-Airbyte record: {text}" if text.startswith("{") else text)
+        logging.log(leg, "INFO", f"Malformed non-Airbyte record: {text}" if text.startswith("{") else text)
 
 
 def _named(keys: Iterable[StreamKey]) -> tuple[str, ...]:
@@ -301,5 +323,6 @@ def _state_name(key: StateKey) -> str:
     return shown(key.stream) if key.stream is not None else f"the {key.type} state"
 
 
-def _indented(stack_trace: str | None) -> str:
-    return "\n" + cut(stack_trace, 100_000) if stack_trace else ""
+def said(message: str, stack_trace: str | None) -> str:
+    """A message and its stack trace as they stand in the job's log."""
+    return f"{message}\n{stack_trace}" if stack_trace else message

@@ -26,13 +26,15 @@ from airbyte_workers.pods.pod import Launcher
 from airbyte_workers.pods.process import ProcessLauncher
 from airbyte_workers.runtime import temporal
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import jobs
+from airbyte_workers.store import configs, jobs
 from airbyte_workers.store.database import connected, migrate
 from airbyte_workers.store.objects import Objects
 from airbyte_workers.store.sealing import load_seal
+from workflows.operations import CheckWorkflow, DiscoverWorkflow, SpecWorkflow
 from workflows.sync import SyncWorkflow
 from workflows.unknown import UnknownWorkflow
 
+WORKFLOWS = (SyncWorkflow, CheckWorkflow, DiscoverWorkflow, SpecWorkflow, UnknownWorkflow)
 ROLES = ("workflows", "spec", "check", "discover", "sync", "watch")
 """What one worker process can be limited to with `--only`."""
 _LAUNCHING = {
@@ -91,6 +93,7 @@ async def _workers(
     client: Client, db: asyncpg.Pool, settings: Settings, docker: DockerLauncher, roles: Sequence[str]
 ) -> list[Worker]:
     seal = await asyncio.to_thread(load_seal, settings.key_file)
+    await configs.publish_key(db, seal)
     objects = Objects(settings.storage, timeout=settings.storage_timeout_s)
     launchers: dict[str, Launcher] = {"process": ProcessLauncher(settings), "docker": docker}
     assert settings.database_url is not None
@@ -99,17 +102,18 @@ async def _workers(
     workloads = WorkloadActivities(db, seal, settings, objects, launchers, author)
     books = [
         bookkeeping.open_job,
+        bookkeeping.open_operation,
+        bookkeeping.check_configs,
         bookkeeping.configure_catalog,
         bookkeeping.open_attempt,
         bookkeeping.close_attempt,
         bookkeeping.close_job,
+        bookkeeping.close_operation,
         bookkeeping.request_cancel,
     ]
     workers = []
     if "workflows" in roles:
-        workers.append(
-            _worker(client, settings, WORKFLOW_QUEUE, activities=books, workflows=[SyncWorkflow, UnknownWorkflow])
-        )
+        workers.append(_worker(client, settings, WORKFLOW_QUEUE, activities=books, workflows=WORKFLOWS))
     for role, kind in _LAUNCHING.items():
         if role in roles:
             limit = getattr(settings, f"max_{role}_workers")

@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from airbyte_workers.runtime.plugin import AirbytePlugin
 from airbyte_workers.settings import Settings
@@ -47,21 +48,47 @@ def _runtime(core_logs: bool) -> Runtime:
 
 
 async def _connect(settings: Settings, timeout: float, runtime: Runtime) -> Client:
+    config = _config(settings)
+    address = config["target_host"]
+    try:
+        async with asyncio.timeout(timeout):
+            client = await Client.connect(**config, plugins=[AirbytePlugin()], runtime=runtime)
+            await _require_namespace(client, address)
+            return client
+    except (RuntimeError, RPCError, TimeoutError) as error:
+        raise TemporalUnreachable(f"cannot reach Temporal at {address} (TEMPORAL_ADDRESS): {_plain(error)}") from None
+
+
+def _config(settings: Settings) -> ClientConnectConfig:
+    """What the variables of the `temporal` program and its config file say."""
     env = {name: value for name, value in os.environ.items() if name.startswith("TEMPORAL_")}
     if settings.temporal_address is not None:
         env["TEMPORAL_ADDRESS"] = settings.temporal_address
     env["TEMPORAL_NAMESPACE"] = settings.temporal_namespace
-    config = ClientConfig.load_client_connect_config(override_env_vars=env)
     try:
-        async with asyncio.timeout(timeout):
-            return await Client.connect(**config, plugins=[AirbytePlugin()], runtime=runtime)
-    except (RuntimeError, RPCError, TimeoutError) as error:
-        where = f"cannot reach Temporal at {config.get('target_host')} (TEMPORAL_ADDRESS)"
-        raise TemporalUnreachable(f"{where}: {_plain(error)}") from None
+        config = ClientConfig.load_client_connect_config(override_env_vars=env)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise TemporalUnreachable(f"what TEMPORAL_* say of the connection cannot be used: {error}") from None
+    if "target_host" not in config:
+        raise TemporalUnreachable("set TEMPORAL_ADDRESS: DATABASE_URL alone does not say where Temporal is")
+    if "://" in config["target_host"]:
+        raise TemporalUnreachable(f"TEMPORAL_ADDRESS is host:port, such as localhost:7233; not {config['target_host']}")
+    return config
+
+
+async def _require_namespace(client: Client, address: str) -> None:
+    """Told here, where it is one sentence; whatever else the question fails of is for others to meet."""
+    try:
+        await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise TemporalUnreachable(
+                f"there is no namespace {client.namespace} (TEMPORAL_NAMESPACE) in Temporal at {address}"
+            ) from None
 
 
 def _plain(error: Exception) -> str:
     """What a person can use of it: the SDK quotes its innermost errors in their own notation."""
     said = str(error)
-    quoted = re.findall(r'message: "([^"]+)"', said)
+    quoted = re.findall(r'(?:message|error): "([^"]+)"', said)
     return quoted[-1] if quoted else said or "no answer in time"

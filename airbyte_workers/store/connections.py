@@ -40,8 +40,8 @@ async def resolve(db: asyncpg.pool.PoolConnectionProxy, seal: Seal, asked: SyncI
             raise UnknownConnection(await _unknown(db, asked.connection))
         return Connection(row["id"], asked.connection, _merged(seal.open(row["spec"]), asked))
     if row is not None:
-        _refuse_other_connector("source", row["source_name"], asked.source)
-        _refuse_other_connector("destination", row["destination_name"], asked.destination)
+        _refuse_other_connector(asked.connection, "source", row["source_name"], asked.source)
+        _refuse_other_connector(asked.connection, "destination", row["destination_name"], asked.destination)
     return Connection(await _write(db, seal, asked), asked.connection, asked)
 
 
@@ -73,10 +73,10 @@ async def _write(db: asyncpg.pool.PoolConnectionProxy, seal: Seal, asked: SyncIn
     return identifier
 
 
-def _refuse_other_connector(role: str, stored: str, asked: Connector) -> None:
+def _refuse_other_connector(connection: str, role: str, stored: str, asked: Connector) -> None:
     if stored != base_name(asked):
         raise Refused(
-            f"connection has the {role} {stored}, not {base_name(asked)}: its state belongs to that one;"
+            f"connection {connection} has the {role} {stored}, not {base_name(asked)}: its state belongs to that one;"
             " use another connection name for another connector"
         )
 

@@ -31,7 +31,8 @@ def is_away(error: Exception) -> bool:
     """Whether a statement failed because of the database's condition, not of its own: the same may work later."""
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "")[:2] in _AWAY
-    return isinstance(error, OSError | TimeoutError) or type(error) is asyncpg.InterfaceError
+    lost = (asyncpg.InterfaceError, asyncpg.InternalClientError)  # a connection that broke between two steps
+    return isinstance(error, OSError | TimeoutError) or type(error) in lost
 
 
 class MigrationError(Exception):

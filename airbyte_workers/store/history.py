@@ -25,6 +25,7 @@ class JobLine(Value):
     job_id: int
     kind: str
     connection: str | None
+    connector: str | None
     status: JobStatus
     attempts: int
     records_committed: int
@@ -35,7 +36,7 @@ class JobLine(Value):
 
 
 _LIST = """
-select jobs.id as job_id, kind, connection, jobs.status, jobs.created_at, jobs.started_at, jobs.ended_at,
+select jobs.id as job_id, kind, connection, connector, jobs.status, jobs.created_at, jobs.started_at, jobs.ended_at,
     count(attempts.number) as attempts, coalesce(sum(attempts.records_committed), 0)::bigint as records_committed,
     coalesce(sum(attempts.bytes_committed), 0)::bigint as bytes_committed
 from jobs left join attempts on attempts.job_id = jobs.id

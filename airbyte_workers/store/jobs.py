@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,26 +11,23 @@ import asyncpg
 from airbyte_workers.models import (
     TERMINAL_JOB_STATUSES,
     AttemptOutcome,
+    AttemptRef,
     AttemptSummary,
+    Connector,
     Failure,
     JobStatus,
-    OpenJob,
-    RetryRules,
+    Order,
     RetryTally,
     SyncInput,
 )
-from airbyte_workers.names import JobKind, pod_name
+from airbyte_workers.names import REPLICATION_KINDS, JobKind, Role, pod_name
 from airbyte_workers.protocol.messages import ConfiguredCatalog, parse
-from airbyte_workers.store import connections, generations
+from airbyte_workers.store import generations
 from airbyte_workers.store.sealing import Seal
 from airbyte_workers.store.states import write_counts
 
 Database = asyncpg.Pool
 _TERMINAL = [str(status) for status in TERMINAL_JOB_STATUSES]
-
-
-class ConnectionBusy(connections.Refused):
-    """The connection has a live job already."""
 
 
 class JobEnded(Exception):
@@ -44,12 +41,32 @@ class Job:
     id: int
     kind: JobKind
     status: JobStatus
-    connection_id: int
+    connection_id: int | None
     connection: str
-    input: SyncInput
+    input: SyncInput | Order
     catalog_id: int | None
     cancel_now: bool
     launcher: str | None = None
+    secret_names: tuple[str, ...] = ()
+
+    @property
+    def sync(self) -> SyncInput:
+        """The input of a replication job."""
+        assert isinstance(self.input, SyncInput)
+        return self.input
+
+    @property
+    def connectors(self) -> Mapping[Role, Connector]:
+        """Every connector of the job."""
+        if isinstance(self.input, Order):
+            return {Role.MAIN: self.input.connector}
+        assert self.input.source is not None
+        assert self.input.destination is not None
+        return {Role.SOURCE: self.input.source, Role.DESTINATION: self.input.destination}
+
+    def asked(self, ref: AttemptRef) -> Role:
+        """Which of the job's connectors a spec, check or discover is about: of a sync's, the source unless said."""
+        return Role.MAIN if isinstance(self.input, Order) else ref.of or Role.SOURCE
 
 
 @dataclass(frozen=True)
@@ -62,70 +79,23 @@ class Attempt:
     pod: str
 
 
-async def open_job(db: Database, seal: Seal, request: OpenJob, rules: RetryRules) -> int:
-    """Write the row of a sync, or find the one this run wrote before. Raises connections.Refused."""
-    async with db.acquire() as session, session.transaction():
-        known = await session.fetchval("select id from jobs where run_id = $1", request.run_id)
-        if known is not None:
-            return int(known)
-        connection = await connections.resolve(session, seal, request.input)
-        await _refuse_busy(session, connection)
-        return await _insert(session, seal, request, connection, rules)
-
-
-async def _insert(
-    session: asyncpg.pool.PoolConnectionProxy,
-    seal: Seal,
-    request: OpenJob,
-    connection: connections.Connection,
-    rules: RetryRules,
-) -> int:
-    job_id: int = await session.fetchval(
-        """
-        insert into jobs (kind, connection_id, connection, input, workflow_id, run_id, retry_rules)
-        values ('sync', $1, $2, $3, $4, $5, $6) returning id
-        """,
-        connection.id,
-        connection.name,
-        seal.close(connection.input.model_dump(mode="json")),
-        request.workflow_id,
-        request.run_id,
-        rules.model_dump(mode="json"),
-    )
-    await session.execute("insert into retry_states (job_id, connection_id) values ($1, $2)", job_id, connection.id)
-    await _event(session, job_id, None, "opened", reason=f"workflow {request.workflow_id}")
-    return job_id
-
-
-async def _refuse_busy(session: asyncpg.pool.PoolConnectionProxy, connection: connections.Connection) -> None:
-    live = await session.fetchrow(
-        """
-        select jobs.id, (select count(*) from attempts where job_id = jobs.id) as attempts from jobs
-        where connection_id = $1 and kind in ('sync', 'clear', 'refresh') and not status = any($2)
-        """,
-        connection.id,
-        _TERMINAL,
-    )
-    if live is not None:
-        attempt = f", attempt {live['attempts']}" if live["attempts"] else ""
-        raise ConnectionBusy(f"connection {connection.name} is already syncing (job {live['id']}{attempt}); use --join")
-
-
 async def read_job(db: Database, seal: Seal, job_id: int) -> Job:
     """The job, opened. Raises LookupError."""
     row = await db.fetchrow("select * from jobs where id = $1", job_id)
     if row is None:
         raise LookupError(f"there is no job {job_id}")
+    form: type[SyncInput | Order] = SyncInput if row["kind"] in REPLICATION_KINDS else Order
     return Job(
         id=row["id"],
         kind=JobKind(row["kind"]),
         status=JobStatus(row["status"]),
         connection_id=row["connection_id"],
-        connection=row["connection"],
-        input=SyncInput.model_validate(seal.open(row["input"])),
+        connection=row["connection"] or "",
+        input=form.model_validate(seal.open(row["input"])),
         catalog_id=row["catalog_id"],
         cancel_now=row["cancel_now"],
         launcher=row["launcher"],
+        secret_names=tuple(row["secret_names"]),
     )
 
 
@@ -138,7 +108,7 @@ async def set_launcher(db: Database, job_id: int, launcher: str, why: str) -> bo
             launcher,
         )
         if settled is not None:
-            await _event(session, job_id, None, "launcher", reason=f"{launcher}: {why}")
+            await write_event(session, job_id, None, "launcher", reason=f"{launcher}: {why}")
         return settled is not None
 
 
@@ -157,8 +127,24 @@ async def move(db: Database, job_id: int, status: JobStatus, *, reason: str, exp
             [str(each) for each in expected],
         )
         if moved is not None:
-            await _event(session, job_id, None, status, reason=reason)
+            await write_event(session, job_id, None, status, reason=reason)
         return moved is not None
+
+
+async def set_discovered(db: Database, job_id: int, catalog_id: int) -> None:
+    """Note which catalog a discover found."""
+    await db.execute("update jobs set catalog_id = $2, updated_at = now() where id = $1", job_id, catalog_id)
+
+
+async def set_secret_names(db: Database, job_id: int, names: Iterable[str]) -> None:
+    """Note which properties of the job's configs hold secrets, as its connectors' specs say."""
+    await db.execute("update jobs set secret_names = $2 where id = $1", job_id, sorted(names))
+
+
+async def note(db: Database, job_id: int, event: str, *, reason: str) -> None:
+    """Tell whoever reads the job's past something that is no transition."""
+    async with db.acquire() as session:
+        await write_event(session, job_id, None, event, reason=reason)
 
 
 async def set_catalog(db: Database, job: Job, catalog: str, sha256: str) -> int:
@@ -208,7 +194,7 @@ async def open_attempt(db: Database, job_id: int, number: int, *, waited_s: floa
             catalog = await session.fetchval("select catalog from catalogs where id = $1", job["catalog_id"])
             streams = generations.full_refresh_streams(parse(ConfiguredCatalog, catalog.encode()))
             await generations.begin(session, job["connection_id"], job_id, streams)
-        await _event(session, job_id, number, "attempt opened", reason=f"fence {fence}")
+        await write_event(session, job_id, number, "attempt opened", reason=f"fence {fence}")
         return Attempt(job_id, number, fence, pod)
 
 
@@ -252,7 +238,7 @@ async def close_attempt(
                 job_id,
                 _TERMINAL,
             )
-        await _event(session, job_id, number, f"attempt {outcome.status}", reason=_first(outcome.failures))
+        await write_event(session, job_id, number, f"attempt {outcome.status}", reason=_first(outcome.failures))
 
 
 def _told(outcome: AttemptOutcome, summary: AttemptSummary | None) -> Sequence[Failure]:
@@ -289,7 +275,7 @@ async def close_job(
             _TERMINAL,
         )
         if closed is not None:
-            await _event(session, job_id, None, status, by=by, reason=reason)
+            await write_event(session, job_id, None, status, by=by, reason=reason)
 
 
 async def request_cancel(db: Database, job_id: int, *, by: str, now: bool) -> None:
@@ -303,7 +289,7 @@ async def request_cancel(db: Database, job_id: int, *, by: str, now: bool) -> No
             job_id,
             now,
         )
-        await _event(session, job_id, None, "cancel requested", by=by, reason="at once" if now else "in order")
+        await write_event(session, job_id, None, "cancel requested", by=by, reason="at once" if now else "in order")
 
 
 async def cancel_now(db: Database, job_id: int) -> bool:
@@ -316,7 +302,7 @@ async def count_active(db: Database) -> int:
     return int(await db.fetchval("select count(*) from jobs where not status = any($1)", _TERMINAL))
 
 
-async def _event(
+async def write_event(
     session: asyncpg.pool.PoolConnectionProxy,
     job_id: int,
     attempt: int | None,
@@ -325,6 +311,7 @@ async def _event(
     by: str = "",
     reason: str = "",
 ) -> None:
+    """Add a line to the job's past: what happened, by whom, why."""
     await session.execute(
         "insert into job_events (job_id, attempt, event, by, reason) values ($1, $2, $3, $4, $5)",
         job_id,

@@ -42,5 +42,6 @@ def configure(level: str, shape: Literal["json", "pretty"]) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # whoever asked tells that the database is away
     workflow.logger.workflow_info_on_message = False
     activity.logger.activity_info_on_message = False

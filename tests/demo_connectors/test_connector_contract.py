@@ -3,10 +3,18 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 from connector_programs import Programs, catalog
+
+from demo_connectors.configuration import parse, schema
+from demo_connectors.destination_jsonl import JsonlConfig
+from demo_connectors.destination_null import NullConfig
+from demo_connectors.messages import ConfigError
+from demo_connectors.misbehaving_config import MisbehavingConfig
+from demo_connectors.source_synthetic import SyntheticConfig
 
 NAMES = ("source-synthetic", "destination-jsonl", "destination-null", "huge-line", "never-exits")
 
@@ -20,22 +28,41 @@ def test_spec_answers_with_a_valid_json_schema(programs: Programs, name: str):
     assert answer.stderr == ""
 
 
-def test_the_schema_of_the_source_agrees_with_its_check(programs: Programs):
-    [spec] = programs.run("source-synthetic", "spec").of_type("SPEC")
-    validator = jsonschema.Draft7Validator(spec["connectionSpecification"])
-    for config, good in (
-        ({}, True),
-        ({"streams": ["a", "b"], "crash_after": None, "state_type": "GLOBAL"}, True),
-        ({"streams": []}, False),
-        ({"streams": ["a", "a"]}, False),
-        ({"records": -1}, False),
-        ({"interleave": 1}, False),
-        ({"state_type": "GLOBALLY"}, False),
-        ({"rows": 1}, False),
-    ):
-        [checked] = programs.run("source-synthetic", "check", config=config).of_type("CONNECTION_STATUS")
-        assert validator.is_valid(config) == good
-        assert (checked["status"] == "SUCCEEDED") == good
+@pytest.mark.parametrize(
+    ("form", "config", "good"),
+    [
+        (SyntheticConfig, {}, True),
+        (SyntheticConfig, {"streams": ["a", "b"], "crash_after": None, "state_type": "GLOBAL"}, True),
+        (SyntheticConfig, {"streams": 3, "namespace": "shop", "seed": -1, "interleave": True}, True),
+        (SyntheticConfig, {"streams": []}, False),
+        (SyntheticConfig, {"streams": ["a", "a"]}, False),
+        (SyntheticConfig, {"streams": 0}, False),
+        (SyntheticConfig, {"records": -1}, False),
+        (SyntheticConfig, {"interleave": 1}, False),
+        (SyntheticConfig, {"state_type": "GLOBALLY"}, False),
+        (SyntheticConfig, {"namespace": ""}, False),
+        (SyntheticConfig, {"rows": 1}, False),
+        (JsonlConfig, {"path": "out", "echo": "last", "crash_once_file": None}, True),
+        (JsonlConfig, {}, False),
+        (JsonlConfig, {"path": None}, False),
+        (JsonlConfig, {"path": "out", "echo": None}, False),
+        (NullConfig, {}, True),
+        (NullConfig, {"path": "out"}, False),
+        (MisbehavingConfig, {"streams": ["a"], "records": 10, "lines": 8, "size": 1, "path": "out"}, True),
+        (MisbehavingConfig, {"lines": None}, False),
+    ],
+)
+def test_the_schema_takes_what_the_connector_takes(form: type[Any], config: dict[str, Any], good: bool):
+    assert jsonschema.Draft7Validator(schema(form, "title")).is_valid(config) == good
+    assert takes(form, config) == good
+
+
+def takes(form: type[Any], config: dict[str, Any]) -> bool:
+    try:
+        parse(form, config)
+    except ConfigError:
+        return False
+    return True
 
 
 def test_destinations_list_append_and_overwrite_only(programs: Programs):

@@ -75,6 +75,12 @@ def test_check_is_answered_as_it_should_be(programs: Programs, mode: str):
     assert programs.run(mode, "check", config=CONFIG).of_type("CONNECTION_STATUS") == [{"status": "SUCCEEDED"}]
 
 
+@pytest.mark.parametrize("mode", SOURCES)
+def test_discover_is_answered_as_it_should_be(programs: Programs, mode: str):
+    [found] = programs.run(mode, "discover", config=CONFIG).of_type("CATALOG")
+    assert [stream["name"] for stream in found["streams"]] == list(NAMES)
+
+
 def test_a_name_belongs_to_one_connector():
     assert not set(SOURCES) & set(DESTINATIONS)
 

@@ -29,6 +29,7 @@ from airbyte_workers.settings import Settings
 from tests import images
 
 PROGRAM = str(Path(sys.executable).with_name("airbyte-workers"))
+TEMPORAL = str(Path(sys.executable).with_name("temporal"))
 WAIT_S = 60.0
 FAKER = "airbyte/source-faker:7.2.1"
 TEST_IMAGES = "airbyte-workers-test"
@@ -379,3 +380,18 @@ def catalog(
             for name in names
         ]
     }
+
+
+def temporal(place: Place, *words: str) -> dict[str, Any]:
+    """What `temporal workflow ...` tells as JSON."""
+    done = subprocess.run(
+        [TEMPORAL, "workflow", *words, "--address", str(place.stack()["temporal_address"])],
+        cwd=place.work,
+        env=place.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    return dict(json.loads(done.stdout))

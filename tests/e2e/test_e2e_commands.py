@@ -114,15 +114,18 @@ def test_paths_in_a_file_are_relative_to_it(place: Place) -> None:
 
 
 def test_secrets_are_references(place: Place, tmp_path: Path) -> None:
-    """The session's stack knows neither the variable nor the folder: what it says must name, not show."""
-    config = {"path": {"_secret": "env:HOME"}}
-    ended = place.sync(simple(place, "secret", destination={"command": ["destination-jsonl"], "config": config}))
-    (failure,) = ended.report["failures"]
-    assert (ended.code, failure["type"]) == (1, "config_error")
-    assert "AIRBYTE_SECRET_" in failure["message"]
-    outside = {"path": {"_secret": f"file:{tmp_path}/x"}}
-    ended = place.sync(simple(place, "secret", destination={"command": ["destination-jsonl"], "config": outside}))
-    assert (ended.code, ended.report["failures"][0]["type"]) == (1, "config_error")
+    """What no host may resolve is refused before there is a job; where this one cannot, nothing runs either."""
+
+    def destination(reference: str) -> dict[str, Any]:
+        return {"command": ["destination-jsonl"], "config": {"path": {"_secret": reference}}}
+
+    text = refused(place, simple(place, "secret", destination=destination("env:HOME")))
+    assert "destination.config.path: secret env:HOME: only variables that begin with AIRBYTE_SECRET_" in text
+    assert place.jobs("--connection", "secret") == []
+    for reference, why in ((f"file:{tmp_path}/x", "SECRETS_DIR"), ("env:AIRBYTE_SECRET_X", "no such variable")):
+        ended = place.sync(simple(place, "secret", destination=destination(reference)), "--retries", "0")
+        (failure,) = ended.report["failures"]
+        assert (ended.code, failure["type"], why in failure["message"]) == (2, "config_error", True)
 
 
 def test_secrets_of_the_stack_reach_the_connectors_and_nobody_else(alone: Place, tmp_path: Path) -> None:
@@ -209,32 +212,47 @@ def test_a_connection_keeps_its_connectors(place: Place) -> None:
 def test_a_connector_that_needs_docker(place: Place) -> None:
     ended = place.sync(simple(place, "docker", source={"image": "airbyte/source-postgres:3.6.0"}))
     (failure,) = ended.report["failures"]
-    assert ended.code == 1
+    assert (ended.code, ended.report["attempts"]) == (2, [])
     assert failure["message"] == "airbyte/source-postgres is not a Python package; it needs Docker"
     assert (failure["origin"], failure["type"]) == ("source", "config_error")
-    assert len(ended.report["attempts"]) == 1
 
 
 def test_a_program_that_does_not_exist(place: Place) -> None:
     ended = place.sync(simple(place, "nowhere", source={"command": ["./no-such-source"]}))
-    assert ended.code == 1
+    assert (ended.code, ended.report["attempts"]) == (2, [])
     assert "no-such-source is not a program that can be started" in ended.report["failures"][0]["message"]
 
 
-def test_a_stream_that_does_not_exist(place: Place) -> None:
-    ended = place.sync(simple(place, "stream", catalog=None, streams=[{"name": "stream_9"}]))
+@pytest.mark.parametrize("way", ["streams", "catalog"])
+def test_a_stream_that_does_not_exist(place: Place, way: str) -> None:
+    asked = (
+        {"catalog": None, "streams": [{"name": "stream_9"}]} if way == "streams" else {"catalog": catalog("stream_9")}
+    )
+    ended = place.sync(simple(place, f"stream-{way}", **asked))
     (failure,) = ended.report["failures"]
-    assert (ended.code, failure["origin"], failure["type"]) == (1, "source", "config_error")
+    assert (ended.code, failure["origin"], failure["type"]) == (2, "airbyte_platform", "config_error")
     assert "no stream stream_9; did you mean stream_0?" in failure["message"]
+    assert ended.report["attempts"] == []
 
 
-def test_a_config_error_is_not_retried(place: Place) -> None:
-    ended = place.sync(simple(place, "config", source=place.source(recods=1)))
-    assert ended.code == 1
-    assert len(ended.report["attempts"]) == 1
+def test_configs_that_do_not_fit_their_specs_are_told_together_before_the_first_attempt(place: Place) -> None:
+    wrong = simple(place, "unfit", source=place.source(recods=1), destination=place.jsonl(delay_ms="soon"))
+    ended = place.sync(wrong)
+    (failure,) = ended.report["failures"]
+    assert (ended.code, failure["type"], ended.report["attempts"]) == (2, "config_error", [])
+    assert "source.config.recods: unknown field; did you mean records?" in failure["message"]
+    assert "destination.config.delay_ms: must be an integer" in failure["message"]
+    assert "soon" not in ended.out + ended.err
+
+
+def test_a_config_error_of_an_attempt_is_not_retried(place: Place) -> None:
+    """The config fits the spec; only the connector can tell that it is of no use."""
+    unusable = {"command": ["destination-jsonl"], "config": {"path": "/proc/nothing"}}
+    ended = place.sync(simple(place, "config", destination=unusable))
+    assert (ended.code, len(ended.report["attempts"])) == (1, 1)
     first = ended.report["failures"][0]
-    assert (first["origin"], first["type"]) == ("source", "config_error")
-    assert "unknown field 'recods'" in first["message"]
+    assert (first["origin"], first["type"]) == ("destination", "config_error")
+    assert "/proc/nothing is not a folder we can write to" in first["message"]
 
 
 def test_commands_do_not_run_in_containers(place: Place) -> None:

@@ -111,7 +111,7 @@ def test_an_environment_is_installed_once_and_a_wrong_version_is_told(place: Pla
     asked = {"connection": "version", "source": {"image": "airbyte/source-faker:0.0.1"}, "destination": place.jsonl()}
     ended = place.sync(asked)
     (failure,) = ended.report["failures"]
-    assert (ended.code, failure["origin"], failure["type"]) == (1, "source", "config_error")
-    assert "0.0.1" in failure["message"]
+    assert (ended.code, failure["origin"], failure["type"]) == (2, "source", "config_error")
+    assert (ended.report["attempts"], "0.0.1" in failure["message"]) == ([], True)
     left = [each.name for each in Path(place.home / "connectors").iterdir() if "0.0.1" in each.name]
     assert [name for name in left if not name.startswith(".")] == [], json.dumps(left)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import running_stack
 from e2e_support import Place, make_images
 
-from tests.images import connectors
+from tests.images import PRODUCT, connectors
 
 pytestmark = [pytest.mark.embedded, pytest.mark.docker, pytest.mark.connectors, pytest.mark.timeout(300)]
 AILAKE = "airbyte/destination-ailake:0.1.16"
@@ -24,6 +25,14 @@ COUNTER = """
 import pyarrow.parquet as parquet, sys
 print(sum(parquet.ParquetFile(file).metadata.num_rows for file in sys.argv[1:]))
 """
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory, installed: Path) -> Iterator[Place]:
+    """A stack with orchestrators as containers that gives real destinations the time they need to finish."""
+    make_images(PRODUCT)
+    variables = {"ORCHESTRATOR_IMAGE": PRODUCT, "AIRBYTE_WORKERS_SHUTDOWN_GRACE_PERIOD_S": "60"}
+    yield from running_stack(tmp_path_factory.mktemp("patient"), installed, variables)
 
 
 def file_config(place: Place) -> dict[str, Any]:
@@ -106,10 +115,10 @@ def test_into_destination_jsonl(place: Place, image: str) -> None:
 
 
 @pytest.mark.parametrize("image", SOURCES)
-def test_into_ailake(container_stack: Place, tmp_path: Path, image: str) -> None:
+def test_into_ailake(patient: Place, tmp_path: Path, image: str) -> None:
     """With the orchestrator as a container."""
     make_images(image, AILAKE)
-    place = Place(tmp_path, container_stack.home, container_stack.variables)
+    place = Place(tmp_path, patient.home, patient.variables)
     (place.work / "embedder.py").write_text(EMBEDDER)
     expected, catalog = bare(place, image, SOURCES[image](place))
     config = {

@@ -71,8 +71,9 @@ def test_a_worker_that_ends_is_no_attempt(shared: Place, how: signal.Signals) ->
 
 def test_workers_that_share_the_work(shared: Place) -> None:
     """One has the books, the other the pods."""
-    with working(shared, "--only", "workflows"), working(shared, "--only", "sync", "--only", "watch") as other:
-        assert "polling airbyte-sync, airbyte-watch" in other.err
+    pods = [word for queue in ("spec", "discover", "sync", "watch") for word in ("--only", queue)]
+    with working(shared, "--only", "workflows"), working(shared, *pods) as other:
+        assert "polling airbyte-spec, airbyte-discover, airbyte-sync, airbyte-watch" in other.err
         quick = content(shared, "divided") | {"source": shared.source(records=10)}
         ended = shared.sync(quick)
         assert (ended.code, ended.report["records_committed"]) == (0, 10)
@@ -87,9 +88,17 @@ def test_commands_are_refused_where_they_are_not_allowed(shared: Place) -> None:
     assert "source.command: commands may not run on this stack" in ended.report["error"]["message"]
 
 
+def test_before_the_first_worker_there_is_nobody_to_seal_configs_to(shared: Place) -> None:
+    shared.run("db", "migrate")
+    ended = shared.sync(content(shared, "nobody"))
+    assert (ended.code, ended.report["error"]["type"]) == (1, "DatabaseUnusable")
+    assert "no Temporal worker has used this database yet: start one first" in ended.report["error"]["message"]
+
+
 def test_without_any_worker_a_sync_can_be_left(shared: Place) -> None:
     """Nobody answers: Ctrl-C cancels the run that nobody took up; a third leaves."""
-    shared.run("db", "migrate")
+    with working(shared):
+        pass
     with shared.started("sync", "-f", str(shared.write(content(shared, "nobody"))), "-o", "json") as sync:
         until(lambda: handles(sync, signal.SIGTERM), "the foreground's own handlers")
         sync.until_said("no Temporal worker has taken it up yet")

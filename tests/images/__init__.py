@@ -8,7 +8,7 @@ from collections.abc import Callable
 import docker
 
 from airbyte_workers.pods.image_building import CLIENT_TIMEOUT_S
-from tests.images import connectors, demo, product
+from tests.images import compose, connectors, demo, product
 from tests.images.demo import CODE, PYTHON
 from tests.images.product import PRODUCT
 
@@ -27,7 +27,7 @@ def misbehaving(mode: str) -> str:
 
 def tags() -> tuple[str, ...]:
     """Every image there is a recipe for."""
-    return (PYTHON, CODE, *demo.programs(), PRODUCT, *connectors.IMAGES)
+    return (PYTHON, CODE, *demo.programs(), PRODUCT, *connectors.IMAGES, *compose.IMAGES)
 
 
 def ensure(engine: docker.APIClient, *wanted: str, said: Callable[[str], object] | None = None) -> None:
@@ -46,4 +46,6 @@ def _make(engine: docker.APIClient, tag: str) -> str:
         return product.make(engine)
     if tag in connectors.IMAGES:
         return connectors.make(engine, tag)
+    if tag in compose.IMAGES:
+        return compose.make(engine, tag)
     raise KeyError(f"there is no recipe for the image {tag}")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import asyncpg
 import pytest
+from desk import Desk
 
 from airbyte_workers.runtime.stack.home import open_home
 from airbyte_workers.runtime.stack.ports import choose_ports
@@ -50,3 +52,8 @@ async def db(empty_url: str) -> AsyncIterator[asyncpg.Pool]:
 @pytest.fixture
 def seal() -> Seal:
     return Seal(b"k" * 32)
+
+
+@pytest.fixture
+def desk(db: asyncpg.Pool, seal: Seal, tmp_path: Path) -> Desk:
+    return Desk(db, seal, tmp_path)

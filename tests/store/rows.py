@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from airbyte_workers.models import OpenJob, RetryRules, SyncInput
-from airbyte_workers.store import jobs
+from airbyte_workers.store import jobs, opening
 from airbyte_workers.store.sealing import Seal
 
 _runs = itertools.count()
@@ -36,7 +36,7 @@ def request(input: SyncInput, run_id: str | None = None) -> OpenJob:
 
 
 async def open_job(db: asyncpg.Pool, seal: Seal, connection: str = "demo") -> int:
-    return await jobs.open_job(db, seal, request(sync_input(connection)), RetryRules())
+    return await opening.open_sync(db, seal, request(sync_input(connection)), RetryRules())
 
 
 async def open_with_catalog(db: asyncpg.Pool, seal: Seal, connection: str = "demo") -> int:

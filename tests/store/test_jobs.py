@@ -20,7 +20,7 @@ from airbyte_workers.models import (
     StreamCounts,
     SyncInput,
 )
-from airbyte_workers.store import connections, generations, history, jobs
+from airbyte_workers.store import connections, generations, history, jobs, opening
 from airbyte_workers.store.sealing import Seal
 
 pytestmark = pytest.mark.postgres
@@ -38,14 +38,14 @@ async def test_a_new_job_is_pending_and_has_no_attempts(db: asyncpg.Pool, seal: 
 async def test_the_same_run_opens_its_job_once(db: asyncpg.Pool, seal: Seal) -> None:
     """Temporal repeats an activity whose answer was lost."""
     asked = request(sync_input(), "run-x")
-    first = await jobs.open_job(db, seal, asked, RetryRules())
-    assert await jobs.open_job(db, seal, asked, RetryRules()) == first
+    first = await opening.open_sync(db, seal, asked, RetryRules())
+    assert await opening.open_sync(db, seal, asked, RetryRules()) == first
 
 
 async def test_a_connection_has_one_live_job(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_job(db, seal)
     await jobs.open_attempt(db, job_id, 0, waited_s=0)
-    with pytest.raises(jobs.ConnectionBusy, match=rf"already syncing \(job {job_id}, attempt 1\); use --join"):
+    with pytest.raises(opening.ConnectionBusy, match=rf"already syncing \(job {job_id}, attempt 1\); use --join"):
         await open_job(db, seal)
     assert await open_job(db, seal, "another") > job_id
 
@@ -53,7 +53,7 @@ async def test_a_connection_has_one_live_job(db: asyncpg.Pool, seal: Seal) -> No
 async def test_of_many_starts_at_once_one_wins(db: asyncpg.Pool, seal: Seal) -> None:
     results = await asyncio.gather(*(open_job(db, seal) for _ in range(6)), return_exceptions=True)
     assert sum(isinstance(result, int) for result in results) == 1
-    assert sum(isinstance(result, jobs.ConnectionBusy) for result in results) == 5
+    assert sum(isinstance(result, opening.ConnectionBusy) for result in results) == 5
 
 
 async def test_the_lock_holds_even_against_writers_that_do_not_ask(db: asyncpg.Pool, seal: Seal) -> None:
@@ -84,7 +84,7 @@ async def test_configs_are_stored_sealed(db: asyncpg.Pool, seal: Seal) -> None:
 async def test_a_stored_connection_is_found_by_name(db: asyncpg.Pool, seal: Seal) -> None:
     await jobs.close_job(db, await open_job(db, seal), JobStatus.SUCCEEDED, failures=(), by="", reason="")
     asked = SyncInput(connection="demo", retries=0)
-    job = await jobs.read_job(db, seal, await jobs.open_job(db, seal, request(asked), RetryRules()))
+    job = await jobs.read_job(db, seal, await opening.open_sync(db, seal, request(asked), RetryRules()))
     assert job.input.source is not None
     assert (job.input.source.config, job.input.retries) == ({"password": "hunter2"}, 0)
 
@@ -92,7 +92,7 @@ async def test_a_stored_connection_is_found_by_name(db: asyncpg.Pool, seal: Seal
 async def test_an_unknown_connection_is_refused_with_a_hint(db: asyncpg.Pool, seal: Seal) -> None:
     await open_job(db, seal, "customers")
     with pytest.raises(connections.UnknownConnection, match="did you mean customers"):
-        await jobs.open_job(db, seal, request(SyncInput(connection="custommers")), RetryRules())
+        await opening.open_sync(db, seal, request(SyncInput(connection="custommers")), RetryRules())
 
 
 @pytest.mark.parametrize(
@@ -105,10 +105,10 @@ async def test_a_new_version_keeps_the_connection_and_another_image_does_not(
     await jobs.close_job(db, await open_job(db, seal), JobStatus.SUCCEEDED, failures=(), by="", reason="")
     asked = request(sync_input(source={"image": image, "config": {}}))
     if allowed:
-        assert await jobs.open_job(db, seal, asked, RetryRules())
+        assert await opening.open_sync(db, seal, asked, RetryRules())
     else:
         with pytest.raises(connections.Refused, match="use another connection name"):
-            await jobs.open_job(db, seal, asked, RetryRules())
+            await opening.open_sync(db, seal, asked, RetryRules())
 
 
 async def test_attempts_count_from_zero_and_raise_the_fence(db: asyncpg.Pool, seal: Seal) -> None:

@@ -20,6 +20,23 @@ async def test_an_empty_database_gets_every_migration_once(empty_url: str) -> No
         assert await pending_migrations(pool) == []
 
 
+def test_migrations_are_numbered_without_gaps() -> None:
+    assert [each.version for each in migrations()] == list(range(1, len(migrations()) + 1))
+
+
+async def test_a_database_with_jobs_is_upgraded_and_keeps_them(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with connected(empty_url, size=2, timeout=20) as pool:
+        with monkeypatch.context() as earlier:
+            first = migrations()[:1]
+            earlier.setattr(database, "migrations", lambda: first)
+            await migrate(pool)
+        await pool.execute("insert into jobs (kind, input, workflow_id, run_id) values ('sync', 'x', 'w', 'r')")
+        assert [each.version for each in await migrate(pool)] == [each.version for each in migrations()[1:]]
+        job = await pool.fetchrow("select run_id, secret_names from jobs")
+        assert job is not None
+        assert (job["run_id"], job["secret_names"]) == ("r", [])
+
+
 async def test_several_processes_that_start_at_once_migrate_once(empty_url: str) -> None:
     async def one() -> int:
         async with connected(empty_url, size=1, timeout=20) as pool:

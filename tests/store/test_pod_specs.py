@@ -15,7 +15,7 @@ from airbyte_workers.models import RetryRules
 from airbyte_workers.names import Role
 from airbyte_workers.pods.pod import PodSpec, Resources
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import jobs
+from airbyte_workers.store import jobs, opening
 from airbyte_workers.store.sealing import Seal
 
 pytestmark = pytest.mark.postgres
@@ -27,7 +27,7 @@ NO_LIMIT = Resources(pids=4096)
 
 async def job(db: asyncpg.Pool, seal: Seal, **changes: Any) -> jobs.Job:
     asked = request(sync_input(**({"source": SOURCE, "destination": DESTINATION} | changes)))
-    job_id = await jobs.open_job(db, seal, asked, RetryRules())
+    job_id = await opening.open_sync(db, seal, asked, RetryRules())
     await jobs.set_catalog(db, await jobs.read_job(db, seal, job_id), CATALOG, "sha")
     return await jobs.read_job(db, seal, job_id)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,19 +20,135 @@ def test_references_are_resolved_at_every_depth(tmp_path: Path, monkeypatch: pyt
     assert resolve(config, tmp_path) == {"a": "s3cret", "b": [{"c": "t0ken"}], "d": 1}
 
 
-@pytest.mark.parametrize(
-    "reference",
-    ["env:HOME", "env:AIRBYTE_SECRET_MISSING", "file:../outside", "file:/etc/passwd", "file:missing", "store:x", "x"],
-)
-def test_what_may_not_be_read_is_refused(tmp_path: Path, reference: str) -> None:
-    (tmp_path / "outside").write_text("no")
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The folder of secrets; beside it lies a file that is none."""
+    (tmp_path / "outside").write_text("hunter2")
     root = tmp_path / "secrets"
     root.mkdir()
-    (root / "link").symlink_to(tmp_path / "outside")
-    for each in (reference, "file:link"):
-        with pytest.raises(SecretError) as error:
-            resolve({"a": {"_secret": each}}, root)
-        assert "no" not in str(error.value).split("'")
+    return root
+
+
+def refusal(reference: str, root: Path, **bound: int) -> str:
+    """Why a reference gives nothing; what could have been read is never in it."""
+    with pytest.raises(SecretError) as error:
+        resolve({"a": [{"_secret": reference}]}, root, **bound)
+    assert "hunter2" not in str(error.value)
+    place, _, reason = str(error.value).partition(": ")
+    assert place == "config.a[0]"
+    return reason
+
+
+@pytest.mark.parametrize(
+    ("reference", "words"),
+    [
+        ("env:HOME", "secret env:HOME: only variables that begin with AIRBYTE_SECRET_ may be used"),
+        ("env:", "only variables that begin with AIRBYTE_SECRET_"),
+        ("env:AIRBYTE_SECRET_MISSING", "secret env:AIRBYTE_SECRET_MISSING: the Temporal worker's environment has no"),
+        ("env:AIRBYTE_SECRET_\ud800", "environment has no such variable"),
+        ("file:../outside", "secret file:../outside: only files below"),
+        ("file:/etc/passwd", "only files below"),
+        ("file:missing", "secret file:missing: No such file or directory"),
+        ("file:", "not a regular file"),
+        ("file:.", "not a regular file"),
+        ("file:a\0b", "no file can be reached by this name"),
+        ("file:" + "x" * 300, "File name too long"),
+        ("store:hunter2", "a secret reference begins with env: or file:"),
+        ("hunter2", "a secret reference begins with env: or file:"),
+    ],
+)
+def test_what_may_not_be_read_is_refused_with_the_reason(root: Path, reference: str, words: str) -> None:
+    assert words in refusal(reference, root)
+
+
+def test_a_link_out_of_the_folder_is_refused(root: Path) -> None:
+    (root / "link").symlink_to(root.parent / "outside")
+    (root / "folder").symlink_to(root.parent)
+    for reference in ("file:link", "file:folder/outside"):
+        assert "only files below" in refusal(reference, root)
+
+
+def test_a_link_inside_the_folder_is_followed(root: Path) -> None:
+    """Kubernetes mounts secrets like this."""
+    (root / "..data").mkdir()
+    (root / "..data" / "token").write_text("t0ken")
+    (root / "token").symlink_to("..data/token")
+    assert resolve({"_secret": "file:token"}, root) == "t0ken"
+
+
+def test_an_absolute_path_inside_the_folder_is_read(root: Path) -> None:
+    (root / "token").write_text("t0ken")
+    assert resolve({"_secret": f"file:{root}/token"}, root) == "t0ken"
+
+
+def test_links_in_a_circle_are_refused(root: Path) -> None:
+    (root / "a").symlink_to(root / "b")
+    (root / "b").symlink_to(root / "a")
+    assert refusal("file:a", root).startswith("secret file:a: ")
+
+
+@pytest.mark.timeout(10)
+def test_a_pipe_is_refused_and_waits_for_nobody(root: Path) -> None:
+    os.mkfifo(root / "pipe")
+    assert "not a regular file" in refusal("file:pipe", root)
+
+
+@pytest.mark.timeout(10)
+def test_a_pipe_that_was_a_file_a_moment_ago_is_refused_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "token").write_text("hunter2")
+    kind = (root / "token").lstat()
+    os.mkfifo(root / "pipe")
+    monkeypatch.setattr(Path, "lstat", lambda _path: kind)
+    assert "not a regular file" in refusal("file:pipe", root)
+
+
+def test_a_device_is_refused_without_being_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: Any) -> int:
+        raise AssertionError("the device was opened")
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert "not a regular file" in refusal("file:null", Path("/dev"))
+
+
+def test_a_folder_is_refused(root: Path) -> None:
+    (root / "folder").mkdir()
+    assert "not a regular file" in refusal("file:folder", root)
+
+
+def test_a_file_is_read_up_to_a_bound(root: Path) -> None:
+    (root / "token").write_text("hunter2" * 10)
+    assert resolve({"_secret": "file:token"}, root, max_bytes=70) == "hunter2" * 10
+    assert "the file is larger than 69 bytes" in refusal("file:token", root, max_bytes=69)
+    (root / "big").write_bytes(b"x" * (1024 * 1024 + 1))
+    assert "the file is larger than 1048576 bytes" in refusal("file:big", root)
+
+
+def test_a_file_that_is_no_text_is_refused(root: Path) -> None:
+    (root / "token").write_bytes(b"hunter2\xff")
+    assert "the file is not text in UTF-8" in refusal("file:token", root)
+
+
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [("a\n", "a"), ("a\r\nb\r\n", "a\nb"), (" a \n\n", " a "), ("", ""), ("\u00e9\u4e2d", "\u00e9\u4e2d")],
+)
+def test_the_end_of_a_file_is_no_part_of_the_secret(root: Path, content: str, value: str) -> None:
+    (root / "token").write_bytes(content.encode())
+    assert resolve({"_secret": "file:token"}, root) == value
+
+
+def test_an_empty_variable_is_an_empty_secret(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRBYTE_SECRET_EMPTY", "")
+    assert resolve({"_secret": "env:AIRBYTE_SECRET_EMPTY"}, root) == ""
+
+
+def test_a_long_reference_is_cut(root: Path) -> None:
+    assert len(refusal("env:" + "x" * 5000, root)) < 250
+
+
+def test_what_only_looks_like_a_reference_stays(root: Path) -> None:
+    config = {"a": {"_secret": 5}, "b": {"_secret": "env:HOME", "more": 1}}
+    assert resolve(config, root) == config
 
 
 def test_a_key_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airbyte_workers.models import StreamChoice
 from airbyte_workers.protocol.catalog import (
     InvalidCatalog,
+    check_configured,
+    check_destination_modes,
     choose,
     read_catalog,
     read_configured,
@@ -151,6 +156,16 @@ def test_an_empty_namespace_is_no_namespace() -> None:
 
 # --- the choice ---
 
+SCHEMA = {
+    "type": "object",
+    "additionalProperties": True,
+    "properties": {
+        "id": {"type": "integer"},
+        "updated_at": {"type": "string"},
+        "address": {"type": ["null", "object"], "properties": {"city": {"type": "string"}}},
+        "any": {},
+    },
+}
 FULL = {"supported_sync_modes": ["full_refresh"]}
 BOTH = {"supported_sync_modes": ["full_refresh", "incremental"]}
 CURSOR = BOTH | {"default_cursor_field": ["updated_at"]}
@@ -272,6 +287,27 @@ def test_a_stream_in_one_namespace_is_found_by_its_name_alone() -> None:
             [{"name": "users", "destination_sync_mode": "overwrite_dedup"}],
             "overwrite_dedup needs a primary_key",
         ),
+        (
+            [stream(**BOTH, json_schema=SCHEMA)],
+            [{"name": "users", "cursor_field": ["updated"]}],
+            "stream users: cursor_field updated is not in its schema; did you mean updated_at?",
+        ),
+        (
+            [stream(json_schema=SCHEMA)],
+            [{"name": "users", "destination_sync_mode": "append_dedup", "primary_key": [["id"], ["zzz"]]}],
+            "stream users: primary_key zzz is not in its schema; it has id, updated_at, address, any",
+        ),
+        (
+            [stream()],
+            [{"name": "users", "destination_sync_mode": "update"}],
+            "stream users cannot be written as update; the destination lists append, overwrite, append_dedup",
+        ),
+        (
+            [stream(), stream("b", namespace="n")],
+            [{"name": "users", "sync_mode": "incremental"}, {"name": "zzz"}, {"name": "b", "namespace": "m"}],
+            "the source lists full_refresh; the source has no stream zzz; it has n.b, users; "
+            "the source has no stream m.b; did you mean n.b? (the namespace differs)",
+        ),
     ],
 )
 def test_a_choice_that_cannot_be_synced_is_refused_with_a_way_out(
@@ -281,3 +317,210 @@ def test_a_choice_that_cannot_be_synced_is_refused_with_a_way_out(
     with pytest.raises(InvalidCatalog) as caught:
         choose(discovered(*streams), given, ALL_MODES)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("sync_mode", ["full_refresh", "incremental"])
+def test_modes_that_nobody_chose_need_not_be_listed(sync_mode: str) -> None:
+    """A destination that lists no mode for this still gets `append`, which every destination can."""
+    (chosen,) = choose(
+        discovered(stream(**CURSOR)), [StreamChoice(name="users", sync_mode=sync_mode)], ["update"]
+    ).streams
+    assert chosen.destination_sync_mode == "append"
+
+
+# --- a pasted catalog against what the connectors say ---
+
+
+def refusal(act: Callable[[], object]) -> str:
+    try:
+        act()
+    except InvalidCatalog as error:
+        return str(error)
+    return ""
+
+
+def problems(pasted: dict[str, Any], *streams: dict[str, Any]) -> str:
+    """What is said of a pasted catalog with one stream; nothing if it is right."""
+    catalog = read_configured({"streams": [configured(**pasted)]})
+    return refusal(lambda: check_configured(catalog, discovered(*streams)))
+
+
+INCREMENTAL = {"sync_mode": "incremental"}
+DEDUP = {"destination_sync_mode": "append_dedup"}
+
+
+@pytest.mark.parametrize(
+    ("pasted", "source_says"),
+    [
+        ({}, {}),
+        ({"stream": stream(namespace="")}, {"namespace": None}),
+        ({"stream": stream(namespace=None)}, {"namespace": ""}),
+        ({}, {"supported_sync_modes": []}),
+        (INCREMENTAL | {"cursor_field": ["updated_at"]}, BOTH),
+        (INCREMENTAL | {"cursor_field": ["address", "city"]}, BOTH),
+        (INCREMENTAL, CURSOR),
+        (INCREMENTAL, BOTH | {"source_defined_cursor": True}),
+        (INCREMENTAL | {"cursor_field": ["zzz"]}, BOTH | {"source_defined_cursor": True}),
+        (INCREMENTAL | {"cursor_field": ["zzz"]}, BOTH | {"default_cursor_field": ["zzz"]}),
+        ({"cursor_field": ["zzz"], "primary_key": [["zzz"]]}, {}),
+        (DEDUP | {"primary_key": [["id"], ["address", "city"]]}, {}),
+        (DEDUP, KEY),
+        (DEDUP | {"primary_key": [["zzz"]]}, {"source_defined_primary_key": [["zzz"]]}),
+    ],
+)
+def test_a_pasted_catalog_that_the_source_can_read_is_right(
+    pasted: dict[str, Any], source_says: dict[str, Any]
+) -> None:
+    assert problems(pasted, stream(json_schema=SCHEMA) | source_says) == ""
+
+
+@pytest.mark.parametrize(
+    ("pasted", "source_says", "words"),
+    [
+        ({}, {"name": "user"}, "the source has no stream users; did you mean user?"),
+        ({}, {"name": "zzz"}, "the source has no stream users; it has zzz"),
+        (
+            {},
+            {"namespace": "public"},
+            "the source has no stream users; did you mean public.users? (the namespace differs)",
+        ),
+        (
+            {"stream": stream(namespace="public")},
+            {},
+            "the source has no stream public.users; did you mean users? (the namespace differs)",
+        ),
+        (INCREMENTAL, FULL, "stream users cannot be read as incremental; the source lists full_refresh"),
+        (INCREMENTAL, {"supported_sync_modes": []}, "cannot be read as incremental; the source lists full_refresh"),
+        ({}, {"supported_sync_modes": ["incremental"]}, "cannot be read as full_refresh; the source lists incremental"),
+        (INCREMENTAL, BOTH, "stream users: incremental needs a cursor_field; the source defines none"),
+        (INCREMENTAL | {"cursor_field": []}, BOTH, "incremental needs a cursor_field"),
+        (
+            INCREMENTAL | {"cursor_field": ["updated"]},
+            CURSOR,
+            "stream users: cursor_field updated is not in its schema; did you mean updated_at?",
+        ),
+        (
+            INCREMENTAL | {"cursor_field": ["address", "town"]},
+            BOTH,
+            "stream users: cursor_field address.town is not in its schema; it has city",
+        ),
+        (DEDUP, {}, "stream users: append_dedup needs a primary_key; the source defines none"),
+        (DEDUP | {"primary_key": [[]]}, {}, "append_dedup needs a primary_key"),
+        (
+            DEDUP | {"primary_key": [["ident"], ["id"]]},
+            KEY,
+            "stream users: primary_key ident is not in its schema; it has id, updated_at, address, any",
+        ),
+        (
+            DEDUP | {"primary_key": [["id"]], "cursor_field": ["zzz"]},
+            {},
+            "stream users: cursor_field zzz is not in its schema",
+        ),
+    ],
+)
+def test_a_pasted_catalog_that_the_source_cannot_read_is_refused_with_a_way_out(
+    pasted: dict[str, Any], source_says: dict[str, Any], words: str
+) -> None:
+    assert words in problems(pasted, stream(json_schema=SCHEMA) | source_says)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {},
+        True,
+        {"type": "object"},
+        {"properties": {}},
+        {"properties": []},
+        {"properties": {"a": {}}, "additionalProperties": {"type": "string"}},
+        {"properties": {"a": {}}, "patternProperties": {"^z": {}}},
+        {"properties": {"a": {}}, "$ref": "#/definitions/x"},
+        *({"properties": {"a": {}}, word: [{"properties": {"zzz": {}}}]} for word in ("oneOf", "anyOf", "allOf")),
+        {"properties": {"zzz": {"type": "string"}}},
+        {"properties": {"zzz": {"properties": {}}}},
+        {"properties": {"zzz": {"oneOf": [{"type": "null"}, {"properties": {"b": {}}}]}}},
+    ],
+)
+def test_a_schema_that_does_not_say_which_fields_there_are_says_nothing_against_one(schema: Any) -> None:
+    pasted = INCREMENTAL | {"cursor_field": ["zzz", "b"]}
+    assert problems(pasted, stream(json_schema=schema) | BOTH) == ""
+
+
+def test_a_stream_is_checked_by_what_the_source_says_and_not_by_what_was_pasted() -> None:
+    pasted = {"stream": stream(json_schema={"properties": {"old": {}}}, **CURSOR, **KEY)} | INCREMENTAL | DEDUP
+    assert problems(pasted, stream()).startswith("stream users cannot be read as incremental")
+    assert problems(
+        pasted | {"cursor_field": ["old"], "primary_key": [["old"]]}, stream(json_schema=SCHEMA) | BOTH
+    ) == (
+        "stream users: cursor_field old is not in its schema; it has id, updated_at, address, any; "
+        "stream users: primary_key old is not in its schema; it has id, updated_at, address, any"
+    )
+
+
+def test_all_that_is_wrong_with_a_catalog_is_told_at_once_up_to_ten() -> None:
+    pasted = read_configured({"streams": [configured(f"s{n}") for n in range(13)]})
+    with pytest.raises(InvalidCatalog) as caught:
+        check_configured(pasted, discovered(stream("other")))
+    lines = str(caught.value).split("; the source")
+    assert lines[:2] == ["the source has no stream s0; it has other", " has no stream s1; it has other"]
+    assert (len(lines), lines[-1]) == (10, " has no stream s9; it has other; and 3 more")
+
+
+def test_what_is_wrong_with_either_connector_is_told_at_once() -> None:
+    pasted = read_configured({"streams": [configured("userz"), configured(destination_sync_mode="overwrite")]})
+    assert refusal(lambda: check_configured(pasted, discovered(stream()), ["append"])) == (
+        "the source has no stream userz; did you mean users?; "
+        "stream users cannot be written as overwrite; the destination lists append"
+    )
+
+
+def test_many_names_are_cut() -> None:
+    many = [stream(f"stream_number_{n}") for n in range(30)]
+    assert problems({"stream": stream("zzz")}, *many).endswith("stream_number_17, ...")
+
+
+MODES_LISTED = [
+    ("append", ["append"], True),
+    ("append", [], True),
+    ("update", None, True),
+    ("append_dedup", ["append", "overwrite"], False),
+    ("overwrite_dedup", ["overwrite", "append_dedup"], True),
+    ("overwrite_dedup", ["overwrite"], False),
+    ("overwrite_dedup", ["append_dedup"], False),
+    ("overwrite_dedup", ["overwrite_dedup"], True),
+    ("soft_delete", ["append", "soft_delete"], True),
+]
+
+
+@pytest.mark.parametrize(("mode", "listed", "right"), MODES_LISTED)
+def test_a_destination_writes_in_the_modes_it_lists(mode: str, listed: list[str] | None, right: bool) -> None:
+    catalog = read_configured({"streams": [configured(destination_sync_mode=mode)]})
+    if right:
+        check_destination_modes(catalog, listed)
+        return
+    with pytest.raises(InvalidCatalog) as caught:
+        check_destination_modes(catalog, listed)
+    assert str(caught.value) == (
+        f"stream users cannot be written as {mode}; the destination lists {', '.join(listed or ())}"
+    )
+
+
+@pytest.mark.parametrize(("mode", "listed", "right"), MODES_LISTED)
+def test_a_mode_that_was_chosen_is_held_against_the_same_list(mode: Any, listed: list[str] | None, right: bool) -> None:
+    choice = StreamChoice(name="users", destination_sync_mode=mode)
+    if right:
+        assert choose(discovered(stream(**KEY)), [choice], listed).streams[0].destination_sync_mode == mode
+        return
+    with pytest.raises(InvalidCatalog, match=f"stream users cannot be written as {mode}"):
+        choose(discovered(stream(**KEY)), [choice], listed)
+
+
+FIELD_NAMES = st.sampled_from(["id", "Id", "zzz", "city", "address", "updated_at", ""])
+
+
+@given(st.lists(st.lists(FIELD_NAMES, max_size=3), max_size=3), st.lists(FIELD_NAMES, max_size=3))
+def test_a_choice_is_refused_exactly_if_the_same_catalog_would_be(key: list[list[str]], cursor: list[str]) -> None:
+    source = discovered(stream(json_schema=SCHEMA, **BOTH))
+    members: dict[str, Any] = INCREMENTAL | DEDUP | {"cursor_field": cursor, "primary_key": key}
+    pasted = problems(members, stream(json_schema=SCHEMA, **BOTH))
+    assert refusal(lambda: choose(source, [StreamChoice(name="users", **members)], None)) == pasted

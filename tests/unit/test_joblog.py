@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from airbyte_workers.orchestrator.joblog import CHUNK_BYTES, MAX_UNWRITTEN, LogWriter
+from airbyte_workers.redaction import MASK, Redactor
 from airbyte_workers.store.objects import Objects
 
 PREFIX = "logs/job-1/attempt-0"
 MIB = 1024 * 1024
 LINE = "x" * 8000
 A_CHUNK = CHUNK_BYTES // 8000  # lines, about
+SECRET = "hunter2&hunter3"
 
 
 class Storage:
@@ -47,8 +49,11 @@ def storage(tmp_path: Path) -> Storage:
     return Storage(tmp_path)
 
 
-def writer(storage: Storage, *, max_bytes: int = 50 * MIB, max_line_bytes: int = 16 * 1024) -> LogWriter:
-    return LogWriter(storage.objects, PREFIX, max_bytes=max_bytes, max_line_bytes=max_line_bytes)
+def writer(
+    storage: Storage, *, max_bytes: int = 50 * MIB, max_line_bytes: int = 16 * 1024, secrets: tuple[str, ...] = ()
+) -> LogWriter:
+    redact = Redactor(secrets)
+    return LogWriter(storage.objects, PREFIX, redact=redact, max_bytes=max_bytes, max_line_bytes=max_line_bytes)
 
 
 def numbered(log: LogWriter, first: int, count: int) -> None:
@@ -107,6 +112,78 @@ async def test_any_text_can_be_written(storage: Storage, text: str) -> None:
     log("source", "INFO", text)
     await log.flush()
     assert len(storage.lines()) == 1
+
+
+# --- secrets ---
+
+
+async def test_no_line_holds_a_secret(storage: Storage) -> None:
+    log = writer(storage, secrets=(SECRET,))
+    for leg in ("source", "destination", "airbyte_platform"):
+        log(leg, "INFO", f'signed in with {SECRET}\nand again: {{"password": "something else"}}')
+    await log.flush()
+    shown = f'signed in with {MASK}\nand again: {{"password": "{MASK}"}}'
+    assert [line["text"] for line in storage.lines()] == [shown] * 3
+
+
+@pytest.mark.parametrize("before", range(100 - len(SECRET) - 8, 102))
+async def test_a_cut_leaves_no_part_of_a_secret(storage: Storage, before: int) -> None:
+    log = writer(storage, max_line_bytes=100, secrets=(SECRET,))
+    log("source", "INFO", "x" * before + SECRET + "y" * 100)
+    await log.flush()
+    (line,) = storage.lines()
+    kept = line["text"].removesuffix(" [cut]")
+    assert len(kept) == 94
+    assert set(kept) <= set("xy*")
+
+
+async def test_a_secret_behind_many_others_is_not_half_shown_because_they_became_shorter(storage: Storage) -> None:
+    long = "s3cret" * 200
+    log = writer(storage, max_line_bytes=6_000, secrets=(long, SECRET))
+    for shift in range(len(SECRET)):
+        log("source", "INFO", (long + "-") * 4 + "x" * (log.reads - 4 * len(long) - 4 - shift) + SECRET)
+    await log.flush()
+    assert all(set(line["text"]) <= set("*-x [cut]") for line in storage.lines())
+
+
+async def test_only_a_destination_may_quote_data_so_only_its_lines_are_cut_there(storage: Storage) -> None:
+    log = writer(storage)
+    for leg in ("source", "destination"):
+        log(leg, "ERROR", "INSERT INTO users VALUES (1, 'Ann')")
+    await log.flush()
+    source, destination = (line["text"] for line in storage.lines())
+    assert source == "INSERT INTO users VALUES (1, 'Ann')"
+    assert destination == f"INSERT INTO users VALUES ({MASK}"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("fatal", "FATAL"), ("Trace", "TRACE"), (SECRET, "INFO"), ("", "INFO"), ("NOTICE", "INFO")]
+)
+async def test_a_level_is_one_of_the_known_ones_and_never_a_text(storage: Storage, given: str, kept: str) -> None:
+    log = writer(storage)
+    log("source", given, "hello")
+    await log.flush()
+    assert storage.lines()[0]["level"] == kept
+
+
+# --- bounds ---
+
+
+async def test_a_flush_that_is_cancelled_loses_no_line(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = writer(storage)
+    numbered(log, 0, 3 * A_CHUNK)
+
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(storage.objects, "put", never)
+        flushing = asyncio.create_task(log.flush())
+        await asyncio.sleep(0)
+        flushing.cancel()
+        await asyncio.wait([flushing])
+    await log.flush()
+    assert numbers(storage.lines()) == list(range(3 * A_CHUNK))
 
 
 async def test_over_the_cap_the_head_and_the_tail_stay_and_the_rest_is_counted(storage: Storage) -> None:

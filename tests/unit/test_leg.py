@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from airbyte_workers.names import Role
 from airbyte_workers.orchestrator.leg import Exit, Leg, Patience
 from airbyte_workers.orchestrator.pipes import FifoReader
+from airbyte_workers.orchestrator.stderr import ShortLines
 
 HURRY = Patience(grace=0.01, term=0.01, exit_code=0.01)
 KEPT = b"of the host\n"
@@ -257,3 +259,65 @@ async def test_one_that_ends_on_term_is_not_killed(leg: Leg, folder: Path) -> No
 
 async def test_one_whose_wrapper_is_lost_has_an_exit_code_that_nobody_knows(leg: Leg) -> None:
     assert await leg.ended(Patience(grace=60, term=60, exit_code=0.05)) == Exit(None)
+
+
+# --- its stderr ---
+
+LONGEST = 10
+PARTS = st.lists(st.sampled_from([b"a", b"bc", "ž€".encode(), b"\n", b"\r", b"0123456789", b"\xff"]))
+
+
+async def told(leg: Leg, folder: Path, *chunks: bytes) -> list[str]:
+    """What comes to the log of chunks that the connector writes one after the other."""
+    lines: list[str] = []
+    writer = os.open(folder / "err", os.O_WRONLY)
+    reading = asyncio.create_task(
+        leg.read_stderr(lambda role, level, text: lines.append(f"{role} {level} {text}"), longest=LONGEST)
+    )
+    for chunk in chunks:
+        os.write(writer, chunk)
+        await asyncio.sleep(0.01)
+    os.close(writer)
+    await reading
+    return [line.removeprefix("destination INFO ") for line in lines]
+
+
+async def test_what_it_says_on_stderr_comes_line_by_line_and_the_last_needs_no_newline(leg: Leg, folder: Path) -> None:
+    assert await told(leg, folder, b"one\ntw", b"o\r\n\n", b"10%\r20%\rthr", b"ee") == [
+        "one",
+        "two",
+        "10%",
+        "20%",
+        "three",
+    ]
+
+
+async def test_the_rest_of_a_long_line_never_looks_like_a_line_of_its_own(leg: Leg, folder: Path) -> None:
+    """A secret's part at its beginning would be no secret to anybody."""
+    first, second = await told(leg, folder, b"x" * 35, b"hunter2", b"y" * 40_000, b"hunter2", b"zzz\nnext")
+    assert first == ("x" * 35 + "hunter2")[: 4 * LONGEST]
+    assert second == "next"
+
+
+@given(PARTS, st.integers(1, 7))
+def test_lines_are_the_same_however_they_are_cut_into_chunks(parts: list[bytes], size: int) -> None:
+    whole = b"".join(parts)
+    cut = ShortLines(LONGEST)
+    lines = [line for at in range(0, len(whole), size) for line in cut.feed(whole[at : at + size])]
+    lines += cut.finish()
+    expected = [line[: 4 * LONGEST].decode(errors="replace") for line in re.split(rb"[\r\n]+", whole) if line]
+    assert lines == expected
+
+
+@given(st.lists(st.binary(max_size=200)))
+def test_of_no_line_more_is_held_than_its_limit(chunks: list[bytes]) -> None:
+    cut = ShortLines(LONGEST)
+    assert all(len(line) <= 4 * LONGEST for chunk in chunks for line in cut.feed(chunk))
+    assert all(len(line) <= 4 * LONGEST for line in cut.finish())
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), min_size=1, max_size=LONGEST))
+def test_as_many_characters_as_were_asked_for_are_kept_whatever_their_size(text: str) -> None:
+    cut = ShortLines(LONGEST)
+    (line,) = cut.feed(f"{text}{'x' * 100}\n".encode())
+    assert line.startswith(text)

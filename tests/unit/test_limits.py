@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from activities.pod_specs import Author
-from airbyte_workers.models import JobStatus, SyncInput
+from airbyte_workers.models import AttemptRef, JobStatus, SyncInput
 from airbyte_workers.names import JobKind, Role
 from airbyte_workers.pods.pod import PodSpec, Resources
 from airbyte_workers.settings import Settings
@@ -26,7 +26,8 @@ async def asked(kind: JobKind, resources: dict[str, Any], settings: dict[str, An
     given = SyncInput.model_validate({"connection": "demo", **legs})
     job = Job(7, JobKind.SYNC, JobStatus.PENDING, 1, "demo", given, None, False, "docker")
     nothing = cast(asyncpg.Pool, None)
-    return await Author(nothing, Settings(home=Path("/h"), **settings), "postgresql://h/d").operation(job, kind)
+    ref = AttemptRef(job_id=7, attempt=0, kind=kind, of=None if kind is JobKind.DISCOVER else Role.DESTINATION)
+    return await Author(nothing, Settings(home=Path("/h"), **settings), "postgresql://h/d").operation(job, ref)
 
 
 KINDS = [JobKind.DISCOVER, JobKind.SPEC]

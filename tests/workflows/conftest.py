@@ -1,29 +1,25 @@
-"""A time-skipping Temporal server for the session, and our workers with scripted activities."""
+"""A time-skipping Temporal server for each test, and the client of ours for it."""
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from temporalio.testing import WorkflowEnvironment
+from workflow_servers import time_skipping
 
-from airbyte_workers.runtime.plugin import AirbytePlugin
-
-
-def program(name: str) -> str:
-    """A server that a package put beside this interpreter."""
-    beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
-    assert found is not None, f"{name} is not installed"
-    return found
+from airbyte_workers.client import Client
+from airbyte_workers.settings import Settings
 
 
 @pytest.fixture
 async def env() -> AsyncIterator[WorkflowEnvironment]:
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=program("temporal-test-server"), plugins=[AirbytePlugin()]
-    ) as environment:
+    async with await time_skipping() as environment:
         yield environment
+
+
+@pytest.fixture
+def airbyte(env: WorkflowEnvironment, tmp_path: Path) -> Client:
+    """There is no job database behind it: inputs have no config."""
+    return Client(env.client, Settings(home=tmp_path))

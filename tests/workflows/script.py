@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from said import ENDS, success
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
@@ -21,97 +22,139 @@ from airbyte_workers.models import (
     CancelRequest,
     CloseAttempt,
     CloseJob,
+    CloseOperation,
     Configured,
-    Failure,
-    FailureOrigin,
-    FailureType,
     JobPlan,
     Launched,
     Limits,
     OpenAttempt,
     OpenJob,
+    OpenOperation,
+    OperationEnd,
+    Progress,
     RetryRules,
     SyncReport,
 )
 from airbyte_workers.names import WATCH_QUEUE, WORKFLOW_QUEUE, JobKind, launch_queue
-from workflows.sync import SyncWorkflow
-from workflows.unknown import UnknownWorkflow
+from airbyte_workers.runtime.pools import WORKFLOWS
 
-LIMITS = Limits(attempt_s=3600, discover_s=600, heartbeat_s=30, bookkeeping_s=30)
-
-
-def failure(kind: FailureType = FailureType.SYSTEM_ERROR, message: str = "broke") -> Failure:
-    return Failure(origin=FailureOrigin.SOURCE, type=kind, message=message)
+LIMITS = Limits(attempt_s=3600, spec_s=60, check_s=60, discover_s=600, heartbeat_s=30, bookkeeping_s=30)
 
 
-def complete() -> AttemptOutcome:
-    """A failure without progress."""
-    return AttemptOutcome(status="failed", failures=(failure(),))
+@dataclass
+class Gate:
+    """Where an activity waits until it is let through, or cancelled."""
 
-
-def partial() -> AttemptOutcome:
-    """A failure with progress."""
-    return AttemptOutcome(status="failed", failures=(failure(),), records_committed=1)
-
-
-def success() -> AttemptOutcome:
-    return AttemptOutcome(status="succeeded", records_committed=5)
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass
 class Script:
-    """`outcomes` are those of the attempts in order; `hang` attempts run until they are cancelled."""
+    """`outcomes`: of the attempts in order; `answers` and `launches`: of the other pods, by name.
+
+    `hold`: calls that wait for `release`; `lost`: how often a call fails before it does what it should.
+    """
 
     outcomes: Sequence[AttemptOutcome] = ()
-    operations: tuple[JobKind, ...] = ()
+    plan: Mapping[str, Any] = field(default_factory=dict)
     rules: RetryRules = field(default_factory=RetryRules)
+    checked: Configured = field(default_factory=Configured)
     configured: Configured = field(default_factory=Configured)
-    launched: Launched = field(default_factory=lambda: Launched(launched=True))
+    launches: Mapping[str, Launched] = field(default_factory=dict)
+    answers: Mapping[str, AttemptOutcome] = field(default_factory=dict)
+    end: OperationEnd | None = None
     refuse: str | None = None
-    launcher: str = ""
-    hang: bool = False
+    hold: Sequence[str] = ()
+    lost: dict[str, int] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
+    opened: OpenOperation | None = None
     closed: CloseJob | None = None
+    closed_operation: CloseOperation | None = None
     closed_attempts: list[CloseAttempt] = field(default_factory=list)
-    watching: asyncio.Event = field(default_factory=asyncio.Event)
-    failing_books: int = 0
+
+    def __post_init__(self) -> None:
+        self._gates = {call: Gate() for call in self.hold}
+
+    # --- for the test ---
+
+    async def reached(self, *calls: str) -> None:
+        """All of these calls are waiting."""
+        async with asyncio.timeout(30):
+            for call in calls:
+                await self._gates[call].reached.wait()
+
+    def release(self, *calls: str) -> None:
+        for call in calls:
+            self._gates[call].opened.set()
+
+    @asynccontextmanager
+    async def played(self, client: Client) -> AsyncIterator[None]:
+        """Workers on every queue of ours."""
+        async with self.working(client), self.deciding(client):
+            yield
+
+    @asynccontextmanager
+    async def working(self, client: Client, *, but: str = "") -> AsyncIterator[None]:
+        """Workers for the activities alone, of all queues `but` one."""
+        books = [self.open_job, self.open_operation, self.check_configs, self.configure_catalog, self.open_attempt]
+        books += [self.close_attempt, self.close_job, self.close_operation, self.request_cancel]
+        kinds = (JobKind.SPEC, JobKind.CHECK, JobKind.DISCOVER, JobKind.SYNC)
+        queues = {WORKFLOW_QUEUE: books, WATCH_QUEUE: [self.watch_workload]}
+        queues |= {launch_queue(kind): [self.launch_workload] for kind in kinds}
+        options: dict[str, Any] = {"max_heartbeat_throttle_interval": timedelta(milliseconds=100)}
+        async with AsyncExitStack() as stack:
+            for queue in queues.keys() - {but}:
+                worker = Worker(client, task_queue=queue, activities=queues[queue], **options)
+                await stack.enter_async_context(worker)
+            yield
+
+    def watching(self, client: Client) -> Worker:
+        """The worker that was left out of `working`."""
+        return Worker(client, task_queue=WATCH_QUEUE, activities=[self.watch_workload])
+
+    def deciding(self, client: Client, *, remembering: bool = True) -> Worker:
+        """The worker of the workflows; one that remembers no run leaves nothing for the next one to wait for."""
+        cached = 100 if remembering else 0
+        return Worker(client, task_queue=WORKFLOW_QUEUE, workflows=WORKFLOWS, max_cached_workflows=cached)
+
+    # --- the books ---
 
     @activity.defn(name="open_job")
     async def open_job(self, request: OpenJob) -> JobPlan:
-        self.calls.append("open job")
-        if self.refuse:
-            raise ApplicationError(self.refuse, type="InvalidInput", non_retryable=True)
-        if self.failing_books:
-            self.failing_books -= 1
-            raise RuntimeError("the database is away")
-        return JobPlan(
-            job_id=7,
-            connection=request.input.connection,
-            launcher=self.launcher,
-            operations=self.operations,
-            limits=LIMITS,
-            retries=self.rules,
-        )
+        await self._called("open job")
+        return self._planned(connection=request.input.connection)
+
+    @activity.defn(name="open_operation")
+    async def open_operation(self, request: OpenOperation) -> JobPlan:
+        self.opened = request
+        await self._called(f"open {request.kind}")
+        return self._planned()
+
+    @activity.defn(name="check_configs")
+    async def check_configs(self, job_id: int) -> Configured:
+        await self._called("check configs")
+        return self.checked
 
     @activity.defn(name="configure_catalog")
     async def configure_catalog(self, job_id: int) -> Configured:
-        self.calls.append("configure")
+        await self._called("configure")
         return self.configured
 
     @activity.defn(name="open_attempt")
     async def open_attempt(self, request: OpenAttempt) -> None:
-        self.calls.append(f"open attempt {request.attempt}")
+        await self._called(f"open attempt {request.attempt}")
         self.waits.append(request.waited_s)
 
     @activity.defn(name="close_attempt")
     async def close_attempt(self, request: CloseAttempt) -> None:
-        self.calls.append(f"close attempt {request.ref.attempt} {request.outcome.status}")
+        await self._called(f"close attempt {request.ref.attempt} {request.outcome.status}")
         self.closed_attempts.append(request)
 
     @activity.defn(name="close_job")
     async def close_job(self, request: CloseJob) -> SyncReport:
-        self.calls.append(f"close job {request.status}")
+        await self._called(f"close job {request.status}")
         self.closed = request
         attempts = tuple(
             AttemptReport(number=number + 1, status="failed", started_at=datetime.now(UTC))
@@ -121,55 +164,59 @@ class Script:
             job_id=7, connection="demo", status=request.status, failures=request.failures, attempts=attempts
         )
 
+    @activity.defn(name="close_operation")
+    async def close_operation(self, request: CloseOperation) -> OperationEnd:
+        await self._called(f"close {request.ref.kind} {request.outcome.status}")
+        self.closed_operation = request
+        if request.outcome.status == "succeeded":
+            return self.end or ENDS[request.ref.kind]
+        return self.end or OperationEnd(status=request.outcome.status, failures=request.outcome.failures)
+
     @activity.defn(name="request_cancel")
     async def request_cancel(self, request: CancelRequest) -> None:
-        self.calls.append(f"cancel by {request.by}{' now' if request.now else ''}")
+        await self._called(f"cancel by {request.by}{' now' if request.now else ''}")
         info = activity.info()
         assert info.workflow_id is not None
         await activity.client().get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id).cancel()
 
+    # --- the pods ---
+
     @activity.defn(name="launch_workload")
     async def launch_workload(self, ref: AttemptRef) -> Launched:
-        self.calls.append(f"launch {ref.kind} {ref.attempt}")
-        return self.launched
+        await self._called(f"launch {_pod(ref)}")
+        return self.launches.get(_pod(ref), Launched(launched=True))
 
     @activity.defn(name="watch_workload")
     async def watch_workload(self, ref: AttemptRef) -> AttemptOutcome:
-        self.calls.append(f"watch {ref.kind} {ref.attempt}")
-        if ref.kind is not JobKind.SYNC:
-            return success()
-        self.watching.set()
-        if not self.hang:
-            return self.outcomes[ref.attempt]
         try:
-            while True:
-                activity.heartbeat()
-                await asyncio.sleep(0.05)
+            await self._called(f"watch {_pod(ref)}")
         except asyncio.CancelledError:
             return AttemptOutcome(status="cancelled", records_committed=3)
+        if ref.kind is JobKind.SYNC:
+            return self.outcomes[ref.attempt]
+        return self.answers.get(_pod(ref), success())
 
-    @asynccontextmanager
-    async def played(self, client: Client) -> AsyncIterator[None]:
-        """Workers on every queue of ours."""
-        books: list[Callable[..., Any]] = [
-            self.open_job,
-            self.configure_catalog,
-            self.open_attempt,
-            self.close_attempt,
-            self.close_job,
-            self.request_cancel,
-        ]
-        queues: dict[str, dict[str, Any]] = {
-            WORKFLOW_QUEUE: {"activities": books, "workflows": [SyncWorkflow, UnknownWorkflow]},
-            launch_queue(JobKind.SYNC): {"activities": [self.launch_workload]},
-            launch_queue(JobKind.DISCOVER): {"activities": [self.launch_workload]},
-            launch_queue(JobKind.SPEC): {"activities": [self.launch_workload]},
-            WATCH_QUEUE: {"activities": [self.watch_workload]},
-        }
-        async with AsyncExitStack() as stack:
-            for queue, options in queues.items():
-                worker = Worker(
-                    client, task_queue=queue, max_heartbeat_throttle_interval=timedelta(milliseconds=100), **options
-                )
-                await stack.enter_async_context(worker)
-            yield
+    # --- small print ---
+
+    def _planned(self, connection: str = "") -> JobPlan:
+        if self.refuse:
+            raise ApplicationError(self.refuse, type="InvalidInput", non_retryable=True)
+        return JobPlan(job_id=7, connection=connection, limits=LIMITS, retries=self.rules, **self.plan)
+
+    async def _called(self, call: str) -> None:
+        self.calls.append(call)
+        if self.lost.get(call):
+            self.lost[call] -= 1
+            raise RuntimeError("the database is away")
+        gate = self._gates.get(call)
+        if gate is None:
+            return
+        gate.reached.set()
+        while not gate.opened.is_set():
+            activity.heartbeat(Progress(phase="held"))
+            await asyncio.sleep(0.05)
+
+
+def _pod(ref: AttemptRef) -> str:
+    """`sync 0`, `discover 0`, `spec source`."""
+    return f"{ref.kind} {ref.of or ref.attempt}"

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airbyte_workers.models import Failure, FailureOrigin, FailureType, SyncPhase
+from airbyte_workers.models import Failure, FailureOrigin, FailureType, RunPhase
+from airbyte_workers.names import JobKind
 from workflows.details import details_of
 
 
@@ -17,29 +18,33 @@ def failure(message: str) -> Failure:
 @pytest.mark.parametrize(
     ("phase", "text"),
     [
-        (SyncPhase(connection="demo"), "**Sync of demo**\n\nopening"),
-        (SyncPhase(connection="demo", job_id=7, phase="asking"), "**Sync of demo**, job 7\n\nasking"),
+        (RunPhase(subject="demo"), "**Sync of demo**\n\nopening"),
+        (RunPhase(subject="demo", job_id=7, phase="asking"), "**Sync of demo**, job 7\n\nasking"),
         (
-            SyncPhase(connection="demo", job_id=7, launcher="docker (as asked for)", phase="running", attempt=2),
+            RunPhase(subject="demo", job_id=7, launcher="docker (as asked for)", phase="running", attempt=2),
             "**Sync of demo**, job 7\n\nlauncher: docker (as asked for)\n\nattempt 2: running",
         ),
         (
-            SyncPhase(connection="demo", job_id=7, launcher="process (no Docker engine answers)", choice=("a", "b")),
+            RunPhase(subject="demo", job_id=7, launcher="process (no Docker engine answers)", choice=("a", "b")),
             "**Sync of demo**, job 7\n\nlauncher: process (no Docker engine answers)\n\nopening\n\n- a\n- b",
         ),
         (
-            SyncPhase(connection="demo", phase="failed", detail="no more tries", failures=(failure("no memory"),)),
+            RunPhase(subject="demo", phase="failed", detail="no more tries", failures=(failure("no memory"),)),
             "**Sync of demo**\n\nfailed: no more tries\n\nsource, out_of_memory:\n\n```\nno memory\n```",
+        ),
+        (
+            RunPhase(kind=JobKind.CHECK, subject="airbyte/source-x:1", job_id=8, phase="starting"),
+            "**Check of airbyte/source-x:1**, job 8\n\nstarting",
         ),
     ],
 )
-def test_the_panel_says_what_is_known(phase: SyncPhase, text: str) -> None:
+def test_the_panel_says_what_is_known(phase: RunPhase, text: str) -> None:
     assert details_of(phase) == text
 
 
 @given(st.lists(st.sampled_from(["`", "\n", "x", "# "]), max_size=20).map("".join))
 def test_what_a_connector_said_stays_in_its_block(message: str) -> None:
-    text = details_of(SyncPhase(connection="demo", failures=(failure(message),)))
+    text = details_of(RunPhase(subject="demo", failures=(failure(message),)))
     fence = text.splitlines()[-1]
     assert set(fence) == {"`"}
     assert text.endswith(f"{fence}\n{message}\n{fence}")

@@ -1,0 +1,66 @@
+"""What may run here at all.
+
+Who may start a workflow must not read the host (decisions.md, "Connections and safety").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from temporalio.exceptions import ApplicationError
+
+from airbyte_workers.jobs.failures import MAX_MESSAGE_IN_HISTORY, cut
+from airbyte_workers.models import Connector, Order, SyncInput
+from airbyte_workers.names import INVALID_INPUT, Role
+from airbyte_workers.protocol.catalog import InvalidCatalog, check_choices, read_configured
+from airbyte_workers.protocol.configs import reference_problems
+from airbyte_workers.settings import Settings
+
+
+def refuse_forbidden(asked: SyncInput | Order, settings: Settings) -> None:
+    """Raise InvalidInput, naming every field that may not be used here, before anything is written or started."""
+    problems: list[str] = []
+    wanted = asked.launcher or settings.launcher
+    for place, connector in _places(asked).items():
+        problems += _command_problems(place, connector, wanted, settings)
+        problems += reference_problems(connector.config, f"{place}config")
+    problems += _catalog_problems(asked) if isinstance(asked, SyncInput) else []
+    if asked.local_root is not None and not settings.allow_local_commands:
+        problems.append("local_root: paths of the host may not be chosen on this stack (ALLOW_LOCAL_COMMANDS)")
+    if problems:
+        raise invalid("; ".join(problems))
+
+
+def invalid(message: str) -> ApplicationError:
+    """An input that cannot be carried out, whoever tries again."""
+    return ApplicationError(cut(message, MAX_MESSAGE_IN_HISTORY), type=INVALID_INPUT, non_retryable=True)
+
+
+def _places(asked: SyncInput | Order) -> Mapping[str, Connector]:
+    """Every connector that was typed, by how its fields begin."""
+    if isinstance(asked, Order):
+        return {"": asked.connector}
+    typed = {Role.SOURCE: asked.source, Role.DESTINATION: asked.destination}
+    return {f"{role}.": connector for role, connector in typed.items() if connector is not None}
+
+
+def _catalog_problems(asked: SyncInput) -> list[str]:
+    """What nobody must be asked for to be known as wrong."""
+    try:
+        if asked.catalog is not None:
+            read_configured(asked.catalog)
+        check_choices(asked.streams or ())
+    except InvalidCatalog as error:
+        return [str(error)]
+    return []
+
+
+def _command_problems(place: str, connector: Connector, wanted: str, settings: Settings) -> list[str]:
+    if connector.command is None:
+        return []
+    problems = []
+    if not settings.allow_local_commands:
+        problems.append(f"{place}command: commands may not run on this stack (ALLOW_LOCAL_COMMANDS); use image")
+    if wanted == "docker":
+        problems.append(f"{place}command: a command cannot run in a container (launcher docker); use image")
+    return problems

@@ -1,0 +1,41 @@
+"""`airbyte-workers example`: an input that works, to begin with."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import click
+
+from airbyte_workers.cli.output import say, show
+from airbyte_workers.models import CheckInput, DiscoverInput, SpecInput, SyncInput, Typed
+from airbyte_workers.names import WORKFLOW_QUEUE
+
+FAKER = "airbyte/source-faker:7.2.1"
+_CONFIG = {"count": 100, "seed": 1}
+EXAMPLES: dict[str, Typed] = {
+    "sync": SyncInput.model_validate(
+        {
+            "connection": "example",
+            "source": {"image": FAKER, "config": _CONFIG},
+            "destination": {"command": ["destination-jsonl"], "config": {"path": "example"}},
+            "streams": [{"name": "users", "sync_mode": "full_refresh"}],
+        }
+    ),
+    "check": CheckInput.model_validate({"image": FAKER, "config": _CONFIG}),
+    "discover": DiscoverInput.model_validate({"image": FAKER, "config": _CONFIG}),
+    "spec": SpecInput.model_validate({"image": FAKER}),
+}
+"""By the word that names them."""
+
+
+@click.command()
+@click.argument("operation", type=click.Choice(sorted(EXAMPLES)))
+def example(operation: str) -> None:
+    """Print a valid input as JSON (standard output) and the command that starts it (standard error)."""
+    input = EXAMPLES[operation].model_dump(mode="json", exclude_defaults=True)
+    show(json.dumps(input, indent=2))
+    say(
+        f"temporal workflow start --type {operation.capitalize()} --task-queue {WORKFLOW_QUEUE}"
+        f" --workflow-id {operation}/example --input {shlex.quote(json.dumps(input))}"
+    )

@@ -1,0 +1,152 @@
+"""`airbyte-workers spec`, `check`, `discover`: ask one connector one thing."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.table import Table
+
+from airbyte_workers.cli.environment import run
+from airbyte_workers.cli.follow import Interrupted, follow, left
+from airbyte_workers.cli.output import Exit, Shape, bad_input, console, show, show_json
+from airbyte_workers.cli.sync_file import read_object
+from airbyte_workers.client import Client, Run
+from airbyte_workers.models import CheckResult, DiscoverResult
+from airbyte_workers.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
+_CONFIG = click.option(
+    "--config", type=click.Path(path_type=Path), help="The config, YAML or JSON; - reads standard input."
+)
+
+
+def _connector(command: F) -> F:
+    """What every question needs: which connector, what runs it, and in which shape the answer is told."""
+    for option in (
+        click.option(
+            "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Shape of the result."
+        ),
+        click.option("--launcher", type=click.Choice(["process", "docker", "auto"]), help="What runs the connector."),
+        click.option("--command", "words", metavar="COMMAND", help="A command of this machine instead of an image."),
+        click.argument("image", required=False),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_connector
+@click.pass_context
+def spec(context: click.Context, /, output: Shape, **options: Any) -> None:
+    """What the connector IMAGE can be configured with: its spec, as JSON."""
+
+    async def asked(client: Client) -> Exit:
+        answer = await _answer(await client.start_spec(_input(options)))
+        show_json(answer.model_dump(mode="json") if output == "json" else answer.spec)
+        return Exit.DONE
+
+    context.exit(run(_asking(asked), output))
+
+
+@click.command()
+@_connector
+@_CONFIG
+@click.pass_context
+def check(context: click.Context, /, output: Shape, **options: Any) -> None:
+    """Whether the connector IMAGE can work with a config. Exit codes: 0 it can, 1 it cannot, 2 bad input."""
+
+    async def asked(client: Client) -> Exit:
+        answer: CheckResult = await _answer(await client.start_check(_input(options)))
+        if output == "json":
+            show_json(answer.model_dump(mode="json"))
+        else:
+            show(f"check {answer.status}" + (f": {answer.message}" if answer.message else ""))
+        return Exit.DONE if answer.status == "succeeded" else Exit.FAILED
+
+    context.exit(run(_asking(asked), output))
+
+
+@click.command()
+@_connector
+@_CONFIG
+@click.pass_context
+def discover(context: click.Context, /, output: Shape, **options: Any) -> None:
+    """What a config gives the connector IMAGE access to: its streams; the catalog is stored."""
+
+    async def asked(client: Client) -> Exit:
+        answer = await client.whole(await _answer(await client.start_discover(_input(options))))
+        if output == "json":
+            show_json(answer.model_dump(mode="json"))
+        else:
+            console().print(_table(answer))
+            show(f"the whole catalog: airbyte-workers catalog show {answer.catalog_id}")
+        return Exit.DONE
+
+    context.exit(run(_asking(asked), output))
+
+
+def _asking(asked: Callable[[Client], Awaitable[Exit]]) -> Callable[[Settings], Awaitable[Exit]]:
+    async def command(settings: Settings) -> Exit:
+        async with Client.connect(settings) as client:
+            return await asked(client)
+
+    return command
+
+
+async def _answer(started: Run[R]) -> R:
+    try:
+        return await follow(started, started.result)
+    except Interrupted:
+        raise left() from None
+
+
+def _input(options: dict[str, Any]) -> dict[str, Any]:
+    """What was typed, as the workflow's input. Raises Problem."""
+    image, words = options["image"], options["words"]
+    if (image is None) == (words is None):
+        raise bad_input("give either an image or --command")
+    content: dict[str, Any] = {"image": image} if image is not None else {"command": _split(words)}
+    if options.get("config") is not None:
+        content["config"] = read_object(options["config"])
+    if options["launcher"] is not None:
+        content["launcher"] = options["launcher"]
+    return content
+
+
+def _split(words: str) -> list[str]:
+    try:
+        return shlex.split(words)
+    except ValueError as error:
+        raise bad_input(f"--command: {error}") from None
+
+
+def _table(answer: DiscoverResult) -> Table:
+    catalog = answer.catalog or {}
+    if "operations" in catalog:
+        table = Table("object", "sync mode", box=None, pad_edge=False)
+        for each in catalog["operations"]:
+            table.add_row(str(each.get("object_name", "")), str(each.get("sync_mode", "")))
+        return table
+    table = Table("stream", "sync modes", "cursor", "primary key", "fields", box=None, pad_edge=False)
+    for stream in catalog.get("streams", []):
+        table.add_row(*_row(stream))
+    return table
+
+
+def _row(stream: dict[str, Any]) -> tuple[str, ...]:
+    name = stream.get("name", "")
+    namespace = stream.get("namespace")
+    key = stream.get("source_defined_primary_key") or []
+    fields = (stream.get("json_schema") or {}).get("properties") or {}
+    return (
+        f"{namespace}.{name}" if namespace else str(name),
+        ", ".join(stream.get("supported_sync_modes") or []),
+        ".".join(stream.get("default_cursor_field") or []),
+        ", ".join(".".join(path) for path in key),
+        str(len(fields)),
+    )

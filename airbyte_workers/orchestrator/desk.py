@@ -1,0 +1,116 @@
+"""What both programs of a pod write to: the job's log, markers, their own stderr. No secret leaves by any of them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from airbyte_workers.jobs.failures import cut
+from airbyte_workers.models import AttemptSummary, ConnectorResult, Failure, FailureOrigin, FailureType
+from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
+from airbyte_workers.orchestrator.joblog import LogWriter
+from airbyte_workers.orchestrator.markers import Marker, Markers
+from airbyte_workers.redaction import Redactor
+from airbyte_workers.settings import Settings
+from airbyte_workers.store.objects import Objects, StorageError
+
+_MARKER_RETRY_S = 1.0
+Given = ReplicationInput | ConnectorInput
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What both programs of a pod write to."""
+
+    settings: Settings
+    markers: Markers
+    log: LogWriter
+
+    async def keep_log(self) -> None:
+        """Bring the log to storage every `progress_interval_s`, until cancelled."""
+        while True:
+            await asyncio.sleep(self.settings.progress_interval_s)
+            await self.log.flush()
+
+    async def finish(self, result: AttemptSummary | ConnectorResult) -> int:
+        """The last of the log, then the final marker: it is written until storage takes it, or the lease is over."""
+        await self.log.flush()
+        marker = Marker.SUCCESS if result.status == "succeeded" else Marker.FAILURE
+        body = _redacted(result, self.log.redact).model_dump_json().encode()
+        async with asyncio.timeout(self.settings.lease_seconds):
+            while True:
+                try:
+                    await self.markers.write(marker, body)
+                except StorageError as error:
+                    print(error, file=sys.stderr, flush=True)  # noqa: T201  # the launcher keeps our stderr
+                    await asyncio.sleep(_MARKER_RETRY_S)
+                else:
+                    return 0
+
+
+def open_desk(given: Given) -> Desk:
+    """The desk of the program that was given this."""
+    settings = given.read_settings()
+    objects = Objects(settings.storage, timeout=settings.storage_timeout_s)
+    log = LogWriter(
+        objects,
+        given.log_prefix,
+        redact=Redactor(given.secrets, names=given.secret_names),
+        max_bytes=settings.max_log_bytes,
+        max_line_bytes=settings.max_log_line_bytes,
+    )
+    return Desk(settings, Markers(objects, given.pod), log)
+
+
+def own_redactor(given: Given) -> Redactor:
+    """For what a program says of itself. Our own passwords are added here only: connectors never see them, and one that
+    is an ordinary word would make their logs unreadable."""
+    addresses = [str(given.settings.get("storage_url") or "")]
+    if isinstance(given, ReplicationInput):
+        addresses.append(given.database_url)
+    own = [password for address in addresses for password in _passwords(address)]
+    return Redactor((*given.secrets, *own), names=given.secret_names)
+
+
+def bug(program: str, errors: BaseExceptionGroup[Exception]) -> Failure:
+    """The failure that an error of our own tells of: only its kind, its text can hold anything."""
+    error = errors.exceptions[0]
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return Failure(
+        origin=FailureOrigin.PLATFORM,
+        type=FailureType.SYSTEM_ERROR,
+        message=f"the {program} failed: {type(error).__name__} (its own log has the details)",
+    )
+
+
+def _passwords(address: str) -> Iterator[str]:
+    try:
+        password = urlsplit(address).password
+    except ValueError:
+        return
+    if password:
+        yield from (password, unquote(password))
+
+
+def _redacted(result: AttemptSummary | ConnectorResult, redact: Redactor) -> AttemptSummary | ConnectorResult:
+    """What is said in words, without secrets. The result itself is data that was asked for."""
+    changes: dict[str, Any] = {"failures": tuple(_failure(failure, redact) for failure in result.failures)}
+    if isinstance(result, AttemptSummary):
+        changes["warnings"] = tuple(redact(warning) for warning in result.warnings)
+    return result.model_copy(update=changes)
+
+
+def _failure(failure: Failure, redact: Redactor) -> Failure:
+    internal = failure.internal_message
+    changes = {
+        "message": cut(redact(failure.message, leg=failure.origin)),
+        "internal_message": internal and cut(redact(internal, leg=failure.origin)),
+        "stream": failure.stream and redact(failure.stream),  # any text, if a connector says so
+        "namespace": failure.namespace and redact(failure.namespace),
+    }
+    return failure.model_copy(update=changes)

@@ -1,0 +1,216 @@
+"""Started runs as a client sees them: where they are, how they end, how to end them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.client import (
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from airbyte_workers.models import CancelRequest, Failure, OperationEnd, Progress, RunPhase, SyncReport, Value
+from airbyte_workers.names import CONNECTION_BUSY, CONNECTOR_FAILED, INVALID_INPUT, SYNC_FAILED
+
+T = TypeVar("T")
+_AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.UNKNOWN})
+_AWAY_PAUSE_S = 1.0
+_QUERY_TIMEOUT = timedelta(seconds=4)  # while no worker answers, a query waits for one
+_ALONE = timedelta(seconds=8)  # a task that nobody takes for so long waits for a worker that is not there
+_TELLING = frozenset({"launch_workload", "watch_workload"})  # the activities whose heartbeats carry progress
+
+
+class ClientError(Exception):
+    """Something that was asked for could not be had; the message is for people."""
+
+
+class InvalidInput(ClientError):
+    """An input that cannot be used: nothing was run. The message names fields, never values."""
+
+
+class AlreadySyncing(ClientError):
+    """The connection has a running sync; join it, or wait."""
+
+
+class SyncFailed(ClientError):
+    """A sync ended without success; `report` has the whole story."""
+
+    def __init__(self, message: str, report: SyncReport) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+class ConnectorFailed(ClientError):
+    """A connector gave no answer to spec, check or discover; `failures` say why."""
+
+    def __init__(self, message: str, failures: tuple[Failure, ...]) -> None:
+        super().__init__(message)
+        self.failures = failures
+
+
+class RunCancelled(ClientError):
+    """The run was cancelled."""
+
+
+class RunFailed(ClientError):
+    """A run ended as no job does, e.g. terminated; `type` is Temporal's failure type."""
+
+    def __init__(self, message: str, type: str | None) -> None:
+        super().__init__(message)
+        self.type = type
+
+
+class RunProgress(Value):
+    """One look at a run: its phase (None while no Temporal worker answers), and live figures while records move.
+
+    `trouble` says why nothing moves: a step is tried again, or no Temporal worker takes it up.
+    """
+
+    phase: RunPhase | None = None
+    figures: Progress | None = None
+    trouble: str | None = None
+
+
+class Run(Generic[T]):
+    """One started run whose result is a T."""
+
+    ending = "its connector is stopped"
+    """What a cancel in order means, for people."""
+
+    def __init__(self, handle: WorkflowHandle[Any, T]) -> None:
+        self._handle = handle
+
+    @property
+    def workflow_id(self) -> str:
+        return self._handle.id
+
+    # --- looking ---
+
+    async def phase(self) -> RunPhase | None:
+        """Where the run is; None while no Temporal worker answers."""
+        try:
+            phase: RunPhase = await self._handle.query("progress", result_type=RunPhase, rpc_timeout=_QUERY_TIMEOUT)
+        except (RPCError, WorkflowQueryFailedError):
+            return None
+        return phase
+
+    async def look(self) -> RunProgress:
+        """Everything that can be seen of the run now."""
+        phase = await self.phase()
+        description = await self._handle.describe()
+        return RunProgress(phase=phase, figures=await _figures(description), trouble=_trouble(description))
+
+    async def progress(self, *, every_s: float = 0.5) -> AsyncIterator[RunProgress]:
+        """A look every `every_s` seconds until the run has ended; the last one shows its end."""
+        while True:
+            description = await self._handle.describe()
+            yield await self.look()
+            if description.status is not WorkflowExecutionStatus.RUNNING:
+                return
+            await asyncio.sleep(every_s)
+
+    # --- ending ---
+
+    async def result(self) -> T:
+        """What the run ended with. Raises ConnectorFailed, SyncFailed, InvalidInput, RunCancelled, RunFailed.
+
+        A Temporal that is away for a while is waited for: a lost connection is no failed job.
+        """
+        while True:
+            try:
+                return await self._handle.result()
+            except WorkflowFailureError as error:
+                raise _failed(error) from None
+            except RPCError as error:
+                if error.status not in _AWAY:
+                    raise
+                await asyncio.sleep(_AWAY_PAUSE_S)
+
+    async def cancel(self, *, by: str = "", reason: str = "", now: bool = False) -> None:
+        """Ask for the end of the job; `now`: of its pod too, without waiting for it to finish what it has."""
+        phase = await self.phase()
+        if phase is None or phase.job_id is None:
+            await self._handle.cancel()
+            return
+        request = CancelRequest(job_id=phase.job_id, by=by, reason=reason, now=now)
+        try:
+            await self._handle.execute_update("cancel", request, result_type=str)
+        except (WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            await self._handle.cancel()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:  # not found: it has ended meanwhile
+                raise
+
+
+class SyncRun(Run[SyncReport]):
+    """One started sync."""
+
+    ending = "the source stops, the destination finishes what it has"
+
+    def __init__(self, handle: WorkflowHandle[Any, SyncReport], connection: str) -> None:
+        super().__init__(handle)
+        self.connection = connection
+
+    async def report(self) -> SyncReport:
+        """The report of the ended sync, whether it succeeded or not. Raises as `result`, but not SyncFailed."""
+        try:
+            return await self.result()
+        except SyncFailed as failed:
+            return failed.report
+
+
+async def _figures(description: WorkflowExecutionDescription) -> Progress | None:
+    """What the running activity last said of the pod."""
+    if description.status is not WorkflowExecutionStatus.RUNNING:
+        return None
+    for pending in description.raw_description.pending_activities:
+        if pending.activity_type.name not in _TELLING or not pending.HasField("heartbeat_details"):
+            continue
+        if pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED:
+            values = await description.data_converter.decode(pending.heartbeat_details.payloads, [Progress])
+            return values[0] if values else None
+    return None
+
+
+def _trouble(description: WorkflowExecutionDescription) -> str | None:
+    now = datetime.now(UTC)
+    for pending in description.raw_description.pending_activities:
+        waits = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED and pending.attempt <= 1
+        if waits and now - pending.scheduled_time.ToDatetime(UTC) > _ALONE:
+            return f"nobody takes up {pending.activity_type.name}: does a worker poll its queue? (worker --only)"
+        failed = pending.last_failure
+        if pending.attempt > 1 and failed.HasField("application_failure_info"):
+            return f"trying again after: {failed.message}"  # others are lost workers: somebody else goes on
+    return None
+
+
+def _failed(error: WorkflowFailureError) -> ClientError:
+    cause = error.cause
+    if isinstance(cause, CancelledError):
+        return RunCancelled(cause.message or "the run was cancelled")
+    if isinstance(cause, TerminatedError):
+        return RunFailed(f"the run was terminated: {cause.message}", "Terminated")
+    return _told_by(cause) if isinstance(cause, ApplicationError) else RunFailed(str(cause), None)
+
+
+def _told_by(cause: ApplicationError) -> ClientError:
+    """Our own failures by their types."""
+    simple = {INVALID_INPUT: InvalidInput, CONNECTION_BUSY: AlreadySyncing}
+    if cause.type in simple:
+        return simple[cause.type](cause.message)
+    if cause.type == SYNC_FAILED and cause.details:
+        return SyncFailed(cause.message, SyncReport.model_validate(cause.details[0]))
+    if cause.type == CONNECTOR_FAILED and cause.details:
+        return ConnectorFailed(cause.message, OperationEnd.model_validate(cause.details[0]).failures)
+    return RunFailed(cause.message, cause.type)

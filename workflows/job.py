@@ -1,0 +1,207 @@
+"""What every job's workflow does: keep the books, launch pods and watch them, ask connectors, say where it is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+from activities.bookkeeping import BookkeepingActivities
+from activities.workloads import WorkloadActivities
+from airbyte_workers.models import (
+    AttemptOutcome,
+    AttemptRef,
+    CancelRequest,
+    Failure,
+    FailureOrigin,
+    FailureType,
+    JobPlan,
+    Launched,
+    RunPhase,
+)
+from airbyte_workers.names import WATCH_QUEUE, JobKind, launch_queue, pod_name
+from workflows.details import details_of
+
+A = TypeVar("A")
+R = TypeVar("R")
+OPENING_TIMEOUT = timedelta(seconds=30)  # of the one activity that runs before the job's own limits are known
+QUEUE_WAIT = timedelta(days=30)  # a launch waits for its place as long as it takes
+FOR_EVER = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
+_QUESTIONS = {
+    JobKind.SPEC: "what it can be configured with",
+    JobKind.CHECK: "whether it can work with its config",
+    JobKind.DISCOVER: "what it has",
+}
+
+
+class JobRun:
+    """One run of a job; a workflow per kind says in which order."""
+
+    def __init__(self) -> None:
+        self._phase = RunPhase()
+        self._plan: JobPlan | None = None
+        self._cancel: CancelRequest | None = None
+
+    # --- what others may ask ---
+
+    @workflow.query
+    def progress(self) -> RunPhase:
+        """Where the run is; live figures are in the heartbeat of `watch_workload`."""
+        return self._phase
+
+    @workflow.update
+    async def cancel(self, request: CancelRequest) -> str:
+        """Cancel the job; `accepted` means that it has begun to stop. With `now`, its pod ends at once."""
+        self._cancel = request
+        self._show(phase="cancelling", detail=f"asked for by {request.by or 'somebody'}")
+        await self._books(BookkeepingActivities.request_cancel, request)
+        return "accepted"
+
+    @cancel.validator
+    def _check_cancel(self, request: CancelRequest) -> None:
+        job_id = self._plan.job_id if self._plan is not None else None
+        if request.job_id != job_id:
+            raise ValueError(f"this run is job {job_id}, not job {request.job_id}")
+
+    def _is_cancelled(self) -> bool:
+        return self._cancel is not None or workflow.cancellation_reason() is not None
+
+    def _by(self) -> str:
+        return self._cancel.by if self._cancel is not None else ""
+
+    def _why_cancelled(self) -> str:
+        return self._cancel.reason if self._cancel is not None else workflow.cancellation_reason() or ""
+
+    # --- the books ---
+
+    async def _books(
+        self, method: Callable[[BookkeepingActivities, A], Awaitable[R]], argument: A, *, summary: str = ""
+    ) -> R:
+        """A bookkeeping activity: repeated for as long as the database is away, and not stopped by a cancel."""
+        limit = timedelta(seconds=self._plan.limits.bookkeeping_s) if self._plan is not None else OPENING_TIMEOUT
+        task = asyncio.create_task(
+            workflow.execute_activity_method(
+                method, argument, start_to_close_timeout=limit, retry_policy=FOR_EVER, summary=summary or None
+            )
+        )
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            return await task
+
+    async def _open(
+        self, method: Callable[[BookkeepingActivities, A], Awaitable[JobPlan]], request: A, *, summary: str
+    ) -> JobPlan:
+        """The job's first activity; why it refuses is the first thing that people read."""
+        try:
+            plan = await self._books(method, request, summary=summary)
+        except ActivityError as error:
+            raise own_failure(error.cause) or error from None
+        self._plan = plan
+        self._show(job_id=plan.job_id, launcher=plan.launcher)
+        return plan
+
+    # --- what must be known first ---
+
+    async def _settle_configs(self, plan: JobPlan) -> Failure | None:
+        """Ask for the specs that nobody knows, all at once, then check the configs against them."""
+        specs = [ref for ref in plan.questions if ref.kind is JobKind.SPEC]
+        if plan.refused is not None or not specs:
+            return plan.refused
+        self._show(phase="asking", detail=" and ".join(_question(ref) for ref in specs))
+        outcomes: Sequence[AttemptOutcome] = ()
+        with contextlib.suppress(asyncio.CancelledError):
+            outcomes = await asyncio.gather(*(self._pod(plan, ref) for ref in specs))
+        refused = [outcome.failures[0] for outcome in outcomes if outcome.refused]
+        if refused or self._is_cancelled():
+            return refused[0] if refused else None
+        checked = await self._books(BookkeepingActivities.check_configs, plan.job_id, summary="check the configs")
+        return checked.failure
+
+    # --- pods ---
+
+    async def _pod(self, plan: JobPlan, ref: AttemptRef) -> AttemptOutcome:
+        """Launch a pod and watch it to its end."""
+        launched = await self._launch(plan, ref)
+        if launched is None:
+            return AttemptOutcome(status="cancelled")
+        if launched.failure is not None:
+            refused = launched.failure.type is FailureType.CONFIG_ERROR
+            return AttemptOutcome(status="failed", failures=(launched.failure,), refused=refused)
+        if ref.kind is self._phase.kind:
+            self._show(phase="running", detail=f"pod {_pod_name(ref)}")
+        return await self._watch(plan, ref)
+
+    async def _launch(self, plan: JobPlan, ref: AttemptRef) -> Launched | None:
+        """The launch's end; None when the job was cancelled. Lost workers and registries are Temporal's retries."""
+        try:
+            return await workflow.execute_activity_method(
+                WorkloadActivities.launch_workload,
+                ref,
+                task_queue=launch_queue(ref.kind),
+                start_to_close_timeout=QUEUE_WAIT,
+                heartbeat_timeout=timedelta(seconds=plan.limits.heartbeat_s),
+                retry_policy=FOR_EVER,
+                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                summary=f"launch {_pod_name(ref)}",
+            )
+        except asyncio.CancelledError:
+            return None
+        except ActivityError as error:
+            return None if is_cancelled_exception(error) else _launch_failed(error)
+
+    async def _watch(self, plan: JobPlan, ref: AttemptRef) -> AttemptOutcome:
+        limits = plan.limits
+        kinds = {JobKind.SPEC: limits.spec_s, JobKind.CHECK: limits.check_s, JobKind.DISCOVER: limits.discover_s}
+        try:
+            return await workflow.execute_activity_method(
+                WorkloadActivities.watch_workload,
+                ref,
+                task_queue=WATCH_QUEUE,
+                start_to_close_timeout=timedelta(seconds=2 * kinds.get(ref.kind, limits.attempt_s)),
+                heartbeat_timeout=timedelta(seconds=limits.heartbeat_s),
+                retry_policy=FOR_EVER,
+                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                summary=f"watch {_pod_name(ref)}",
+            )
+        except (asyncio.CancelledError, ActivityError) as error:
+            if not is_cancelled_exception(error):
+                raise
+            return AttemptOutcome(status="cancelled")
+
+    def _show(self, **changes: object) -> None:
+        """What people see of the run: the query's answer and the details panel are one value."""
+        self._phase = self._phase.model_copy(update=changes)
+        workflow.set_current_details(details_of(self._phase))
+
+
+def own_failure(cause: BaseException | None) -> ApplicationError | None:
+    """A failure as the run's own, so that its message is the first thing people read."""
+    if not isinstance(cause, ApplicationError):
+        return None
+    return ApplicationError(cause.message, *cause.details, type=cause.type, non_retryable=True)
+
+
+def _pod_name(ref: AttemptRef) -> str:
+    return pod_name(ref.kind, ref.job_id, ref.attempt, ref.of)
+
+
+def _question(ref: AttemptRef) -> str:
+    return f"the {ref.of or 'connector'}, {_QUESTIONS[ref.kind]}"
+
+
+def _launch_failed(error: ActivityError) -> Launched:
+    said = str(error.cause or error)
+    if isinstance(error.cause, ApplicationError):
+        said = f"{error.cause.message} ({error.cause.type})" if error.cause.type else error.cause.message
+    message = f"the pod could not be launched: {said}"
+    return Launched(
+        launched=False,
+        failure=Failure(origin=FailureOrigin.PLATFORM, type=FailureType.LAUNCH_FAILED, message=message),
+    )

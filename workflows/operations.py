@@ -1,0 +1,103 @@
+"""Spec, check and discover: one connector is asked one thing, and its answer is the run's result."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError, CancelledError
+
+from activities.bookkeeping import BookkeepingActivities
+from airbyte_workers.models import (
+    AttemptOutcome,
+    AttemptRef,
+    CheckInput,
+    CheckResult,
+    CloseOperation,
+    DiscoverInput,
+    DiscoverResult,
+    JobPlan,
+    JobStatus,
+    OpenOperation,
+    OperationEnd,
+    Order,
+    RunPhase,
+    SpecInput,
+    SpecResult,
+)
+from airbyte_workers.names import CONNECTOR_FAILED, INVALID_INPUT, JobKind
+from workflows.job import JobRun
+
+
+class OperationRun(JobRun):
+    """One question to one connector."""
+
+    async def _answer(self, kind: JobKind, input: SpecInput | CheckInput | DiscoverInput) -> OperationEnd:
+        """From the first row to the last. Raises what fails or cancels the run."""
+        self._phase = RunPhase(kind=kind, subject=input.name)
+        info = workflow.info()
+        order = Order(connector=input.connector, launcher=input.launcher, local_root=input.local_root)
+        request = OpenOperation(kind=kind, order=order, workflow_id=info.workflow_id, run_id=info.run_id)
+        plan = await self._open(BookkeepingActivities.open_operation, request, summary=f"open {kind} of {input.name}")
+        ref = AttemptRef(job_id=plan.job_id, attempt=0, kind=kind)
+        outcome = await self._outcome(plan, ref)
+        closing = CloseOperation(ref=ref, outcome=outcome, by=self._by(), reason=self._why_cancelled())
+        end = await self._books(BookkeepingActivities.close_operation, closing, summary=f"close {kind}")
+        self._show(phase=str(end.status), detail="", failures=end.failures)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if end.status is JobStatus.CANCELLED:
+            raise CancelledError(f"the {kind} was cancelled")
+        if end.status is not JobStatus.SUCCEEDED:
+            raise _failed(kind, outcome, end)
+        return end
+
+    async def _outcome(self, plan: JobPlan, ref: AttemptRef) -> AttemptOutcome:
+        refused = await self._settle_configs(plan)
+        if self._is_cancelled():
+            return AttemptOutcome(status="cancelled")
+        if refused is not None:
+            return AttemptOutcome(status="failed", failures=(refused,), refused=True)
+        self._show(phase="starting", detail="")
+        return await self._pod(plan, ref)
+
+
+def _failed(kind: JobKind, outcome: AttemptOutcome, end: OperationEnd) -> ApplicationError:
+    """Without a result: refused because of what was typed, or failed because of what the connector did."""
+    first = end.failures[0]
+    if outcome.refused:
+        return ApplicationError(first.message, type=INVALID_INPUT, non_retryable=True)
+    return ApplicationError(f"{kind} failed: {first.message}", end, type=CONNECTOR_FAILED, non_retryable=True)
+
+
+@workflow.defn(name="Spec")
+class SpecWorkflow(OperationRun):
+    """What a connector can be configured with."""
+
+    @workflow.run
+    async def run(self, input: SpecInput) -> SpecResult:
+        """The connector's spec."""
+        end = await self._answer(JobKind.SPEC, input)
+        assert end.spec is not None
+        return end.spec
+
+
+@workflow.defn(name="Check")
+class CheckWorkflow(OperationRun):
+    """Whether a connector can work with a config: a no is a result, not a failed run."""
+
+    @workflow.run
+    async def run(self, input: CheckInput) -> CheckResult:
+        """The connector's verdict."""
+        end = await self._answer(JobKind.CHECK, input)
+        assert end.check is not None
+        return end.check
+
+
+@workflow.defn(name="Discover")
+class DiscoverWorkflow(OperationRun):
+    """What a config gives access to."""
+
+    @workflow.run
+    async def run(self, input: DiscoverInput) -> DiscoverResult:
+        """The catalog's id, and the catalog itself where it is small."""
+        end = await self._answer(JobKind.DISCOVER, input)
+        assert end.discover is not None
+        return end.discover
