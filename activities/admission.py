@@ -25,6 +25,8 @@ def refuse_forbidden(asked: SyncInput | Order, settings: Settings) -> None:
         problems += _command_problems(place, connector, wanted, settings)
         problems += reference_problems(connector.config, f"{place}config")
     problems += _catalog_problems(asked) if isinstance(asked, SyncInput) else []
+    if settings.launcher == "docker" and wanted != "docker" and not settings.allow_local_commands:
+        problems.append("launcher: this stack runs connectors in containers alone (LAUNCHER, ALLOW_LOCAL_COMMANDS)")
     if asked.local_root is not None and not settings.allow_local_commands:
         problems.append("local_root: paths of the host may not be chosen on this stack (ALLOW_LOCAL_COMMANDS)")
     if problems:

@@ -12,7 +12,6 @@ from airbyte_workers.jobs.failures import MAX_MESSAGE_IN_HISTORY, cut, for_histo
 from airbyte_workers.models import (
     CheckResult,
     CloseOperation,
-    ConnectorResult,
     DiscoverResult,
     Failure,
     FailureOrigin,
@@ -22,6 +21,7 @@ from airbyte_workers.models import (
     SpecResult,
 )
 from airbyte_workers.names import JobKind, Role
+from airbyte_workers.protocol.catalog import InvalidCatalog, read_catalog
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import jobs
 from airbyte_workers.store.jobs import Database, Job
@@ -55,23 +55,28 @@ class Operations:
             return OperationEnd(status=JobStatus.SUCCEEDED, check=_check(told.result))
         connector = job.connectors[Role.MAIN]
         if job.kind is JobKind.DISCOVER:
-            return OperationEnd(status=JobStatus.SUCCEEDED, discover=await self._discover(job, told))
+            return await self._discovered(job, told.result)
         size = len(msgspec.json.encode(told.result))
         if size > self._settings.max_spec_bytes:
             return _failed(f"{connector.name} has a spec of {size:,} bytes; MAX_SPEC_BYTES is the limit")
         await self._answers.keep_spec(connector, told.result)
         return OperationEnd(status=JobStatus.SUCCEEDED, spec=SpecResult(image=connector.name, spec=told.result))
 
-    async def _discover(self, job: Job, told: ConnectorResult) -> DiscoverResult:
-        assert told.result is not None
-        body = msgspec.json.encode(told.result)
+    async def _discovered(self, job: Job, said: Mapping[str, Any]) -> OperationEnd:
+        body = msgspec.json.encode(said)
+        try:
+            if "streams" in said:  # else it is a destination's
+                read_catalog(body)
+        except InvalidCatalog as error:
+            return _failed(f"{job.connectors[Role.MAIN].name} told a catalog that is none: {error}")
         catalog_id = job.catalog_id
         if catalog_id is None:
             catalog_id = await self._answers.keep_catalog(job.connectors[Role.MAIN], body)
             await jobs.set_discovered(self._db, job.id, catalog_id)
-        listed = told.result.get("streams", told.result.get("operations", []))
+        listed = said.get("streams", said.get("operations", []))
         small = len(body) <= self._settings.inline_catalog_bytes
-        return DiscoverResult(catalog_id=catalog_id, streams=len(listed), catalog=told.result if small else None)
+        found = DiscoverResult(catalog_id=catalog_id, streams=len(listed), catalog=dict(said) if small else None)
+        return OperationEnd(status=JobStatus.SUCCEEDED, discover=found)
 
 
 def _check(said: Mapping[str, Any]) -> CheckResult:
@@ -83,6 +88,8 @@ def _check(said: Mapping[str, Any]) -> CheckResult:
 def _without_result(kind: JobKind, request: CloseOperation) -> OperationEnd:
     """A connector that answers a check with an error has answered; anything else has not."""
     failures = for_history(request.outcome.failures)
+    if not failures:
+        return _failed("what the connector answered is not in object storage any more")
     first = failures[0]
     by_connector = first.origin in (FailureOrigin.SOURCE, FailureOrigin.DESTINATION)
     if kind is JobKind.CHECK and not request.outcome.refused and by_connector and first.type in _SAID_BY_CONNECTOR:

@@ -106,18 +106,19 @@ class WorkloadActivities:
     async def _place(self, job: Job, workload: Workload, waits: Callable[[], None]) -> None:
         """Queue before start: nothing is started that does not fit; `waits` is called when that takes a while."""
         limit = self._limit(workload.kind)
+        told = False
         while not await workloads.claim(self._db, workload, limit=limit, lease_s=self._settings.lease_seconds):
-            if job.status is JobStatus.PENDING:
-                await jobs.move(
-                    self._db,
-                    job.id,
-                    JobStatus.QUEUED,
-                    reason=f"{limit} {workload.kind} pods are live on {workload.dataplane}",
-                    expected=[JobStatus.PENDING],
-                )
+            if not told:
+                await self._tell_queued(job, f"{limit} {workload.kind} pods are live on {workload.dataplane}")
+            told = True
             waits()
             hand_over_if_stopping()
             await asyncio.sleep(_PLACE_POLL_S)
+
+    async def _tell_queued(self, job: Job, reason: str) -> None:
+        """A new job is queued from now on; one that has got further only waits once more, and keeps its status."""
+        if not await jobs.move(self._db, job.id, JobStatus.QUEUED, reason=reason, expected=[JobStatus.PENDING]):
+            await jobs.note(self._db, job.id, "waits for a place", reason=reason)
 
     async def _launch_in_time(self, job: Job, ref: AttemptRef, workload: Workload) -> None:
         """Raises LaunchFailed; a database that takes too long is no launch that did."""

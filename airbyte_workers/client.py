@@ -123,15 +123,15 @@ class Client:
 
     async def start_spec(self, input: SpecInput | Mapping[str, Any]) -> Run[SpecResult]:
         """Start a spec. Raises InvalidInput."""
-        return await self._start(JobKind.SPEC, _checked(SpecInput, input), SpecResult)
+        return await self._start(JobKind.SPEC, checked(SpecInput, input), SpecResult)
 
     async def start_check(self, input: CheckInput | Mapping[str, Any]) -> Run[CheckResult]:
         """Start a check. Raises InvalidInput, DatabaseUnusable."""
-        return await self._start(JobKind.CHECK, await self._handed(_checked(CheckInput, input)), CheckResult)
+        return await self._start(JobKind.CHECK, await self._handed(checked(CheckInput, input)), CheckResult)
 
     async def start_discover(self, input: DiscoverInput | Mapping[str, Any]) -> Run[DiscoverResult]:
         """Start a discover; its result has a large catalog's id alone. Raises InvalidInput, DatabaseUnusable."""
-        return await self._start(JobKind.DISCOVER, await self._handed(_checked(DiscoverInput, input)), DiscoverResult)
+        return await self._start(JobKind.DISCOVER, await self._handed(checked(DiscoverInput, input)), DiscoverResult)
 
     async def whole(self, found: DiscoverResult) -> DiscoverResult:
         """The same result with its catalog, which may be too large to cross Temporal. Raises DatabaseUnusable."""
@@ -139,6 +139,8 @@ class Client:
 
     async def catalog(self, catalog_id: int) -> dict[str, Any]:
         """A stored catalog. Raises LookupError, DatabaseUnusable."""
+        if not 0 < catalog_id < 2**63:
+            raise LookupError(f"there is no catalog {catalog_id}")
         stored = await catalogs.read(await self.database(), catalog_id)
         return msgspec.json.decode(stored, type=dict[str, Any])
 
@@ -153,7 +155,7 @@ class Client:
 
     async def start_sync(self, input: SyncInput | Mapping[str, Any], *, join: bool = False) -> SyncRun:
         """Start a sync, or with `join` follow the one that runs. Raises AlreadySyncing, InvalidInput."""
-        asked = _checked(SyncInput, input)
+        asked = checked(SyncInput, input)
         handed = asked.model_copy(
             update={
                 "local_root": self._local_root(asked),
@@ -192,7 +194,7 @@ class Client:
     # --- the database ---
 
     async def database(self) -> asyncpg.Pool:
-        """The job database, opened when it is first needed. Raises DatabaseUnusable, MigrationError."""
+        """The job database, opened when it is first needed. Raises DatabaseUnusable."""
         async with self._opening:
             if self._db is None:
                 self._db = await self._stack.enter_async_context(job_database(self.settings))
@@ -202,6 +204,7 @@ class Client:
         """The connector with an id in place of its config, which goes to the database. Raises InvalidInput."""
         if not connector.config:
             return connector
+        _refuse_what_is_no_json(connector.config, place)
         if problems := reference_problems(connector.config, place):
             raise InvalidInput("; ".join(problems))
         try:
@@ -243,7 +246,7 @@ def _settings() -> Settings:
         raise InvalidInput("settings: " + "; ".join(problems_of(error))) from None
 
 
-def _checked(form: type[T], input: T | Mapping[str, Any]) -> T:
+def checked(form: type[T], input: T | Mapping[str, Any]) -> T:
     """The typed input. Raises InvalidInput, naming every field that is wrong and no value."""
     if isinstance(input, form):
         return input
@@ -251,6 +254,14 @@ def _checked(form: type[T], input: T | Mapping[str, Any]) -> T:
         return form.model_validate(input)
     except ValidationError as error:
         raise InvalidInput(f"invalid {form.__name__}: " + "; ".join(problems_of(error))) from None
+
+
+def _refuse_what_is_no_json(config: Mapping[str, Any], place: str) -> None:
+    """A program can give what no file holds: a value of its own, or a dictionary that contains itself."""
+    try:
+        msgspec.json.encode(config)
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidInput(f"{place}: holds something that JSON cannot hold") from None
 
 
 def _on_conflict(*, join: bool) -> WorkflowIDConflictPolicy:

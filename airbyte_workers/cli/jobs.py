@@ -57,7 +57,7 @@ def list_jobs(context: click.Context, /, output: Shape, every: bool, **filters: 
 
 
 @jobs.command("show")
-@click.argument("job_id", type=int)
+@click.argument("job_id", type=click.IntRange(1, 2**63 - 1))
 @_OUTPUT
 @click.pass_context
 def show_job(context: click.Context, job_id: int, output: Shape) -> None:
@@ -79,7 +79,7 @@ def show_job(context: click.Context, job_id: int, output: Shape) -> None:
 
 
 @jobs.command("logs")
-@click.argument("job_id", type=int)
+@click.argument("job_id", type=click.IntRange(1, 2**63 - 1))
 @click.option("--attempt", type=click.IntRange(min=1), help="Which attempt; default: the last.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as the log grows, until the job ends.")
 @click.pass_context

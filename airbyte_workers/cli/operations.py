@@ -14,12 +14,13 @@ from airbyte_workers.cli.environment import run
 from airbyte_workers.cli.follow import Interrupted, follow, left
 from airbyte_workers.cli.output import Exit, Shape, bad_input, console, show, show_json
 from airbyte_workers.cli.sync_file import read_object
-from airbyte_workers.client import Client, Run
-from airbyte_workers.models import CheckResult, DiscoverResult
+from airbyte_workers.client import Client, Run, checked
+from airbyte_workers.models import CheckInput, CheckResult, DiscoverInput, DiscoverResult, SpecInput, Typed
 from airbyte_workers.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")
+T = TypeVar("T", bound=Typed)
 _CONFIG = click.option(
     "--config", type=click.Path(path_type=Path), help="The config, YAML or JSON; - reads standard input."
 )
@@ -45,12 +46,12 @@ def _connector(command: F) -> F:
 def spec(context: click.Context, /, output: Shape, **options: Any) -> None:
     """What the connector IMAGE can be configured with: its spec, as JSON."""
 
-    async def asked(client: Client) -> Exit:
-        answer = await _answer(await client.start_spec(_input(options)))
+    async def asked(client: Client, input: SpecInput) -> Exit:
+        answer = await _answer(await client.start_spec(input))
         show_json(answer.model_dump(mode="json") if output == "json" else answer.spec)
         return Exit.DONE
 
-    context.exit(run(_asking(asked), output))
+    context.exit(run(_asking(options, SpecInput, asked), output))
 
 
 @click.command()
@@ -60,15 +61,15 @@ def spec(context: click.Context, /, output: Shape, **options: Any) -> None:
 def check(context: click.Context, /, output: Shape, **options: Any) -> None:
     """Whether the connector IMAGE can work with a config. Exit codes: 0 it can, 1 it cannot, 2 bad input."""
 
-    async def asked(client: Client) -> Exit:
-        answer: CheckResult = await _answer(await client.start_check(_input(options)))
+    async def asked(client: Client, input: CheckInput) -> Exit:
+        answer: CheckResult = await _answer(await client.start_check(input))
         if output == "json":
             show_json(answer.model_dump(mode="json"))
         else:
             show(f"check {answer.status}" + (f": {answer.message}" if answer.message else ""))
         return Exit.DONE if answer.status == "succeeded" else Exit.FAILED
 
-    context.exit(run(_asking(asked), output))
+    context.exit(run(_asking(options, CheckInput, asked), output))
 
 
 @click.command()
@@ -78,8 +79,8 @@ def check(context: click.Context, /, output: Shape, **options: Any) -> None:
 def discover(context: click.Context, /, output: Shape, **options: Any) -> None:
     """What a config gives the connector IMAGE access to: its streams; the catalog is stored."""
 
-    async def asked(client: Client) -> Exit:
-        answer = await client.whole(await _answer(await client.start_discover(_input(options))))
+    async def asked(client: Client, input: DiscoverInput) -> Exit:
+        answer = await client.whole(await _answer(await client.start_discover(input)))
         if output == "json":
             show_json(answer.model_dump(mode="json"))
         else:
@@ -87,13 +88,16 @@ def discover(context: click.Context, /, output: Shape, **options: Any) -> None:
             show(f"the whole catalog: airbyte-workers catalog show {answer.catalog_id}")
         return Exit.DONE
 
-    context.exit(run(_asking(asked), output))
+    context.exit(run(_asking(options, DiscoverInput, asked), output))
 
 
-def _asking(asked: Callable[[Client], Awaitable[Exit]]) -> Callable[[Settings], Awaitable[Exit]]:
+def _asking(
+    options: dict[str, Any], form: type[T], asked: Callable[[Client, T], Awaitable[Exit]]
+) -> Callable[[Settings], Awaitable[Exit]]:
     async def command(settings: Settings) -> Exit:
+        input = checked(form, _input(options))  # what is wrong as it stands starts no stack
         async with Client.connect(settings) as client:
-            return await asked(client)
+            return await asked(client, input)
 
     return command
 

@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from airbyte_workers.cli.environment import run, stack_settings
-from airbyte_workers.cli.output import Exit, Problem, bad_input, say, show
+from airbyte_workers.cli.output import Exit, bad_input, say, show
+from airbyte_workers.runtime.database import reached
 from airbyte_workers.runtime.stack import Stack
 from airbyte_workers.settings import Settings
-from airbyte_workers.store.database import connected, migrate, pending_migrations
+from airbyte_workers.store.database import migrate, pending_migrations
 from airbyte_workers.telemetry import logs
 
 _ROLES = ("workflows", "spec", "check", "discover", "sync", "watch")
@@ -98,19 +99,14 @@ def migrate_database(context: click.Context, check: bool) -> None:
 
     async def command(settings: Settings) -> Exit:
         async with stack_settings(settings) as where:
-            if where.database_url is None:
-                raise bad_input("set DATABASE_URL")
-            return await _migrate(where.database_url, where, check=check)
+            return await _migrate(where, check=check)
 
     context.exit(run(command))
 
 
-async def _migrate(url: str, settings: Settings, *, check: bool) -> Exit:
-    try:
-        async with connected(url, size=2, timeout=settings.database_timeout_s) as pool:
-            found: Any = await (pending_migrations(pool) if check else migrate(pool))
-    except OSError as error:
-        raise Problem(f"cannot reach PostgreSQL (DATABASE_URL): {error}") from None
+async def _migrate(settings: Settings, *, check: bool) -> Exit:
+    async with reached(settings, size=2) as pool:
+        found: Any = await (pending_migrations(pool) if check else migrate(pool))
     for migration in found:
         show(f"{'missing' if check else 'applied'} {migration.version:04d} {migration.name}")
     if not found:

@@ -95,7 +95,7 @@ def _parse(text: str, name: str) -> Any:
     with suppress(ValueError, RecursionError):
         return json.loads(text)
     try:
-        return _Loader(text).get_single_data()
+        return json.loads(json.dumps(_Loader(text).get_single_data()))  # an alias can make it contain itself
     except yaml.MarkedYAMLError as error:
         place = f", line {error.problem_mark.line + 1}" if error.problem_mark is not None else ""
         raise bad_input(f"{name}{place}: not valid YAML: {_without_values(str(error.problem))}") from None
@@ -104,8 +104,8 @@ def _parse(text: str, name: str) -> Any:
         raise bad_input(f"{name}, line {line}: not valid YAML: a character that it does not allow") from None
     except RecursionError:
         raise bad_input(f"{name} is nested too deeply") from None
-    except (yaml.YAMLError, ValueError, LookupError, AttributeError):  # a tag whose value is none of its kind
-        raise bad_input(f"{name}: not valid YAML") from None
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError):  # tags that stand for no such thing
+        raise bad_input(f"{name}: holds what JSON cannot hold") from None
 
 
 def _without_values(problem: str) -> str:

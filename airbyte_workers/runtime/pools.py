@@ -25,9 +25,10 @@ from airbyte_workers.pods.docker import DockerLauncher
 from airbyte_workers.pods.pod import Launcher
 from airbyte_workers.pods.process import ProcessLauncher
 from airbyte_workers.runtime import temporal
+from airbyte_workers.runtime.database import reached
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import configs, jobs
-from airbyte_workers.store.database import connected, migrate
+from airbyte_workers.store.database import migrate
 from airbyte_workers.store.objects import Objects
 from airbyte_workers.store.sealing import load_seal
 from workflows.operations import CheckWorkflow, DiscoverWorkflow, SpecWorkflow
@@ -62,12 +63,8 @@ class Served:
 @asynccontextmanager
 async def serving(settings: Settings, roles: Sequence[str] = ROLES) -> AsyncIterator[Served]:
     """Migrate, then poll the queues of `roles` until the block ends; then all workers drain together."""
-    if settings.database_url is None:
-        raise ValueError("DATABASE_URL is not set")
     async with AsyncExitStack() as stack:
-        db = await stack.enter_async_context(
-            connected(settings.database_url, size=settings.database_pool_size, timeout=settings.database_timeout_s)
-        )
+        db = await stack.enter_async_context(reached(settings, size=settings.database_pool_size))
         for migration in await migrate(db):
             _log.info("migration applied", version=migration.version, name=migration.name)
         client = await stack.enter_async_context(temporal.connected(settings, core_logs=True))

@@ -90,5 +90,7 @@ async def _require_namespace(client: Client, address: str) -> None:
 def _plain(error: Exception) -> str:
     """What a person can use of it: the SDK quotes its innermost errors in their own notation."""
     said = str(error)
+    if "InvalidMessage(InvalidContentType)" in said:
+        return "it does not speak TLS, which TEMPORAL_* ask for"
     quoted = re.findall(r'(?:message|error): "([^"]+)"', said)
     return quoted[-1] if quoted else said or "no answer in time"

@@ -22,6 +22,7 @@ from airbyte_workers.store import configs, connections
 from airbyte_workers.store.jobs import write_event
 from airbyte_workers.store.sealing import Seal, SealError
 
+OPENING_LOCK = 0x41425F4F  # "AB_O": the tries of one run open its job one after another
 C = TypeVar("C", bound=Connector)
 Admit = Callable[[SyncInput | Order], None]
 _TERMINAL = [str(status) for status in TERMINAL_JOB_STATUSES]
@@ -76,6 +77,8 @@ class _Row:
 
 
 async def _known(session: asyncpg.pool.PoolConnectionProxy, run_id: str) -> int | None:
+    """The run's job, if it has one. A try that Temporal has given up may still be at it: it is waited for."""
+    await session.execute("select pg_advisory_xact_lock($1, hashtext($2))", OPENING_LOCK, run_id)
     known: int | None = await session.fetchval("select id from jobs where run_id = $1", run_id)
     return known
 

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import shlex
+import subprocess
 import sys
 import tarfile
 import time
@@ -16,7 +17,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
+import asyncpg
 import temporalio.client
 from e2e_bad_rows import HIDDEN, SHELLLESS, Row
 from e2e_support import Place
@@ -142,6 +145,34 @@ async def by_client(client: Client, stack: Stack, row: Row) -> Told:
     except ClientError as error:
         return Told(TYPES[type(error)], str(error), f"{error!r} {vars(error)}", time.monotonic() - began)
     return Told("", f"it worked: {answer!r}", "", 0)
+
+
+# --- stacks -----------------------------------------------------------------------------------------------------------
+
+
+def apart(place: Place, home: Path, name: str) -> Place:
+    """A stack of its own on the same servers, by its addresses; its worker is for the test to start."""
+    told = place.stack()
+    url, where = new_database(told["database_url"], name), told["temporal_address"]
+    words = ["operator", "namespace", "create", "--address", where, "--namespace", name]
+    subprocess.run([TEMPORAL, *words], check=True, capture_output=True, timeout=30)
+    addresses = {"DATABASE_URL": url, "TEMPORAL_ADDRESS": where, "TEMPORAL_NAMESPACE": name}
+    return Place(place.work, home, place.variables | addresses)
+
+
+def new_database(url: str, name: str) -> str:
+    """The address of a new database on the same server."""
+    execute(url, f'create database "{name}"')
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+def execute(url: str, statement: str) -> None:
+    async def executed() -> None:
+        connection = await asyncpg.connect(url)
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(executed())
 
 
 # --- what connectors there are ----------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ SCHEMA = {
         "at": {"enum": ["check", "discover", "read", "write"]},
         "line_limit": {"type": "integer"},
         "path": {"type": "string"},
-        "linger_s": {"type": "number"},
+        "gate": {"type": "string"},
     },
 }
 STREAM = {"name": "people", "json_schema": {"type": "object"}, "supported_sync_modes": ["full_refresh"]}
@@ -98,8 +98,10 @@ def trace(kind: str, **body: Any) -> None:
 
 
 def talk(config: dict[str, Any]) -> None:
-    talk_on_stdout(config)
-    talk_on_stderr(config)
+    """One that waits at a gate is silent."""
+    if "gate" not in config:
+        talk_on_stdout(config)
+        talk_on_stderr(config)
 
 
 def talk_on_stdout(config: dict[str, Any]) -> None:
@@ -216,7 +218,9 @@ def main() -> None:
     config = json.loads(arguments.config.read_text(encoding="utf-8"))
     answer = {"check": check, "discover": discover, "read": read, "write": write}[arguments.command]
     code = answer(config)
-    time.sleep(config.get("linger_s", LINGER_S))
+    while "gate" in config and config["at"] == arguments.command and not Path(config["gate"]).exists():
+        time.sleep(0.05)
+    time.sleep(LINGER_S)
     sys.exit(code)
 
 

@@ -87,6 +87,12 @@ def test_every_job_ended_as_it_was_told_to(told: Told) -> None:
     }
     assert all(told.ended[name].code == 0 for name in told.ended.keys() - asked.keys())
     assert [name for name, each in told.by_hand.items() if each.code != 0] == []
+    ends = {"sync plain crash": "exited with code 1", "sync plain stream": f"spoke of stream {MASK}.{MASK}"}
+    ends |= {"sync file long": "sent a message of more than 500,000 bytes", "discover env error": MASK}
+    with_processes = any(name.startswith("process ") for name in told.client)
+    assert [
+        end for end, words in ends.items() if with_processes and words not in told.client[f"process client {end}"]
+    ] == []
 
 
 def test_data_is_passed_on_as_it_is(told: Told) -> None:
@@ -102,6 +108,7 @@ def test_data_is_passed_on_as_it_is(told: Told) -> None:
 
 def test_no_command_and_no_client_tells_a_secret(told: Told) -> None:
     assert leaks(told.commands) == []
+    assert leaks({name: (each.out + each.err).encode() for name, each in told.by_hand.items()}, HAND) == []
     expected = {"docker check no", "docker discover error", "docker sync error", "docker client check plain good"}
     assert expected <= telling(told.commands)
     for words in ("jobs logs ", "jobs show "):
@@ -125,7 +132,6 @@ def test_temporals_database_has_what_was_typed_there_and_nothing_else(told: Told
         assert leaks(databases) == []
         assert telling(databases)
         assert bool(leaks(databases, HAND)) == bool(told.by_hand)
-    assert "temporal/temporal.db-wal" in told.running, "the search has missed what Temporal wrote last"
 
 
 def test_postgresql_has_no_secret(told: Told) -> None:

@@ -10,6 +10,7 @@ from rows import open_job, open_with_catalog, request, sync_input
 
 from airbyte_workers.models import (
     AttemptOutcome,
+    AttemptRef,
     AttemptSummary,
     Failure,
     FailureOrigin,
@@ -20,6 +21,7 @@ from airbyte_workers.models import (
     StreamCounts,
     SyncInput,
 )
+from airbyte_workers.names import JobKind, Role
 from airbyte_workers.store import connections, generations, history, jobs, opening
 from airbyte_workers.store.sealing import Seal
 
@@ -76,7 +78,7 @@ async def test_configs_are_stored_sealed(db: asyncpg.Pool, seal: Seal) -> None:
     for table, column in (("jobs", "input"), ("connections", "spec")):
         stored: bytes = await db.fetchval(f"select {column} from {table}")
         assert b"hunter2" not in stored
-    assert (await jobs.read_job(db, seal, job_id)).input.source is not None
+    assert (await jobs.read_job(db, seal, job_id)).sync.source is not None
     with pytest.raises(Exception, match="another key"):
         await jobs.read_job(db, Seal(b"x" * 32), job_id)
 
@@ -85,8 +87,18 @@ async def test_a_stored_connection_is_found_by_name(db: asyncpg.Pool, seal: Seal
     await jobs.close_job(db, await open_job(db, seal), JobStatus.SUCCEEDED, failures=(), by="", reason="")
     asked = SyncInput(connection="demo", retries=0)
     job = await jobs.read_job(db, seal, await opening.open_sync(db, seal, request(asked), RetryRules()))
-    assert job.input.source is not None
-    assert (job.input.source.config, job.input.retries) == ({"password": "hunter2"}, 0)
+    assert (job.connectors[Role.SOURCE].config, job.sync.retries) == ({"password": "hunter2"}, 0)
+
+
+@pytest.mark.parametrize(
+    ("of", "asked"), [(None, Role.SOURCE), (Role.SOURCE, Role.SOURCE), (Role.DESTINATION, Role.DESTINATION)]
+)
+async def test_a_question_of_a_sync_is_for_its_source_unless_it_says_for_whom(
+    db: asyncpg.Pool, seal: Seal, of: Role | None, asked: Role
+) -> None:
+    job = await jobs.read_job(db, seal, await open_job(db, seal))
+    assert job.asked(AttemptRef(job_id=job.id, attempt=0, kind=JobKind.SPEC, of=of)) is asked
+    assert list(job.connectors) == [Role.SOURCE, Role.DESTINATION]
 
 
 async def test_an_unknown_connection_is_refused_with_a_hint(db: asyncpg.Pool, seal: Seal) -> None:

@@ -15,8 +15,17 @@ from temporalio.testing import ActivityEnvironment
 from activities.pod_specs import Author
 from activities.workloads import WorkloadActivities
 from airbyte_workers.models import AttemptRef, FailureOrigin, FailureType
-from airbyte_workers.names import JobKind
-from airbyte_workers.pods.pod import LauncherAway, LaunchFailed, PodSpec, PodStatus, Program, RemovalFailed
+from airbyte_workers.names import JobKind, Role
+from airbyte_workers.orchestrator.markers import Marker, Markers
+from airbyte_workers.pods.pod import (
+    ContainerStatus,
+    LauncherAway,
+    LaunchFailed,
+    PodSpec,
+    PodStatus,
+    Program,
+    RemovalFailed,
+)
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import jobs
 from airbyte_workers.store.objects import Objects
@@ -30,13 +39,16 @@ POD = "replication-job-1-attempt-0"
 class Launcher:
     """Fails to launch as it is told, and says of the pod what it is told."""
 
-    error: Exception
+    error: Exception | None
     left: tuple[str, ...] | Exception = ()
+    alive: tuple[ContainerStatus, ...] = ()
     removed: list[str] = field(default_factory=list)
     name = "process"
 
     async def prepare(self, program: Program) -> str:
-        raise self.error
+        if self.error is not None:
+            raise self.error
+        return "/bin/connector"
 
     async def remains(self, pod: str) -> tuple[str, ...]:
         if isinstance(self.left, Exception):
@@ -49,10 +61,11 @@ class Launcher:
             raise RemovalFailed(f"pod {pod} is still there")
 
     async def launch(self, spec: PodSpec) -> PodStatus:
-        raise AssertionError("nothing was prepared")
+        assert self.error is None, "nothing was prepared"
+        return await self.inspect(spec.name)
 
     async def inspect(self, pod: str) -> PodStatus:
-        return PodStatus(pod)
+        return PodStatus(pod, self.alive)
 
     async def report_exits(self, pod: str) -> None: ...
 
@@ -147,3 +160,21 @@ async def test_a_launch_that_takes_too_long_says_so(db: asyncpg.Pool, seal: Seal
     failure = launched.failure  # type: ignore[attr-defined]  # a Launched
     assert failure.type in (FailureType.LAUNCH_FAILED, FailureType.CONFIG_ERROR)
     assert "did not start within 0.001 min" in failure.message
+
+
+# --- markers that are there already -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("alive", "kept"),
+    [((), Marker.NOT_STARTED), ((ContainerStatus(Role.ORCHESTRATOR, running=False),), Marker.SUCCESS)],
+)
+async def test_the_success_of_another_databases_pod_is_none_of_this_one(
+    db: asyncpg.Pool, seal: Seal, tmp_path: Path, alive: tuple[ContainerStatus, ...], kept: Marker
+) -> None:
+    """A new database counts jobs from 1 again: an old marker of the same name would end the new pod as succeeded. A pod
+    that is there is adopted: it may have ended meanwhile, and its marker is its own."""
+    markers = Markers(Objects(Settings(home=tmp_path).storage, timeout=10), POD)
+    await markers.write(Marker.SUCCESS, b"{}")
+    await launching(db, seal, tmp_path, Launcher(None, alive=alive))
+    assert (await markers.read()).marker is kept

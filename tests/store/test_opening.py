@@ -87,7 +87,18 @@ async def test_what_the_input_asks_for_comes_before_the_settings(
     engine = Engine()
     engine.away = True
     asked = request(sync_input(**IMAGES, launcher=of_input))
-    assert (await books(db, seal, tmp_path, engine, launcher=of_settings).open_job(asked)).launcher == launcher
+    mine = books(db, seal, tmp_path, engine, launcher=of_settings, allow_local_commands=True)
+    assert (await mine.open_job(asked)).launcher == launcher
+
+
+@pytest.mark.parametrize("of_input", ["process", "auto"])
+async def test_a_stack_of_containers_runs_no_program_on_its_host(
+    db: asyncpg.Pool, seal: Seal, tmp_path: Path, of_input: str
+) -> None:
+    """A connector that runs as a program of the host can read it: whoever may start a workflow must not choose that."""
+    asked = request(sync_input(**IMAGES, launcher=of_input))
+    with pytest.raises(ApplicationError, match="containers alone"):
+        await books(db, seal, tmp_path, Engine(), launcher="docker").open_job(asked)
 
 
 async def test_a_registrys_long_words_are_cut_for_history_and_whole_in_the_events(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -159,29 +158,24 @@ async def test_a_pod_that_cannot_be_launched_is_the_platform_s_failure(
 
 
 REFUSED = failure(FailureType.CONFIG_ERROR, "config.port: is missing")
-UNKNOWN_IMAGE = refused("there is no such image")
-REFUSALS: list[tuple[JobKind, Callable[[], Script], str, list[str]]] = [
-    (JobKind.SPEC, lambda: Script(launches={"spec 0": UNKNOWN_IMAGE}), "there is no such image", ["launch spec 0"]),
-    (JobKind.CHECK, lambda: Script(launches={"check 0": UNKNOWN_IMAGE}), "there is no such image", ["launch check 0"]),
+NO_IMAGE = refused("there is no such image")
+BOTH = (JobKind.CHECK, JobKind.DISCOVER)
+REFUSALS: list[tuple[JobKind, dict[str, Any], str, list[str]]] = [
+    *((kind, {"launches": {f"{kind} 0": NO_IMAGE}}, "there is no such image", [f"launch {kind} 0"]) for kind in KINDS),
+    *((kind, {"plan": {"refused": REFUSED}}, REFUSED.message, []) for kind in BOTH),
+    *((kind, {"plan": OWN_SPEC, "checked": Configured(failure=REFUSED)}, REFUSED.message, ASKED) for kind in BOTH),
+    *(
+        (kind, {"plan": OWN_SPEC, "launches": {"spec 0": NO_IMAGE}}, "there is no such image", ["launch spec 0"])
+        for kind in BOTH
+    ),
 ]
-for _kind in (JobKind.CHECK, JobKind.DISCOVER):
-    REFUSALS += [
-        (_kind, lambda: Script(plan={"refused": REFUSED}), REFUSED.message, []),
-        (_kind, lambda: Script(plan=OWN_SPEC, checked=Configured(failure=REFUSED)), REFUSED.message, ASKED),
-        (
-            _kind,
-            lambda: Script(plan=OWN_SPEC, launches={"spec 0": UNKNOWN_IMAGE}),
-            "there is no such image",
-            ["launch spec 0"],
-        ),
-    ]
 
 
 @pytest.mark.parametrize(("kind", "played", "message", "calls"), REFUSALS)
 async def test_what_cannot_be_asked_is_an_invalid_input_and_nothing_more_is_launched(
-    env: WorkflowEnvironment, kind: JobKind, played: Callable[[], Script], message: str, calls: list[str]
+    env: WorkflowEnvironment, kind: JobKind, played: dict[str, Any], message: str, calls: list[str]
 ) -> None:
-    script = played()
+    script = Script(**played)
     async with script.played(env.client):
         error = await failed_run(env, kind.capitalize(), INPUT)
     assert (error.type, error.message) == ("InvalidInput", message)
