@@ -14,6 +14,7 @@ from activities.catalogs import Catalogs, Unchecked, shown_choice
 from activities.config_checks import ConfigChecks
 from activities.operations import Operations
 from activities.pod_specs import program
+from activities.watching import ending_s
 from airbyte_workers.jobs.failures import cut, for_history
 from airbyte_workers.models import (
     AttemptSummary,
@@ -207,6 +208,7 @@ class BookkeepingActivities:
             spec_s=settings.spec_timeout_minutes * 60,
             check_s=settings.check_timeout_minutes * 60,
             discover_s=settings.discover_timeout_minutes * 60,
+            end_s=2 * ending_s(settings),
             heartbeat_s=settings.heartbeat_timeout_s,
             bookkeeping_s=settings.bookkeeping_timeout_s,
         )

@@ -87,6 +87,11 @@ class Watch:
             )
         )
 
+    async def end(self) -> AttemptOutcome:
+        """End a pod that nobody looked after when its job was cancelled; one that was never launched is as good."""
+        await self.stop()
+        return await self.finish()
+
     async def finish(self) -> AttemptOutcome:
         """Remove the pod, prove that nothing is left, and say how it ended."""
         reading = await self._markers.read()
@@ -260,6 +265,13 @@ class Watch:
             return summary.failures
         others = (each for each in summary.failures if each.type is not FailureType.MANUAL_CANCELLATION)
         return (self._stopped_because, *others)
+
+
+def ending_s(settings: Settings) -> float:
+    """The longest that the end of a pod takes: in order, then by force, then its removal with all its tries."""
+    orderly = settings.shutdown_grace_period_s + 4 * settings.shutdown_term_period_s + settings.exit_code_timeout_s
+    tries = range(settings.removal_tries)
+    return orderly + settings.removal_timeout_s + sum(tried**3 + settings.removal_timeout_s for tried in tries)
 
 
 def _time_limit_s(settings: Settings, ref: AttemptRef) -> float:

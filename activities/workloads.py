@@ -235,6 +235,16 @@ class WorkloadActivities:
                 await watch.stop()
             return await watch.finish()
 
+    @activity.defn(name="end_workload")
+    async def end_workload(self, ref: AttemptRef) -> AttemptOutcome:
+        """End what a cancelled job may have left: its pod, or the place of one that was about to start."""
+        job = await jobs.read_job(self._db, self._seal, ref.job_id)
+        markers = Markers(self._objects, pod_name(ref.kind, ref.job_id, ref.attempt, ref.of))
+        watch = Watch(self._db, self._settings, self._launcher(job), markers, ref)
+        await watch.require_here()
+        async with heartbeating(lambda: watch.progress):
+            return await watch.end()
+
 
 def _told_of(error: LaunchFailed, job: Job, ref: AttemptRef) -> LaunchFailed:
     """The launcher knows the role in the pod; people know a source or a destination."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from airbyte_workers.names import JobKind, Role
 from airbyte_workers.quantities import cpus, memory_bytes
@@ -28,23 +29,26 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
+def _amount(read: Callable[[str], object]) -> AfterValidator:
+    """Refuse an amount that cannot be read, and keep it as it was written."""
+
+    def check(amount: object) -> object:
+        if amount is not None:
+            read(str(amount))
+        return amount
+
+    return AfterValidator(check)
+
+
 # --- inputs ---------------------------------------------------------------------------------------------------------
 
 
 class Resources(Typed):
     """What a connector's container may use; what is left out comes from the settings. Processes have no limits."""
 
-    cpu_limit: str | float | None = None
-    memory_limit: str | int | None = None
+    cpu_limit: Annotated[str | float | None, _amount(cpus)] = None
+    memory_limit: Annotated[str | int | None, _amount(memory_bytes)] = None
     pids_limit: Annotated[int, Field(ge=0)] | None = None
-
-    @model_validator(mode="after")
-    def _check_amounts(self) -> Resources:
-        if self.cpu_limit is not None:
-            cpus(str(self.cpu_limit))
-        if self.memory_limit is not None:
-            memory_bytes(str(self.memory_limit))
-        return self
 
 
 class Runnable(Typed):
@@ -383,6 +387,7 @@ class Limits(Value):
     spec_s: float = 0
     check_s: float = 0
     discover_s: float
+    end_s: float = 600
     heartbeat_s: float
     bookkeeping_s: float
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -85,15 +85,11 @@ class JobRun:
     ) -> R:
         """A bookkeeping activity: repeated for as long as the database is away, and not stopped by a cancel."""
         limit = timedelta(seconds=self._plan.limits.bookkeeping_s) if self._plan is not None else OPENING_TIMEOUT
-        task = asyncio.create_task(
+        return await _uncancelled(
             workflow.execute_activity_method(
                 method, argument, start_to_close_timeout=limit, retry_policy=FOR_EVER, summary=summary or None
             )
         )
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            return await task
 
     async def _open(
         self, method: Callable[[BookkeepingActivities, A], Awaitable[JobPlan]], request: A, *, summary: str
@@ -102,10 +98,20 @@ class JobRun:
         try:
             plan = await self._books(method, request, summary=summary)
         except ActivityError as error:
-            raise own_failure(error.cause) or error from None
+            own = own_failure(error.cause)
+            if own is None:
+                raise
+            raise own from None
         self._plan = plan
         self._show(job_id=plan.job_id, launcher=plan.launcher)
         return plan
+
+    async def _answer_callers(self) -> None:
+        """Wait for the ends of updates; a cancel that comes only now changes nothing."""
+        try:
+            await workflow.wait_condition(workflow.all_handlers_finished)
+        except asyncio.CancelledError:
+            await workflow.wait_condition(workflow.all_handlers_finished)
 
     # --- what must be known first ---
 
@@ -127,10 +133,12 @@ class JobRun:
     # --- pods ---
 
     async def _pod(self, plan: JobPlan, ref: AttemptRef) -> AttemptOutcome:
-        """Launch a pod and watch it to its end."""
+        """Launch a pod and watch it to its end. A cancel that came while the books were kept is not told again."""
+        if self._is_cancelled():
+            return AttemptOutcome(status="cancelled")
         launched = await self._launch(plan, ref)
         if launched is None:
-            return AttemptOutcome(status="cancelled")
+            return await self._end(plan, ref)
         if launched.failure is not None:
             refused = launched.failure.type is FailureType.CONFIG_ERROR
             return AttemptOutcome(status="failed", failures=(launched.failure,), refused=refused)
@@ -173,12 +181,39 @@ class JobRun:
         except (asyncio.CancelledError, ActivityError) as error:
             if not is_cancelled_exception(error):
                 raise
-            return AttemptOutcome(status="cancelled")
+            return await self._end(plan, ref)
+
+    async def _end(self, plan: JobPlan, ref: AttemptRef) -> AttemptOutcome:
+        """End a pod that a cancel left without anybody who looks after it.
+
+        Temporal cancels by itself what no worker has begun, and a cancel may come together with the end of a launch.
+        """
+        limits = plan.limits
+        return await _uncancelled(
+            workflow.execute_activity_method(
+                WorkloadActivities.end_workload,
+                ref,
+                task_queue=WATCH_QUEUE,
+                start_to_close_timeout=timedelta(seconds=limits.end_s),
+                heartbeat_timeout=timedelta(seconds=limits.heartbeat_s),
+                retry_policy=FOR_EVER,
+                summary=f"end {_pod_name(ref)}",
+            )
+        )
 
     def _show(self, **changes: object) -> None:
         """What people see of the run: the query's answer and the details panel are one value."""
         self._phase = self._phase.model_copy(update=changes)
         workflow.set_current_details(details_of(self._phase))
+
+
+async def _uncancelled(activity: Coroutine[Any, Any, R]) -> R:
+    """The activity's result; a cancel of the run does not reach it."""
+    task = asyncio.create_task(activity)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        return await task
 
 
 def own_failure(cause: BaseException | None) -> ApplicationError | None:

@@ -19,7 +19,6 @@ from airbyte_workers.models import (
     OpenOperation,
     OperationEnd,
     Order,
-    RunPhase,
     SpecInput,
     SpecResult,
 )
@@ -32,7 +31,7 @@ class OperationRun(JobRun):
 
     async def _answer(self, kind: JobKind, input: SpecInput | CheckInput | DiscoverInput) -> OperationEnd:
         """From the first row to the last. Raises what fails or cancels the run."""
-        self._phase = RunPhase(kind=kind, subject=input.name)
+        self._show(kind=kind, subject=input.name)
         info = workflow.info()
         order = Order(connector=input.connector, launcher=input.launcher, local_root=input.local_root)
         request = OpenOperation(kind=kind, order=order, workflow_id=info.workflow_id, run_id=info.run_id)
@@ -42,7 +41,7 @@ class OperationRun(JobRun):
         closing = CloseOperation(ref=ref, outcome=outcome, by=self._by(), reason=self._why_cancelled())
         end = await self._books(BookkeepingActivities.close_operation, closing, summary=f"close {kind}")
         self._show(phase=str(end.status), detail="", failures=end.failures)
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        await self._answer_callers()
         if end.status is JobStatus.CANCELLED:
             raise CancelledError(f"the {kind} was cancelled")
         if end.status is not JobStatus.SUCCEEDED:

@@ -49,7 +49,7 @@ class SyncWorkflow(JobRun):
         request = OpenJob(input=input, workflow_id=info.workflow_id, run_id=info.run_id)
         plan = await self._open(BookkeepingActivities.open_job, request, summary=f"open sync of {input.connection}")
         report = await self._job(plan)
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        await self._answer_callers()
         if report.status is JobStatus.CANCELLED:
             raise CancelledError("the sync was cancelled")
         if report.status is not JobStatus.SUCCEEDED:
@@ -75,7 +75,10 @@ class SyncWorkflow(JobRun):
                 non_retryable=True,
             ) from None
         except ChildWorkflowError as error:
-            raise own_failure(error.cause) or error from None
+            own = own_failure(error.cause)
+            if own is None:
+                raise
+            raise own from None
 
     async def _job(self, plan: JobPlan) -> SyncReport:
         """From the first row to the last; every path ends with a closed job."""

@@ -119,7 +119,7 @@ async def _workers(
                 _worker(client, settings, launch_queue(kind), activities=launching, max_concurrent_activities=limit)
             )
     if "watch" in roles:
-        watching = [workloads.watch_workload]
+        watching = [workloads.watch_workload, workloads.end_workload]
         limit = settings.max_watches
         workers.append(_worker(client, settings, WATCH_QUEUE, activities=watching, max_concurrent_activities=limit))
     return workers

@@ -133,7 +133,8 @@ async def say_why_they_wait(place: Place, jobs: list[int], runs: list[Run[Any]],
         while [look.figures.phase for run in runs if (look := await run.look()).figures].count("queued") < len(jobs):
             await asyncio.sleep(0.1)
     shown = await asyncio.gather(*(asyncio.to_thread(place.run, "jobs", "show", str(job)) for job in jobs))
-    assert [each.out for each in shown if f"queued ({reason}" not in each.out] == []
+    assert [each.out for each in shown if f"({reason}" not in each.out] == []
+    assert [each.out.split(":")[0] for each in shown] == [f"job {job} queued" for job in jobs]
 
 
 # --- the limits ---

@@ -101,7 +101,7 @@ class Script:
         books = [self.open_job, self.open_operation, self.check_configs, self.configure_catalog, self.open_attempt]
         books += [self.close_attempt, self.close_job, self.close_operation, self.request_cancel]
         kinds = (JobKind.SPEC, JobKind.CHECK, JobKind.DISCOVER, JobKind.SYNC)
-        queues = {WORKFLOW_QUEUE: books, WATCH_QUEUE: [self.watch_workload]}
+        queues = {WORKFLOW_QUEUE: books, WATCH_QUEUE: [self.watch_workload, self.end_workload]}
         queues |= {launch_queue(kind): [self.launch_workload] for kind in kinds}
         options: dict[str, Any] = {"max_heartbeat_throttle_interval": timedelta(milliseconds=100)}
         async with AsyncExitStack() as stack:
@@ -112,7 +112,7 @@ class Script:
 
     def watching(self, client: Client) -> Worker:
         """The worker that was left out of `working`."""
-        return Worker(client, task_queue=WATCH_QUEUE, activities=[self.watch_workload])
+        return Worker(client, task_queue=WATCH_QUEUE, activities=[self.watch_workload, self.end_workload])
 
     def deciding(self, client: Client, *, remembering: bool = True) -> Worker:
         """The worker of the workflows; one that remembers no run leaves nothing for the next one to wait for."""
@@ -195,6 +195,11 @@ class Script:
         if ref.kind is JobKind.SYNC:
             return self.outcomes[ref.attempt]
         return self.answers.get(_pod(ref), success())
+
+    @activity.defn(name="end_workload")
+    async def end_workload(self, ref: AttemptRef) -> AttemptOutcome:
+        await self._called(f"end {_pod(ref)}")
+        return AttemptOutcome(status="cancelled", records_committed=3)
 
     # --- small print ---
 
