@@ -371,7 +371,11 @@ def workflows_page() -> str:
         + _table(
             ("type", "when", "details"),
             [
-                ("`InvalidInput`", "the input cannot be used; nothing was run with it", "`problems`, where a field has the wrong form"),
+                (
+                    "`InvalidInput`",
+                    "the input cannot be used; nothing was run with it",
+                    "`problems`, where a field has the wrong form",
+                ),
                 ("`UnknownWorkflow`", "there is no such workflow type", ""),
                 ("`ConnectionBusy`", "the connection has a running sync under another run", ""),
                 ("`SyncFailed`", "the sync ended without success", "the report"),
@@ -380,9 +384,9 @@ def workflows_page() -> str:
         )
     )
     sync = (
-        "Input: the object of [the sync file](sync-file.md). Result: the report, which `sync -o json` prints. The query "
-        "`progress` says where the run is; the update `cancel` takes `{job_id, by, reason, now}`; Temporal's own cancel "
-        "does the same. The workflow id `sync/<connection>` is the connection's lock: under another id the sync is "
+        "Input: the object of [the sync file](sync-file.md). Result: the report, which `sync -o json` prints. The "
+        "query `progress` says where the run is; the update `cancel` takes `{job_id, by, reason, now}`; Temporal's own "
+        "cancel does the same. The workflow id `sync/<connection>` is the connection's lock: under another id the sync is "
         "started under this one, and its result returned."
     )
     parts = [_title("Workflows"), intro, "## Sync", sync]
