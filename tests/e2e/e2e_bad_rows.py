@@ -92,7 +92,7 @@ FIELDS = (
     sync("wrong sync mode", "streams[0].sync_mode: must be 'full_refresh'", streams=[{"name": "a", "sync_mode": "x"}]),
     sync("wrong launcher", "launcher: must be 'process', 'docker' or 'auto'", launcher="dokcer"),
     sync("negative retries", "retries: must be greater than or equal to 0", retries=-1),
-    sync("wrong memory", "source.resources: not an amount of memory", source=source(resources={"memory_limit": "x"})),
+    sync("wrong memory", "source.resources.memory_limit: not an", source=source(resources={"memory_limit": "lots"})),
     sync("config twice", "source: give either config or config_id", source=source(config_id=str(uuid4()))),
     sync(
         "config_file", "source: config_file is read by the command line",
@@ -185,7 +185,7 @@ CONNECTORS = (
         source=POSTGRES, how={"type": SYNC_FAILED, "seconds": ASKED_S},
     ),
     one(
-        "Check", "image of nobody", f"{REGISTRY}/team/none:1", "the name may be wrong",
+        "Check", "image of nobody", "/team/none:1 is not on this host", "the name may be wrong",
         image=f"{REGISTRY}/team/none:1", config={"password": HIDDEN}, launcher="docker", **LATE,
     ),
     one("Spec", "image that is no connector", "spec failed: ", image=SHELLLESS, launcher="docker", **NO_ANSWER),

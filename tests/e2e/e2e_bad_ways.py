@@ -10,8 +10,8 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -106,11 +106,10 @@ async def by_hand(stack: Stack, row: Row) -> Told:
     with stack.place.started(*words, program=TEMPORAL) as starting:
         started = await asyncio.to_thread(starting.ended)
     assert started.code == 0, started.err
-    async with raw_client(stack) as client:
-        run = client.get_workflow_handle(workflow_id(row))
-        with suppress(temporalio.client.WorkflowFailureError):
-            await run.result()
-        first, *_, last = (await run.fetch_history()).events
+    run = (await raw_client(stack)).get_workflow_handle(workflow_id(row))
+    with suppress(temporalio.client.WorkflowFailureError):
+        await run.result()
+    first, *_, last = (await run.fetch_history()).events
     failure = last.workflow_execution_failed_event_attributes.failure
     seconds = (last.event_time.ToNanoseconds() - first.event_time.ToNanoseconds()) / 1e9
     return Told(failure.application_failure_info.type, failure.message, f"{started} {failure}", seconds)
@@ -127,11 +126,10 @@ def address(stack: Stack) -> tuple[str, ...]:
     return "--address", where, "--namespace", settings.temporal_namespace
 
 
-@asynccontextmanager
-async def raw_client(stack: Stack) -> AsyncIterator[temporalio.client.Client]:
+async def raw_client(stack: Stack) -> temporalio.client.Client:
     """Without any plugin of ours."""
     _, where, _, namespace = address(stack)
-    yield await temporalio.client.Client.connect(where, namespace=namespace)
+    return await temporalio.client.Client.connect(where, namespace=namespace)
 
 
 # --- Python -----------------------------------------------------------------------------------------------------------

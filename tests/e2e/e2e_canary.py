@@ -153,11 +153,14 @@ class Watcher:
             self.files[path.name] = stat.S_IMODE(seen.st_mode)
 
     def _containers(self) -> None:
+        """Each once in every state it is seen in."""
         label = {"label": f"{STACK_LABEL}={self._place.stack_name}"}
         while not self._end.wait(0.1):
             for each in self._engine.containers(all=True, filters=label):
-                with suppress(RequestException):
-                    self.inspected[each["Names"][0]] = json.dumps(self._engine.inspect_container(each["Id"])).encode()
+                name = f"{each['State']} {each['Names'][0]}"
+                if name not in self.inspected:
+                    with suppress(RequestException):
+                        self.inspected[name] = json.dumps(self._engine.inspect_container(each["Id"])).encode()
 
 
 def _content(path: str) -> bytes:

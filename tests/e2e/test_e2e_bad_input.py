@@ -201,8 +201,8 @@ async def events_with(text: str, stack: Stack, row: Row) -> list[str]:
     ids = [workflow_id(row)]
     if isinstance(row.input, dict) and row.workflow == "Sync" and row.type == SYNC_FAILED:
         ids.append(sync_workflow_id(row.input["connection"]))
-    async with raw_client(stack) as client:
-        histories = [await client.get_workflow_handle(each).fetch_history() for each in ids]
+    client = await raw_client(stack)
+    histories = [await client.get_workflow_handle(each).fetch_history() for each in ids]
     told = [event for history in histories for event in history.events if event.event_type not in INPUTS]
     return [f"{row.name}: {event}" for event in told if text.encode() in event.SerializeToString()]
 

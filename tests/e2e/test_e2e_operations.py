@@ -56,7 +56,10 @@ TABLE = {
         {"status": "succeeded", "message": ""},
     ),
     "an error instead of a no": Row("check", (ERROR,), 1, 1, {"status": "failed", "message": "the vault is locked"}),
-    "silence": Row("check", (), 0, 1, {"status": "failed", "message": f"source: check {SILENCE}"}),
+    "a crash instead of a no": Row(
+        "check", (), 3, 1, {"status": "failed", "message": "source: check exited with code 3 without an output"}
+    ),
+    "silence": Row("check", (), 0, 1, no_answer(f"check failed: source: check {SILENCE}")),
     "a catalog after logs, and exit code 7": Row(
         "discover", (LOG, CATALOG), 7, 0, {"streams": 1, "catalog": CATALOG["catalog"]}
     ),
