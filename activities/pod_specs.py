@@ -23,6 +23,8 @@ from airbyte_workers.settings import Settings
 from airbyte_workers.store import catalogs, generations, secrets, states
 from airbyte_workers.store.jobs import Attempt, Job
 
+RUN = "run"
+"""The label that tells a pod from one of the same name that another database's job of this number had."""
 CONFIG, CATALOG, STATE = "config.json", "catalog.json", "state.json"
 
 
@@ -177,6 +179,7 @@ class Author:
             "connection": job.connection,
             "fence": str(fence),
             "lease": f"{self.settings.lease_seconds:g}",
+            RUN: job.run_id,
         }
 
 

@@ -13,7 +13,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.lifecycle import hand_over_if_stopping, heartbeating, leaves_pod_alone
-from activities.pod_specs import Author, origin_of, program
+from activities.pod_specs import RUN, Author, origin_of, program
 from activities.watching import Watch
 from airbyte_workers.jobs.failures import cut
 from airbyte_workers.models import (
@@ -148,7 +148,7 @@ class WorkloadActivities:
             await self._end_older(workload)
         spec = await self._spec(job, ref)
         try:
-            await self._forget_namesake(launcher, spec.name)
+            await self._forget_namesake(launcher, spec)
             await launcher.launch(spec)
         except LaunchFailed as error:
             raise _told_of(error, job, ref) from error
@@ -162,10 +162,14 @@ class WorkloadActivities:
                 expected=[JobStatus.PENDING, JobStatus.QUEUED, JobStatus.INCOMPLETE],
             )
 
-    async def _forget_namesake(self, launcher: Launcher, pod: str) -> None:
-        """A database that is made anew counts jobs from 1 again: markers without a pod are those of another time."""
-        if not (await launcher.inspect(pod)).exists:
-            await Markers(self._objects, pod).clear()
+    async def _forget_namesake(self, launcher: Launcher, spec: PodSpec) -> None:
+        """A database that is made anew counts jobs from 1 again: what has this name may be another run's, not ours."""
+        seen = await launcher.inspect(spec.name)
+        if seen.exists and seen.labels.get(RUN, "") in ("", spec.labels[RUN]):
+            return  # launched before, and adopted
+        if seen.exists:
+            await launcher.remove(spec.name)
+        await Markers(self._objects, spec.name).clear()
 
     async def _spec(self, job: Job, ref: AttemptRef) -> PodSpec:
         if ref.kind not in REPLICATION_KINDS:

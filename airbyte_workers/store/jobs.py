@@ -48,6 +48,7 @@ class Job:
     cancel_now: bool
     launcher: str | None = None
     secret_names: tuple[str, ...] = ()
+    run_id: str = ""
 
     @property
     def sync(self) -> SyncInput:
@@ -96,6 +97,7 @@ async def read_job(db: Database, seal: Seal, job_id: int) -> Job:
         cancel_now=row["cancel_now"],
         launcher=row["launcher"],
         secret_names=tuple(row["secret_names"]),
+        run_id=row["run_id"],
     )
 
 

@@ -42,6 +42,7 @@ class Launcher:
     error: Exception | None
     left: tuple[str, ...] | Exception = ()
     alive: tuple[ContainerStatus, ...] = ()
+    run: str = ""
     removed: list[str] = field(default_factory=list)
     name = "process"
 
@@ -65,7 +66,7 @@ class Launcher:
         return await self.inspect(spec.name)
 
     async def inspect(self, pod: str) -> PodStatus:
-        return PodStatus(pod, self.alive)
+        return PodStatus(pod, () if self.removed else self.alive, {"run": self.run})
 
     async def report_exits(self, pod: str) -> None: ...
 
@@ -162,19 +163,26 @@ async def test_a_launch_that_takes_too_long_says_so(db: asyncpg.Pool, seal: Seal
     assert "did not start within 0.001 min" in failure.message
 
 
+ENDED = (ContainerStatus(Role.ORCHESTRATOR, running=False),)
+
+
 # --- markers that are there already -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("alive", "kept"),
-    [((), Marker.NOT_STARTED), ((ContainerStatus(Role.ORCHESTRATOR, running=False),), Marker.SUCCESS)],
+    ("alive", "run", "kept"),
+    [((), "", Marker.NOT_STARTED), (ENDED, "another run", Marker.NOT_STARTED), (ENDED, "", Marker.SUCCESS)],
 )
 async def test_the_success_of_another_databases_pod_is_none_of_this_one(
-    db: asyncpg.Pool, seal: Seal, tmp_path: Path, alive: tuple[ContainerStatus, ...], kept: Marker
+    db: asyncpg.Pool, seal: Seal, tmp_path: Path, alive: tuple[ContainerStatus, ...], run: str, kept: Marker
 ) -> None:
-    """A new database counts jobs from 1 again: an old marker of the same name would end the new pod as succeeded. A pod
-    that is there is adopted: it may have ended meanwhile, and its marker is its own."""
+    """A new database counts jobs from 1 again: an old marker of the same name would end the new pod as succeeded.
+
+    A pod of this run that is there is adopted: it may have ended meanwhile, and its marker is its own.
+    """
     markers = Markers(Objects(Settings(home=tmp_path).storage, timeout=10), POD)
     await markers.write(Marker.SUCCESS, b"{}")
-    await launching(db, seal, tmp_path, Launcher(None, alive=alive))
+    launcher = Launcher(None, alive=alive, run=run)
+    await launching(db, seal, tmp_path, launcher)
     assert (await markers.read()).marker is kept
+    assert launcher.removed == ([POD] if run else [])

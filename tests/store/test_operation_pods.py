@@ -101,7 +101,8 @@ async def test_the_pod_of_an_operation(desk: Desk, kind: JobKind, arguments: tup
     spec = await pod(desk, job_id, kind, lease_seconds=90)
     container = only(spec)
     assert (spec.name, spec.kind) == (f"{kind}-job-{job_id}-attempt-0", kind)
-    assert spec.labels == {"job": str(job_id), "attempt": "0", "connection": "", "fence": "0", "lease": "90"}
+    labels = {"job": str(job_id), "attempt": "0", "connection": "", "fence": "0", "lease": "90"}
+    assert spec.labels == labels | {"run": (await jobs.read_job(desk.db, desk.seal, job_id)).run_id}
     assert (container.program, container.arguments) == (Program(image=SOURCE), arguments)
     assert {name: json.loads(content) for name, content in container.files.items()} == (
         {} if kind is JobKind.SPEC else {"config.json": RESOLVED}

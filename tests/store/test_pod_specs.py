@@ -101,4 +101,5 @@ async def test_only_the_orchestrator_is_told_where_the_database_is(db: asyncpg.P
 async def test_a_pod_carries_its_labels(db: asyncpg.Pool, seal: Seal) -> None:
     spec = await replication(db, seal, {"lease_seconds": 90})
     job_id = spec.name.split("-")[2]
-    assert spec.labels == {"job": job_id, "attempt": "0", "connection": "demo", "fence": "1", "lease": "90"}
+    labels = {"job": job_id, "attempt": "0", "connection": "demo", "fence": "1", "lease": "90"}
+    assert spec.labels == labels | {"run": (await jobs.read_job(db, seal, int(job_id))).run_id}
