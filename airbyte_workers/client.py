@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import msgspec
@@ -163,6 +163,7 @@ class Client:
                 "destination": await self._handed(asked.destination, "destination.config")
                 if asked.destination is not None
                 else None,
+                **await self._large_catalog(asked),
             }
         )
         try:
@@ -207,13 +208,22 @@ class Client:
         _refuse_what_is_no_json(connector.config, place)
         if problems := reference_problems(connector.config, place):
             raise InvalidInput("; ".join(problems))
+        return connector.model_copy(update={"config": {}, "config_id": await self._hand_over(connector.config)})
+
+    async def _large_catalog(self, asked: SyncInput) -> dict[str, Any]:
+        """What changes of an input whose catalog is too large to cross Temporal. Raises InvalidInput."""
+        if asked.catalog is None:
+            return {}
+        _refuse_what_is_no_json(asked.catalog, "catalog")
+        if len(msgspec.json.encode(asked.catalog)) <= self.settings.inline_catalog_bytes:
+            return {}
+        return {"catalog": None, "catalog_id": await self._hand_over(asked.catalog)}
+
+    async def _hand_over(self, value: Mapping[str, Any]) -> UUID:
         try:
-            config_id = await configs.hand_over(
-                await self.database(), connector.config, keep_days=self.settings.handed_config_days
-            )
+            return await configs.hand_over(await self.database(), value, keep_days=self.settings.handed_config_days)
         except configs.NoKey as error:
             raise DatabaseUnusable(str(error)) from None
-        return connector.model_copy(update={"config": {}, "config_id": config_id})
 
     # --- small print ---
 

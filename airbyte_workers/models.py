@@ -113,7 +113,8 @@ class SyncInput(Typed):
     """One sync: a connection by name, or both connectors and what to sync.
 
     `catalog` is a configured catalog as Airbyte's users have it; without `streams` and `catalog` every stream
-    the source has is synced (decisions.md, "Connections and safety").
+    the source has is synced (decisions.md, "Connections and safety"). `catalog_id` stands for a catalog that a client
+    handed to the job database, being too large for Temporal.
     """
 
     connection: ConnectionName
@@ -121,6 +122,7 @@ class SyncInput(Typed):
     destination: Destination | None = None
     streams: Annotated[tuple[StreamChoice, ...], Field(min_length=1)] | None = None
     catalog: dict[str, Any] | None = None
+    catalog_id: UUID | None = None
     launcher: LauncherName | None = None
     retries: Annotated[int, Field(ge=0)] | None = None
     local_root: str | None = None
@@ -132,7 +134,7 @@ class SyncInput(Typed):
     def _complete(self) -> SyncInput:
         if (self.source is None) != (self.destination is None):
             raise ValueError("give both source and destination, or neither to use the stored connection")
-        if self.streams is not None and self.catalog is not None:
+        if [self.streams, self.catalog, self.catalog_id].count(None) < 2:
             raise ValueError("give either streams or catalog")
         return self
 

@@ -411,7 +411,7 @@ class Settings(BaseSettings):
     ] = MIB
     inline_catalog_bytes: Annotated[
         PositiveInt,
-        Field(description="Largest discovered catalog in the result of `Discover`, bytes; larger ones by their id."),
+        Field(description="Largest catalog that crosses Temporal as it is, bytes; larger ones by their id."),
     ] = 256 * 1024
     report_max_streams: Annotated[
         PositiveInt,

@@ -152,6 +152,8 @@ FIELDS: dict[str, dict[str, str]] = {
         "destination": "The destination.",
         "streams": "What to sync. Left out, and no `catalog`: every stream that the source has.",
         "catalog": "A configured catalog as Airbyte's users have it, instead of `streams`; in a file also its path.",
+        "catalog_id": "Stands for a catalog that the command line or the Python client handed to the job database, "
+        "being larger than AIRBYTE_WORKERS_INLINE_CATALOG_BYTES; works once.",
         "launcher": "What runs the connectors. Left out: the setting LAUNCHER. `auto`: `docker` where both are images "
         "and the engine has them or can pull them, else `process`.",
         "retries": "How many failed attempts may be followed by another one, within the limits of the settings.",
@@ -386,8 +388,8 @@ def workflows_page() -> str:
     sync = (
         "Input: the object of [the sync file](sync-file.md). Result: the report, which `sync -o json` prints. The "
         "query `progress` says where the run is; the update `cancel` takes `{job_id, by, reason, now}`; Temporal's own "
-        "cancel does the same. The workflow id `sync/<connection>` is the connection's lock: under another id the sync is "
-        "started under this one, and its result returned."
+        "cancel does the same. The workflow id `sync/<connection>` is the connection's lock: under another id the sync "
+        "is started under this one, and its result returned."
     )
     parts = [_title("Workflows"), intro, "## Sync", sync]
     for title, form, result in (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
+from uuid import UUID
 
 import asyncpg
 
@@ -122,7 +123,10 @@ async def _refuse_busy(session: asyncpg.pool.PoolConnectionProxy, connection: co
 
 
 async def _with_handed(session: asyncpg.pool.PoolConnectionProxy, seal: Seal, asked: SyncInput) -> SyncInput:
-    """The input with both configs in it."""
+    """The input with everything in it that was handed over."""
+    if asked.catalog_id is not None:
+        catalog = await _taken(session, seal, asked.catalog_id)
+        asked = asked.model_copy(update={"catalog": catalog, "catalog_id": None})
     if asked.source is None or asked.destination is None:
         return asked
     source = await _put_back(session, seal, asked.source)
@@ -134,8 +138,12 @@ async def _put_back(session: asyncpg.pool.PoolConnectionProxy, seal: Seal, conne
     """The connector with the config that was handed over for it."""
     if connector.config_id is None:
         return connector
+    config = await _taken(session, seal, connector.config_id)
+    return connector.model_copy(update={"config": config, "config_id": None})
+
+
+async def _taken(session: asyncpg.pool.PoolConnectionProxy, seal: Seal, handed: UUID) -> dict[str, Any]:
     try:
-        config = await configs.take(session, seal, connector.config_id)
+        return await configs.take(session, seal, handed)
     except (configs.UnknownConfig, SealError) as error:
         raise connections.Refused(str(error)) from None
-    return connector.model_copy(update={"config": config, "config_id": None})
