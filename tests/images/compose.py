@@ -33,7 +33,7 @@ ENTRYPOINT ["temporal"]
 """
 POSTGRES_LINES = """
 RUN echo 'postgres:x:999:999::/var/lib/postgresql:/bin/sh' >>/etc/passwd && mkdir -p /var/lib/postgresql/data \\
-    && chown -R 999:999 /var/lib/postgresql
+    && chown -R 999:999 /var/lib/postgresql && chmod 1777 /tmp  # a checkout below /tmp brings a /tmp of its own
 ENV PATH="$PATH:{bin}" PGDATA=/var/lib/postgresql/data
 VOLUME /var/lib/postgresql/data
 USER postgres
