@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from docker_bench import DockerBench, Workshop
+from docker_bench import WORDS, DockerBench, Workshop
 from launcher_contract import NOTING, LauncherContract
 from pods_support import WAITING, opened, until
 
@@ -444,7 +444,8 @@ async def test_a_temporal_worker_that_is_not_root_needs_only_the_engines_socket(
     simple: DockerBench, tmp_path: Path
 ) -> None:
     """Neither the image's user nor root: it opens the pipes through its group, and deletes what root's image wrote."""
-    image = dockerfile(simple, "USER root")
+    words = json.dumps([*WORDS, "-c", WAITING])
+    image = dockerfile(simple, "USER root", "ENV AIRBYTE_ENTRYPOINT=", f"ENTRYPOINT {words}")
     work = tmp_path / "nobodys"
     work.mkdir()
     os.chown(work, NOBODY, NOBODY)
