@@ -172,7 +172,7 @@ class Watch:
         self._stopped_because = failure
         await self._terminate()
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._patience_s()
+        deadline = loop.time() + _patience_s(self._settings)
         while not (await self._read()).final:
             await self._report_exits()
             hurried = await jobs.cancel_now(self._db, self._ref.job_id)
@@ -194,12 +194,6 @@ class Watch:
             await self._launcher.kill(self._pod)
         except RemovalFailed as error:  # the removal that follows tries again, and tells what is left
             _log.error("pod not killed", pod=self._pod, error=str(error))
-
-    def _patience_s(self) -> float:
-        """How long an orderly end may take: the source's and the destination's own periods, and the last commit."""
-        settings = self._settings
-        periods = settings.shutdown_grace_period_s + 4 * settings.shutdown_term_period_s
-        return periods + settings.exit_code_timeout_s + settings.removal_timeout_s
 
     def _timed_out(self) -> Failure:
         return Failure(
@@ -269,9 +263,14 @@ class Watch:
 
 def ending_s(settings: Settings) -> float:
     """The longest that the end of a pod takes: in order, then by force, then its removal with all its tries."""
-    orderly = settings.shutdown_grace_period_s + 4 * settings.shutdown_term_period_s + settings.exit_code_timeout_s
-    tries = range(settings.removal_tries)
-    return orderly + settings.removal_timeout_s + sum(tried**3 + settings.removal_timeout_s for tried in tries)
+    removals = (tried**3 + settings.removal_timeout_s for tried in range(settings.removal_tries))
+    return _patience_s(settings) + sum(removals)
+
+
+def _patience_s(settings: Settings) -> float:
+    """How long an orderly end may take: the source's and the destination's own periods, and the last commit."""
+    periods = settings.shutdown_grace_period_s + 4 * settings.shutdown_term_period_s
+    return periods + settings.exit_code_timeout_s + settings.removal_timeout_s
 
 
 def _time_limit_s(settings: Settings, ref: AttemptRef) -> float:

@@ -226,10 +226,7 @@ class WorkloadActivities:
     @activity.defn(name="watch_workload")
     async def watch_workload(self, ref: AttemptRef) -> AttemptOutcome:
         """Follow a launched pod to its end and remove it; cancelled, end it; worker stopped, leave it alone."""
-        job = await jobs.read_job(self._db, self._seal, ref.job_id)
-        markers = Markers(self._objects, pod_name(ref.kind, ref.job_id, ref.attempt, ref.of))
-        watch = Watch(self._db, self._settings, self._launcher(job), markers, ref)
-        await watch.require_here()
+        watch = await self._watch(ref)
         async with heartbeating(lambda: watch.progress):
             try:
                 await watch.until_final()
@@ -242,12 +239,17 @@ class WorkloadActivities:
     @activity.defn(name="end_workload")
     async def end_workload(self, ref: AttemptRef) -> AttemptOutcome:
         """End what a cancelled job may have left: its pod, or the place of one that was about to start."""
+        watch = await self._watch(ref)
+        async with heartbeating(lambda: watch.progress):
+            return await watch.end()
+
+    async def _watch(self, ref: AttemptRef) -> Watch:
+        """Raises WorkerShutdown for a pod of another host."""
         job = await jobs.read_job(self._db, self._seal, ref.job_id)
         markers = Markers(self._objects, pod_name(ref.kind, ref.job_id, ref.attempt, ref.of))
         watch = Watch(self._db, self._settings, self._launcher(job), markers, ref)
         await watch.require_here()
-        async with heartbeating(lambda: watch.progress):
-            return await watch.end()
+        return watch
 
 
 def _told_of(error: LaunchFailed, job: Job, ref: AttemptRef) -> LaunchFailed:

@@ -49,7 +49,7 @@ from airbyte_workers.runs import (
 from airbyte_workers.runtime import temporal
 from airbyte_workers.runtime.database import DatabaseUnusable, job_database
 from airbyte_workers.runtime.payloads import problems_of
-from airbyte_workers.runtime.stack import StackError, connected_stack
+from airbyte_workers.runtime.stack import StackError, stack_settings
 from airbyte_workers.runtime.temporal import TemporalUnreachable
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import catalogs, configs
@@ -97,11 +97,10 @@ class Client:
 
         Raises TemporalUnreachable, StackError, InvalidInput (settings that are none).
         """
-        asked = settings or _settings()
+        asked = settings or read_settings()
         local_root = asked.local_root.absolute() if asked.is_embedded else None  # its workers run somewhere else
         async with AsyncExitStack() as stack:
-            if asked.is_embedded:
-                asked = (await stack.enter_async_context(connected_stack(asked))).applied_to(asked)
+            asked = await stack.enter_async_context(stack_settings(asked))
             client = cls(await stack.enter_async_context(temporal.connected(asked)), asked, local_root=local_root)
             async with client._stack:
                 yield client
@@ -156,20 +155,15 @@ class Client:
     async def start_sync(self, input: SyncInput | Mapping[str, Any], *, join: bool = False) -> SyncRun:
         """Start a sync, or with `join` follow the one that runs. Raises AlreadySyncing, InvalidInput."""
         asked = checked(SyncInput, input)
-        handed = asked.model_copy(
-            update={
-                "local_root": self._local_root(asked),
-                "source": await self._handed(asked.source, "source.config") if asked.source is not None else None,
-                "destination": await self._handed(asked.destination, "destination.config")
-                if asked.destination is not None
-                else None,
-                **await self._large_catalog(asked),
-            }
-        )
+        handed: dict[str, Any] = {"local_root": self._local_root(asked)}
+        if asked.source is not None and asked.destination is not None:
+            handed["source"] = await self._handed(asked.source, "source.config")
+            handed["destination"] = await self._handed(asked.destination, "destination.config")
+        handed |= await self._large_catalog(asked)
         try:
             handle: temporalio.client.WorkflowHandle[Any, SyncReport] = await self._client.start_workflow(
                 "Sync",
-                handed,
+                asked.model_copy(update=handed),
                 id=sync_workflow_id(asked.connection),
                 task_queue=WORKFLOW_QUEUE,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
@@ -205,7 +199,7 @@ class Client:
         """The connector with an id in place of its config, which goes to the database. Raises InvalidInput."""
         if not connector.config:
             return connector
-        _refuse_what_is_no_json(connector.config, place)
+        _json(connector.config, place)
         if problems := reference_problems(connector.config, place):
             raise InvalidInput("; ".join(problems))
         return connector.model_copy(update={"config": {}, "config_id": await self._hand_over(connector.config)})
@@ -214,8 +208,7 @@ class Client:
         """What changes of an input whose catalog is too large to cross Temporal. Raises InvalidInput."""
         if asked.catalog is None:
             return {}
-        _refuse_what_is_no_json(asked.catalog, "catalog")
-        if len(msgspec.json.encode(asked.catalog)) <= self.settings.inline_catalog_bytes:
+        if len(_json(asked.catalog, "catalog")) <= self.settings.inline_catalog_bytes:
             return {}
         return {"catalog": None, "catalog_id": await self._hand_over(asked.catalog)}
 
@@ -249,7 +242,8 @@ class Client:
         return f"connection {connection} is already syncing ({job}{attempt}); use --join"
 
 
-def _settings() -> Settings:
+def read_settings() -> Settings:
+    """The settings of the environment. Raises InvalidInput."""
     try:
         return Settings()
     except ValidationError as error:
@@ -266,10 +260,13 @@ def checked(form: type[T], input: T | Mapping[str, Any]) -> T:
         raise InvalidInput(f"invalid {form.__name__}: " + "; ".join(problems_of(error))) from None
 
 
-def _refuse_what_is_no_json(config: Mapping[str, Any], place: str) -> None:
-    """A program can give what no file holds: a value of its own, or a dictionary that contains itself."""
+def _json(value: Mapping[str, Any], place: str) -> bytes:
+    """The value as JSON. Raises InvalidInput.
+
+    A program can give what no file holds: a value of its own, or a dictionary that contains itself.
+    """
     try:
-        msgspec.json.encode(config)
+        return msgspec.json.encode(value)
     except (TypeError, ValueError, RecursionError):
         raise InvalidInput(f"{place}: holds something that JSON cannot hold") from None
 

@@ -151,32 +151,24 @@ class SpecInput(Runnable):
         return Connector(image=self.image, command=self.command, resources=self.resources)
 
 
-class CheckInput(Connector):
+class _Question(Connector):
+    """What a connector is asked with a config."""
+
+    launcher: LauncherName | None = None
+    local_root: str | None = None
+
+    @property
+    def connector(self) -> Connector:
+        """The connector alone."""
+        return Connector.model_validate(self.model_dump(exclude={"launcher", "local_root"}))
+
+
+class CheckInput(_Question):
     """Ask a connector whether it can work with a config."""
 
-    launcher: LauncherName | None = None
-    local_root: str | None = None
 
-    @property
-    def connector(self) -> Connector:
-        """The connector alone."""
-        return Connector.model_validate(self.model_dump(exclude={"launcher", "local_root"}))
-
-
-class DiscoverInput(Connector):
+class DiscoverInput(_Question):
     """Ask a connector what a config gives access to."""
-
-    launcher: LauncherName | None = None
-    local_root: str | None = None
-
-    @property
-    def connector(self) -> Connector:
-        """The connector alone."""
-        return Connector.model_validate(self.model_dump(exclude={"launcher", "local_root"}))
-
-
-OperationInput = SpecInput | CheckInput | DiscoverInput
-"""The input of a job that asks one connector one thing."""
 
 
 class CancelRequest(Typed):

@@ -59,7 +59,7 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = (), *, names: Iterable[str] = ()) -> None:
-        self._names = (TELLING_NAMES | {_plain(name) for name in names}) - {""}
+        self._names = (TELLING_NAMES | {folded(name) for name in names}) - {""}
         values = _values(secrets, self._names)
         self._known = expression(values) if values else None
         self.reach = 1_000 + WIDEST * max(map(len, values), default=0)
@@ -87,15 +87,16 @@ class Redactor:
 
     def _named_in(self, text: str) -> Iterator[_Span]:
         for key in _KEY.finditer(text) if ":" in text else ():
-            if _plain(key[3]) in self._names:
+            if folded(key[3]) in self._names:
                 yield from _value_of(text, key)
         for parameter in _PARAMETER.finditer(text) if "=" in text or "\\u003" in text else ():
-            name = _plain(parameter[1])
+            name = folded(parameter[1])
             if name in self._names or name.endswith("apikey"):
                 yield from _argument_of(text, parameter)
 
 
-def _plain(name: str) -> str:
+def folded(name: str) -> str:
+    """A property's name as names are compared: without what only spells it, `apiKey` and `API-key` alike."""
     return name.replace("_", "").replace("-", "").casefold()
 
 
@@ -145,7 +146,7 @@ def _secrets_inside(value: str, names: frozenset[str]) -> list[str]:
             waiting += member.items()
         elif isinstance(member, list):
             waiting += [(name, item) for item in member]
-        elif isinstance(member, str) and _plain(name) in names:
+        elif isinstance(member, str) and folded(name) in names:
             found.append(member)
     return found
 

@@ -107,18 +107,20 @@ class Run(Generic[T]):
 
     async def look(self) -> RunProgress:
         """Everything that can be seen of the run now."""
-        phase = await self.phase()
-        description = await self._handle.describe()
-        return RunProgress(phase=phase, figures=await _figures(description), trouble=_trouble(description))
+        return await self._seen(await self._handle.describe())
 
     async def progress(self, *, every_s: float = 0.5) -> AsyncIterator[RunProgress]:
         """A look every `every_s` seconds until the run has ended; the last one shows its end."""
         while True:
             description = await self._handle.describe()
-            yield await self.look()
+            yield await self._seen(description)
             if description.status is not WorkflowExecutionStatus.RUNNING:
                 return
             await asyncio.sleep(every_s)
+
+    async def _seen(self, description: WorkflowExecutionDescription) -> RunProgress:
+        phase = await self.phase()
+        return RunProgress(phase=phase, figures=await _figures(description), trouble=_trouble(description))
 
     # --- ending ---
 

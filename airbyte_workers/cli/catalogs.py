@@ -6,9 +6,10 @@ import json
 
 import click
 
-from airbyte_workers.cli.environment import run, stack_settings
+from airbyte_workers.cli.environment import run
 from airbyte_workers.cli.output import Exit, bad_input, show_json
 from airbyte_workers.runtime.database import job_database
+from airbyte_workers.runtime.stack import stack_settings
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import catalogs
 

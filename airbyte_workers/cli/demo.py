@@ -10,6 +10,7 @@ from rich.table import Table
 
 from airbyte_workers.cli.demo_images import DemoImages, NoContainers, demo_images, pods_left
 from airbyte_workers.cli.environment import run
+from airbyte_workers.cli.examples import FAKER
 from airbyte_workers.cli.follow import Interrupted, follow, left
 from airbyte_workers.cli.output import Exit, Problem, console, say, show
 from airbyte_workers.cli.report import print_report
@@ -19,7 +20,6 @@ from airbyte_workers.names import SYNC_FAILED
 from airbyte_workers.pods.engine import EngineError
 from airbyte_workers.settings import Settings
 
-FAKER = "airbyte/source-faker:7.2.1"
 _STREAMS = ("users", "products", "purchases")
 
 

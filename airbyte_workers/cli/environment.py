@@ -1,46 +1,26 @@
-"""Where a command works: the stack that the environment names, or the embedded one."""
+"""How a command runs: with the settings of the environment, to its exit code."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
-from pydantic import ValidationError
 from temporalio.service import RPCError
 
 from airbyte_workers.cli.output import Exit, Problem, Shape, bad_input, end_with
+from airbyte_workers.client import read_settings
 from airbyte_workers.names import CONNECTION_BUSY
 from airbyte_workers.runs import AlreadySyncing, ClientError, InvalidInput, RunCancelled, RunFailed
 from airbyte_workers.runtime.database import DatabaseUnusable
-from airbyte_workers.runtime.payloads import problems_of
-from airbyte_workers.runtime.stack import StackError, connected_stack
+from airbyte_workers.runtime.stack import StackError
 from airbyte_workers.runtime.temporal import TemporalUnreachable
 from airbyte_workers.settings import Settings
 from airbyte_workers.store.database import MigrationError
 from airbyte_workers.store.objects import StorageError
 from airbyte_workers.store.sealing import SealError
 from airbyte_workers.telemetry import logs
-
-
-def read_settings() -> Settings:
-    """The settings of the environment. Raises Problem."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        raise bad_input("settings: " + "; ".join(problems_of(error))) from None
-
-
-@asynccontextmanager
-async def stack_settings(settings: Settings) -> AsyncIterator[Settings]:
-    """The settings with every address filled in; the embedded stack runs for as long as the block."""
-    if not settings.is_embedded:
-        yield settings
-        return
-    async with connected_stack(settings) as stack:
-        yield stack.applied_to(settings)
 
 
 def run(command: Callable[[Settings], Awaitable[Exit]], shape: Shape = "text") -> Exit:

@@ -7,9 +7,9 @@ import shlex
 
 import click
 
+from airbyte_workers.cli.inputs import start_line
 from airbyte_workers.cli.output import say, show
 from airbyte_workers.models import CheckInput, DiscoverInput, SpecInput, SyncInput, Typed
-from airbyte_workers.names import WORKFLOW_QUEUE
 
 FAKER = "airbyte/source-faker:7.2.1"
 _CONFIG = {"count": 100, "seed": 1}
@@ -35,7 +35,4 @@ def example(operation: str) -> None:
     """Print a valid input as JSON (standard output) and the command that starts it (standard error)."""
     input = EXAMPLES[operation].model_dump(mode="json", exclude_defaults=True)
     show(json.dumps(input, indent=2))
-    say(
-        f"temporal workflow start --type {operation.capitalize()} --task-queue {WORKFLOW_QUEUE}"
-        f" --workflow-id {operation}/example --input {shlex.quote(json.dumps(input))}"
-    )
+    say(start_line(operation.capitalize(), f"{operation}/example", f"--input {shlex.quote(json.dumps(input))}"))

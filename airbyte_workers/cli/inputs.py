@@ -12,9 +12,9 @@ def show_input(input: Typed) -> None:
     show_json(input.model_dump(mode="json", exclude_defaults=True))
 
 
-def start_line(workflow_type: str, workflow_id: str) -> str:
-    """How to start the workflow with the JSON in a file."""
+def start_line(workflow_type: str, workflow_id: str, input: str) -> str:
+    """The command that starts the workflow; `input` is its option for the JSON."""
     return (
-        "start it with: temporal workflow start"
-        f" --type {workflow_type} --task-queue {WORKFLOW_QUEUE} --workflow-id {workflow_id} --input-file FILE"
+        "temporal workflow start"
+        f" --type {workflow_type} --task-queue {WORKFLOW_QUEUE} --workflow-id {workflow_id} {input}"
     )

@@ -11,12 +11,13 @@ import asyncpg
 import click
 from rich.table import Table
 
-from airbyte_workers.cli.environment import run, stack_settings
+from airbyte_workers.cli.environment import run
 from airbyte_workers.cli.output import Exit, Shape, amount, bad_input, console, duration, show, show_json
 from airbyte_workers.cli.report import print_report
 from airbyte_workers.models import TERMINAL_JOB_STATUSES, JobStatus, SyncReport
 from airbyte_workers.names import REPLICATION_KINDS, JobKind
 from airbyte_workers.runtime.database import job_database
+from airbyte_workers.runtime.stack import stack_settings
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import history
 from airbyte_workers.store.objects import Objects

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from airbyte_workers.cli.environment import run, stack_settings
+from airbyte_workers.cli.environment import run
 from airbyte_workers.cli.output import Exit, bad_input, say, show
 from airbyte_workers.runtime.database import reached
-from airbyte_workers.runtime.stack import Stack
+from airbyte_workers.runtime.stack import Stack, stack_settings
 from airbyte_workers.settings import Settings
 from airbyte_workers.store.database import migrate, pending_migrations
 from airbyte_workers.telemetry import logs

@@ -148,5 +148,5 @@ def _print(report: SyncReport, output: Shape) -> None:
 def _print_input(asked: SyncInput) -> Exit:
     """The workflow's input, and how to start it with it."""
     show_input(asked)
-    say(start_line("Sync", sync_workflow_id(asked.connection)))
+    say(f"start it with: {start_line('Sync', sync_workflow_id(asked.connection), '--input-file FILE')}")
     return Exit.DONE

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from airbyte_workers.names import CONNECTOR_ROLES, Role, container_name
+from airbyte_workers.names import Role, container_name
 from airbyte_workers.pods.archives import Folder, Owner
 from airbyte_workers.pods.containers import (
     FOLDER,
@@ -25,7 +25,7 @@ from airbyte_workers.pods.created import Creator, user_of
 from airbyte_workers.pods.folders import FIFOS, check_file_names
 from airbyte_workers.pods.image_pulls import Images
 from airbyte_workers.pods.orchestrator_homes import OrchestratorHome
-from airbyte_workers.pods.pod import ContainerSpec, LaunchFailed, PodSpec, Program
+from airbyte_workers.pods.pod import ContainerSpec, LaunchFailed, PodSpec, Program, blaming
 from airbyte_workers.pods.shells import static_shell
 from airbyte_workers.pods.starting import START_ORDER, WRAPPER
 from airbyte_workers.settings import Settings
@@ -119,16 +119,6 @@ class Starter:
             variables=container.environment,
             resources=container.resources,
         )
-
-
-@contextmanager
-def blaming(role: Role) -> Iterator[None]:
-    """A launch that fails in here is the connector's own fault: its image is not what it should be."""
-    try:
-        yield
-    except LaunchFailed as error:
-        origin = role.value if role in CONNECTOR_ROLES else error.origin
-        raise LaunchFailed(str(error), origin=origin, retryable=error.retryable) from error
 
 
 def _name(program: Program) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from airbyte_workers.names import JobKind, Role
+from airbyte_workers.names import CONNECTOR_ROLES, JobKind, Role
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,16 @@ class LaunchFailed(Exception):
         super().__init__(message)
         self.origin = origin
         self.retryable = retryable
+
+
+@contextmanager
+def blaming(role: Role) -> Iterator[None]:
+    """A launch that fails in here is the connector's own fault: its image is not what it should be."""
+    try:
+        yield
+    except LaunchFailed as error:
+        origin = role.value if role in CONNECTOR_ROLES else error.origin
+        raise LaunchFailed(str(error), origin=origin, retryable=error.retryable) from error
 
 
 class LauncherAway(Exception):

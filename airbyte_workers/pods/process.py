@@ -9,13 +9,13 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
-from airbyte_workers.names import CONNECTOR_ROLES, Role
+from airbyte_workers.names import Role
 from airbyte_workers.pods import starting
 from airbyte_workers.pods.environments import Environments, Executable
 from airbyte_workers.pods.folders import PodFolders, fill
 from airbyte_workers.pods.host_processes import HostProcesses
 from airbyte_workers.pods.locks import exclusive, to_its_end
-from airbyte_workers.pods.pod import ContainerSpec, LaunchFailed, PodSpec, PodStatus, Program, RemovalFailed
+from airbyte_workers.pods.pod import ContainerSpec, LaunchFailed, PodSpec, PodStatus, Program, RemovalFailed, blaming
 from airbyte_workers.pods.starting import ORCHESTRATOR_COMMAND, START_ORDER
 from airbyte_workers.settings import Settings
 
@@ -95,12 +95,8 @@ class ProcessLauncher:
         return record is not None and record.launched
 
     async def _executable(self, container: ContainerSpec) -> Executable:
-        try:
+        with blaming(container.role):
             return await self._environments.executable(container.program)
-        except LaunchFailed as error:
-            known = container.role in CONNECTOR_ROLES
-            origin = container.role.value if known else error.origin
-            raise LaunchFailed(str(error), origin=origin, retryable=error.retryable) from error
 
     async def _start_all(self, spec: PodSpec, executables: dict[Role, Executable]) -> None:
         await self._processes.clear(spec.name)  # what a launcher that was killed half-way left

@@ -17,7 +17,7 @@ from referencing.exceptions import Unresolvable
 from airbyte_workers.protocol.schema_branches import Later, followed
 from airbyte_workers.protocol.schema_checks import violations
 from airbyte_workers.protocol.schema_sentences import cut, dotted
-from airbyte_workers.redaction import TELLING_NAMES
+from airbyte_workers.redaction import TELLING_NAMES, folded
 
 ENV_PREFIX = "AIRBYTE_SECRET_"
 """What the name of a variable that a reference may name begins with."""
@@ -159,7 +159,7 @@ def secret_values(config: Mapping[str, Any], resolved: Mapping[str, Any], names:
     Those that came from references (`config` has them, `resolved` their values), and those below a property with one
     of the names, or with a name that speaks for itself.
     """
-    hidden = TELLING_NAMES | {_folded(name) for name in names}
+    hidden = TELLING_NAMES | {folded(name) for name in names}
     found: dict[str, None] = {}
     waiting: list[tuple[Any, Any, bool]] = [(config, resolved, False)]
     while waiting:
@@ -169,15 +169,11 @@ def secret_values(config: Mapping[str, Any], resolved: Mapping[str, Any], names:
             found[text] = None
         before = dict(_members(given))
         below = [
-            (before.get(step), member, secret or (isinstance(step, str) and _folded(step) in hidden))
+            (before.get(step), member, secret or (isinstance(step, str) and folded(step) in hidden))
             for step, member in _members(value)
         ]
         waiting.extend(reversed(below))
     return tuple(found)
-
-
-def _folded(name: str) -> str:
-    return name.replace("_", "").replace("-", "").casefold()
 
 
 def _scalar(value: Any) -> str:

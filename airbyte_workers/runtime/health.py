@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -19,7 +17,7 @@ from temporalio.service import RPCError
 
 from airbyte_workers.pods.docker import DockerLauncher
 from airbyte_workers.pods.engine import EngineError
-from airbyte_workers.runtime.pools import Served
+from airbyte_workers.runtime.pools import Served, identity
 from airbyte_workers.settings import Settings
 
 BEAT_S = 5.0
@@ -35,18 +33,15 @@ async def told_by(file: Path | None, served: Served, settings: Settings) -> Asyn
     if file is None:
         yield
         return
-    async with AsyncExitStack() as stack:
-        docker = None
-        if settings.launcher == "docker":
-            docker = await stack.enter_async_context(aclosing(DockerLauncher(settings)))
-        beating = asyncio.create_task(_beat(file, lambda: problem_of(served, docker)))
-        try:
-            yield
-        finally:
-            beating.cancel()
-            with suppress(asyncio.CancelledError):
-                await beating
-            file.unlink(missing_ok=True)
+    docker = served.docker if settings.launcher == "docker" else None
+    beating = asyncio.create_task(_beat(file, lambda: problem_of(served, docker)))
+    try:
+        yield
+    finally:
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating
+        file.unlink(missing_ok=True)
 
 
 async def _beat(file: Path, look: Look) -> None:
@@ -91,4 +86,4 @@ async def _polls(client: Client, queue: str) -> bool:
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
         )
     )
-    return any(poller.identity == f"{socket.gethostname()}/{os.getpid()}/{queue}" for poller in described.pollers)
+    return any(poller.identity == identity(queue) for poller in described.pollers)

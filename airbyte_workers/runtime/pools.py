@@ -54,6 +54,7 @@ class Served:
     queues: Sequence[str]
     db: asyncpg.Pool
     client: Client
+    docker: DockerLauncher
 
     async def active_jobs(self) -> int:
         """How many jobs have not ended."""
@@ -71,7 +72,7 @@ async def serving(settings: Settings, roles: Sequence[str] = ROLES) -> AsyncIter
         docker = await stack.enter_async_context(aclosing(DockerLauncher(settings)))
         workers = await _workers(client, db, settings, docker, roles)
         await stack.enter_async_context(_polling(workers))
-        yield Served([worker.task_queue for worker in workers], db, client)
+        yield Served([worker.task_queue for worker in workers], db, client, docker)
 
 
 @asynccontextmanager
@@ -125,11 +126,16 @@ async def _workers(
     return workers
 
 
+def identity(queue: str) -> str:
+    """What Temporal calls this process where it polls the queue."""
+    return f"{socket.gethostname()}/{os.getpid()}/{queue}"
+
+
 def _worker(client: Client, settings: Settings, queue: str, **options: Any) -> Worker:
     return Worker(
         client,
         task_queue=queue,
-        identity=f"{socket.gethostname()}/{os.getpid()}/{queue}",
+        identity=identity(queue),
         build_id=f"airbyte-workers-{airbyte_workers.__version__}",  # else the SDK hashes every loaded module: a second
         graceful_shutdown_timeout=timedelta(seconds=settings.worker_shutdown_timeout_s),
         max_heartbeat_throttle_interval=timedelta(seconds=settings.heartbeat_throttle_s),

@@ -27,7 +27,7 @@ from airbyte_workers.store.sealing import Seal
 from airbyte_workers.store.states import write_counts
 
 Database = asyncpg.Pool
-_TERMINAL = [str(status) for status in TERMINAL_JOB_STATUSES]
+TERMINAL = [str(status) for status in TERMINAL_JOB_STATUSES]
 
 
 class JobEnded(Exception):
@@ -172,7 +172,7 @@ async def open_attempt(db: Database, job_id: int, number: int, *, waited_s: floa
         job = await session.fetchrow(
             "select kind, status, connection_id, catalog_id from jobs where id = $1 for update", job_id
         )
-        if job is None or job["status"] in _TERMINAL:
+        if job is None or job["status"] in TERMINAL:
             raise JobEnded(f"job {job_id} has ended ({job['status'] if job else 'unknown'})")
         known = await session.fetchrow("select * from attempts where job_id = $1 and number = $2", job_id, number)
         if known is not None:
@@ -238,7 +238,7 @@ async def close_attempt(
             await session.execute(
                 "update jobs set status = 'incomplete', updated_at = now() where id = $1 and not status = any($2)",
                 job_id,
-                _TERMINAL,
+                TERMINAL,
             )
         await write_event(session, job_id, number, f"attempt {outcome.status}", reason=_first(outcome.failures))
 
@@ -274,7 +274,7 @@ async def close_job(
             job_id,
             str(status),
             _clean([failure.model_dump(mode="json") for failure in failures]),
-            _TERMINAL,
+            TERMINAL,
         )
         if closed is not None:
             await write_event(session, job_id, None, status, by=by, reason=reason)
@@ -301,7 +301,7 @@ async def cancel_now(db: Database, job_id: int) -> bool:
 
 async def count_active(db: Database) -> int:
     """How many jobs have not ended."""
-    return int(await db.fetchval("select count(*) from jobs where not status = any($1)", _TERMINAL))
+    return int(await db.fetchval("select count(*) from jobs where not status = any($1)", TERMINAL))
 
 
 async def write_event(

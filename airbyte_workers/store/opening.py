@@ -10,7 +10,6 @@ from uuid import UUID
 import asyncpg
 
 from airbyte_workers.models import (
-    TERMINAL_JOB_STATUSES,
     Connector,
     OpenJob,
     OpenOperation,
@@ -20,13 +19,12 @@ from airbyte_workers.models import (
 )
 from airbyte_workers.names import JobKind
 from airbyte_workers.store import configs, connections
-from airbyte_workers.store.jobs import write_event
+from airbyte_workers.store.jobs import TERMINAL, write_event
 from airbyte_workers.store.sealing import Seal, SealError
 
 OPENING_LOCK = 0x41425F4F  # "AB_O": the tries of one run open its job one after another
 C = TypeVar("C", bound=Connector)
 Admit = Callable[[SyncInput | Order], None]
-_TERMINAL = [str(status) for status in TERMINAL_JOB_STATUSES]
 
 
 class ConnectionBusy(connections.Refused):
@@ -112,7 +110,7 @@ async def _refuse_busy(session: asyncpg.pool.PoolConnectionProxy, connection: co
         where connection_id = $1 and kind in ('sync', 'clear', 'refresh') and not status = any($2)
         """,
         connection.id,
-        _TERMINAL,
+        TERMINAL,
     )
     if live is not None:
         attempt = f", attempt {live['attempts']}" if live["attempts"] else ""

@@ -5,8 +5,8 @@ Light to import: the supervisor and the servers are in modules of their own.
 
 from __future__ import annotations
 
-from airbyte_workers.runtime.stack.connection import connected_stack
+from airbyte_workers.runtime.stack.connection import connected_stack, stack_settings
 from airbyte_workers.runtime.stack.errors import StackError
 from airbyte_workers.runtime.stack.state import Stack
 
-__all__ = ["Stack", "StackError", "connected_stack"]
+__all__ = ["Stack", "StackError", "connected_stack", "stack_settings"]

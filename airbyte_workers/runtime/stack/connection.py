@@ -56,6 +56,16 @@ async def connected_stack(settings: Settings, *, program: Sequence[str] = SUPERV
 
 
 @asynccontextmanager
+async def stack_settings(settings: Settings) -> AsyncIterator[Settings]:
+    """The settings with every address filled in; the embedded stack runs for as long as the block."""
+    if not settings.is_embedded:
+        yield settings
+        return
+    async with connected_stack(settings) as stack:
+        yield stack.applied_to(settings)
+
+
+@asynccontextmanager
 async def _kept_alive(home: Home, settings: Settings, program: Sequence[str]) -> AsyncIterator[None]:
     """Whoever uses the stack brings back a supervisor that was killed: its servers and pods go on meanwhile."""
     leaving = asyncio.Event()
