@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench images lock clean
+.PHONY: help demo test check format bench images histories lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ bench: $(READY)  ## Our figures beside the limits of this machine and the peers'
 
 images: $(READY)  ## Images of connectors for the tests, made without a registry
 	@$(BIN)/python -m tests.images
+
+histories: $(READY)  ## Record the histories for the replay tests anew: only after a guarded change
+	@$(BIN)/python tests/workflows/record_histories.py
 
 lock: $(READY)  ## Resolve the dependencies anew
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --all-extras --group dev --python-version 3.11 --upgrade pyproject.toml -o requirements.lock

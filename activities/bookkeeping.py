@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import asyncpg
+import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -14,8 +15,10 @@ from activities.catalogs import Catalogs, Unchecked, shown_choice
 from activities.config_checks import ConfigChecks
 from activities.operations import Operations
 from activities.pod_specs import program
+from activities.retry_rules import retry_rules
 from activities.watching import ending_s
-from airbyte_workers.jobs.failures import cut, for_history
+from airbyte_workers.jobs.failures import cut, for_history, in_one_line
+from airbyte_workers.jobs.retries import in_words
 from airbyte_workers.models import (
     AttemptSummary,
     CancelRequest,
@@ -38,17 +41,19 @@ from airbyte_workers.models import (
     SyncReport,
 )
 from airbyte_workers.names import CONNECTION_BUSY, REPLICATION_KINDS, JobKind, pod_name
+from airbyte_workers.orchestrator.joblog import write_last
 from airbyte_workers.orchestrator.markers import Markers
 from airbyte_workers.pods.choice import Containers, choose
 from airbyte_workers.protocol.catalog import InvalidCatalog
 from airbyte_workers.protocol.messages import serialise
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import connections, history, jobs, opening
+from airbyte_workers.store import attempts, connections, history, jobs, opening
 from airbyte_workers.store.jobs import Job
-from airbyte_workers.store.objects import Objects
+from airbyte_workers.store.objects import Objects, StorageError
 from airbyte_workers.store.sealing import Seal
 
 MAX_WHY = 300  # characters
+_log = structlog.get_logger(__name__)
 
 
 class BookkeepingActivities:
@@ -71,14 +76,20 @@ class BookkeepingActivities:
     @activity.defn(name="open_job")
     async def open_job(self, request: OpenJob) -> JobPlan:
         """Refuse what cannot run here, write the job's row, and say what must happen before its first attempt."""
-        rules = retry_rules(self._settings, request.input.retries)
         try:
-            job_id = await opening.open_sync(self._db, self._seal, request, rules, self._admit)
+            job_id = await opening.open_sync(self._db, self._seal, request, self._rules, self._admit)
         except opening.ConnectionBusy as error:
             raise ApplicationError(str(error), type=CONNECTION_BUSY, non_retryable=True) from None
         except connections.Refused as error:
             raise invalid(str(error)) from None
-        return await self._plan(job_id, rules)
+        job = await jobs.read_job(self._db, self._seal, job_id)
+        plan = await self._plan(job)
+        return plan.model_copy(
+            update={
+                "retries": self._rules(job.sync),
+                "previous_succeeded": await jobs.previous_succeeded(self._db, job.connection_id, job.id),
+            }
+        )
 
     @activity.defn(name="open_operation")
     async def open_operation(self, request: OpenOperation) -> JobPlan:
@@ -87,7 +98,7 @@ class BookkeepingActivities:
             job_id = await opening.open_operation(self._db, self._seal, request, self._admit)
         except connections.Refused as error:
             raise invalid(str(error)) from None
-        return await self._plan(job_id, RetryRules())
+        return await self._plan(await jobs.read_job(self._db, self._seal, job_id))
 
     @activity.defn(name="check_configs")
     async def check_configs(self, job_id: int) -> Configured:
@@ -115,8 +126,8 @@ class BookkeepingActivities:
     async def open_attempt(self, request: OpenAttempt) -> None:
         """Raise the fence: from now on only this attempt may commit."""
         try:
-            await jobs.open_attempt(self._db, request.job_id, request.attempt, waited_s=request.waited_s)
-        except jobs.JobEnded as error:
+            await attempts.open_attempt(self._db, request.job_id, request.attempt, waited_s=request.waited_s)
+        except attempts.JobEnded as error:
             raise ApplicationError(str(error), type="JobEnded", non_retryable=True) from None
 
     @activity.defn(name="close_attempt")
@@ -125,9 +136,12 @@ class BookkeepingActivities:
         ref = request.ref
         reading = await Markers(self._objects, pod_name(ref.kind, ref.job_id, ref.attempt)).read()
         summary = AttemptSummary.model_validate_json(reading.body) if reading.final else None
-        await jobs.close_attempt(self._db, ref.job_id, ref.attempt, request.outcome, summary)
+        follows = request.follows if request.retried else ""  # else the job's end says it
+        await attempts.close_attempt(self._db, ref.job_id, ref.attempt, request.outcome, summary, follows=follows)
         if request.tally is not None:
             await jobs.save_tally(self._db, ref.job_id, request.tally)
+        if request.follows:
+            await self._tell_next(request)
 
     @activity.defn(name="close_job")
     async def close_job(self, request: CloseJob) -> SyncReport:
@@ -141,10 +155,12 @@ class BookkeepingActivities:
             reason=request.reason,
         )
         whole = await history.report(self._db, request.job_id, max_streams=self._settings.report_max_streams)
-        attempts = tuple(
-            attempt.model_copy(update={"failures": for_history(attempt.failures)}) for attempt in whole.attempts
-        )
-        return whole.model_copy(update={"failures": for_history(whole.failures), "attempts": attempts})
+        attempts = [
+            attempt.model_copy(update={"failures": in_one_line(attempt.failures)}) for attempt in whole.attempts
+        ]
+        if attempts:  # the last one's reasons are those of the job
+            attempts[-1] = attempts[-1].model_copy(update={"failures": for_history(whole.attempts[-1].failures)})
+        return whole.model_copy(update={"failures": for_history(whole.failures), "attempts": tuple(attempts)})
 
     @activity.defn(name="close_operation")
     async def close_operation(self, request: CloseOperation) -> OperationEnd:
@@ -170,24 +186,34 @@ class BookkeepingActivities:
         assert info.workflow_id is not None
         await activity.client().get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id).cancel()
 
+    async def _tell_next(self, request: CloseAttempt) -> None:
+        """Retry state and backoff stand in the attempt's log too; a storage that is away keeps no job waiting."""
+        ref = request.ref
+        counters = f" ({in_words(request.tally)})" if request.tally is not None else ""
+        try:
+            await write_last(self._objects, f"logs/{ref.job_id}/{ref.attempt}", f"{request.follows}{counters}")
+        except StorageError as error:
+            _log.warning("the end of an attempt's log is not written", job=ref.job_id, error=str(error))
+
     # --- opening ---
 
     def _admit(self, asked: SyncInput | Order) -> None:
         refuse_forbidden(asked, self._settings)
 
-    async def _plan(self, job_id: int, rules: RetryRules) -> JobPlan:
-        job = await jobs.read_job(self._db, self._seal, job_id)
+    def _rules(self, asked: SyncInput) -> RetryRules:
+        return retry_rules(self._settings, asked)
+
+    async def _plan(self, job: Job) -> JobPlan:
         questions = await self._answers.questions(job)
         ready = all(ref.kind is not JobKind.SPEC for ref in questions)
         return JobPlan(
-            job_id=job_id,
+            job_id=job.id,
             connection=job.connection,
             launcher=await self._settle_launcher(job),
             questions=questions,
             has_catalog=job.kind in REPLICATION_KINDS and job.sync.catalog is not None,
             refused=await self._checks.failure(job) if ready else None,
             limits=self._limits(),
-            retries=rules,
         )
 
     async def _settle_launcher(self, job: Job) -> str:
@@ -212,17 +238,3 @@ class BookkeepingActivities:
             heartbeat_s=settings.heartbeat_timeout_s,
             bookkeeping_s=settings.bookkeeping_timeout_s,
         )
-
-
-def retry_rules(settings: Settings, retries: int | None) -> RetryRules:
-    """The rules of one job: the stack's limits, and the number of retries its input asks for."""
-    return RetryRules(
-        complete_failures_max_successive=settings.sync_job_retries_complete_failures_max_successive,
-        complete_failures_max_total=settings.sync_job_retries_complete_failures_max_total,
-        partial_failures_max_successive=settings.sync_job_retries_partial_failures_max_successive,
-        partial_failures_max_total=settings.sync_job_retries_partial_failures_max_total,
-        backoff_min_interval_s=settings.sync_job_retries_complete_failures_backoff_min_interval_s,
-        backoff_max_interval_s=settings.sync_job_retries_complete_failures_backoff_max_interval_s,
-        backoff_base=settings.sync_job_retries_complete_failures_backoff_base,
-        max_retries=retries,
-    )

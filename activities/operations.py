@@ -52,7 +52,7 @@ class Operations:
         if told is None or told.result is None:
             return _without_result(job.kind, request)
         if job.kind is JobKind.CHECK:
-            return OperationEnd(status=JobStatus.SUCCEEDED, check=_check(told.result))
+            return OperationEnd(status=JobStatus.SUCCEEDED, check=read_check(told.result))
         connector = job.connectors[Role.MAIN]
         if job.kind is JobKind.DISCOVER:
             return await self._discovered(job, told.result)
@@ -79,7 +79,8 @@ class Operations:
         return OperationEnd(status=JobStatus.SUCCEEDED, discover=found)
 
 
-def _check(said: Mapping[str, Any]) -> CheckResult:
+def read_check(said: Mapping[str, Any]) -> CheckResult:
+    """What a connector answered to `check`."""
     message = str(said.get("message") or "")
     good = str(said.get("status")).upper() == "SUCCEEDED"
     return CheckResult(status="succeeded" if good else "failed", message=cut(message, MAX_MESSAGE_IN_HISTORY))

@@ -21,8 +21,10 @@ from airbyte_workers.protocol.messages import ConfiguredCatalog, parse, serialis
 from airbyte_workers.quantities import cpus, memory_bytes
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import catalogs, generations, secrets, states
-from airbyte_workers.store.jobs import Attempt, Job
+from airbyte_workers.store.attempts import Attempt
+from airbyte_workers.store.jobs import Job
 
+_CHECKED = (Role.SOURCE, Role.DESTINATION)
 RUN = "run"
 """The label that tells a pod from one of the same name that another database's job of this number had."""
 CONFIG, CATALOG, STATE = "config.json", "catalog.json", "state.json"
@@ -83,7 +85,7 @@ class Author:
             settings=self._plain_settings(),
             operation=_operation(ref.kind),
             origin=origin_of(role, connector),
-            log_prefix=f"logs/{job.id}/{ref.kind}" + (f"-{ref.of}" if ref.of is not None else ""),
+            log_prefix=_operation_log(job, ref),
             secrets=given.secrets,
             secret_names=job.secret_names,
         )
@@ -93,7 +95,7 @@ class Author:
             containers=(self._container(Role.MAIN, str(ref.kind), connector, given.files, environment),),
             orchestrator=Role.SIDECAR,
             orchestrator_input=asked.model_dump_json().encode(),
-            labels=self._labels(job, 0, 0),
+            labels=self._labels(job, ref.attempt, 0),
             local_root=self._local_root(job),
         )
 
@@ -192,6 +194,13 @@ def _config_of(job: Job, connector: Connector) -> str:
     """What people call the connector's config: the path of its field in the job's input."""
     (role,) = [role for role, each in job.connectors.items() if each is connector]
     return "config" if role is Role.MAIN else f"{role}.config"
+
+
+def _operation_log(job: Job, ref: AttemptRef) -> str:
+    """A check before an attempt stands at the head of the attempt's log, source first."""
+    if ref.kind is JobKind.CHECK and ref.of is not None:
+        return f"logs/{job.id}/{ref.attempt}/0-{_CHECKED.index(ref.of)}-check-{ref.of}"
+    return f"logs/{job.id}/{ref.kind}" + (f"-{ref.of}" if ref.of is not None else "")
 
 
 def origin_of(role: Role, connector: Connector) -> Literal["source", "destination"]:

@@ -24,7 +24,7 @@ from airbyte_workers.names import REPLICATION_KINDS, JobKind, Role, pod_name
 from airbyte_workers.orchestrator.markers import Marker, Markers, Reading
 from airbyte_workers.pods.pod import ContainerStatus, Launcher, LauncherAway, RemovalFailed
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import jobs, workloads
+from airbyte_workers.store import attempts, jobs, workloads
 from airbyte_workers.store.objects import StorageError
 
 _INSPECT_EVERY_S = 1.0
@@ -240,12 +240,13 @@ class Watch:
             status = "cancelled" if self._cancelled else "failed"
             return AttemptOutcome(status=status, failures=for_history(self._failures(result)))
         summary = AttemptSummary.model_validate_json(reading.body)
-        committed, rejected = await jobs.committed(self._db, self._ref.job_id, self._ref.attempt)
+        committed, rejected = await attempts.committed(self._db, self._ref.job_id, self._ref.attempt)
         return AttemptOutcome(
             status=self._status(summary),
             failures=for_history(self._failures(summary)),
             records_committed=committed,
             records_rejected=rejected,
+            retry_at=summary.retry_at,
         )
 
     def _status(self, summary: AttemptSummary) -> str:

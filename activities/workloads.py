@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 
 import asyncpg
 import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.lifecycle import hand_over_if_stopping, heartbeating, leaves_pod_alone
-from activities.pod_specs import RUN, Author, origin_of, program
+from activities.answers import Answers
+from activities.checking import Checks
+from activities.launching import Launching
+from activities.lifecycle import heartbeating, leaves_pod_alone
+from activities.pod_specs import Author
 from activities.watching import Watch
 from airbyte_workers.jobs.failures import cut
 from airbyte_workers.models import (
     AttemptOutcome,
     AttemptRef,
-    Connector,
     Failure,
     FailureOrigin,
     FailureType,
-    JobStatus,
     Launched,
     Progress,
 )
-from airbyte_workers.names import REPLICATION_KINDS, JobKind, Role, pod_name
-from airbyte_workers.orchestrator.markers import Markers
-from airbyte_workers.pods.pod import Launcher, LauncherAway, LaunchFailed, PodSpec, RemovalFailed
+from airbyte_workers.pods.pod import Launcher, LaunchFailed
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import jobs, workloads
+from airbyte_workers.store import jobs
 from airbyte_workers.store.jobs import Job
 from airbyte_workers.store.objects import Objects
 from airbyte_workers.store.sealing import Seal
@@ -57,158 +55,51 @@ class WorkloadActivities:
         self._db = db
         self._seal = seal
         self._settings = settings
-        self._objects = objects
-        self._launchers = launchers
-        self._author = author
+        self._launching = Launching(db, settings, objects, launchers, author)
+        self._checks = Checks(db, settings, Answers(db, settings, objects), self._launching)
 
     # --- launching ---
 
     @activity.defn(name="launch_workload")
     async def launch_workload(self, ref: AttemptRef) -> Launched:
-        """Wait for a place on this dataplane, then start the pod; a pod of this name that lives is adopted."""
-        began, queued_s = time.monotonic(), 0.0
+        """Wait for a place on this dataplane, check what is to be checked, then start the pod.
+
+        A pod of this name that lives is adopted.
+        """
         job = await jobs.read_job(self._db, self._seal, ref.job_id)
-        workload = await self._workload(job, ref)
-        phase = "launching"
-
-        def waits() -> None:
-            nonlocal phase
-            phase = "queued"
-
-        async with heartbeating(lambda: Progress(phase=phase)):
+        workload = await self._launching.workload(job, ref)
+        step = _Step()
+        async with heartbeating(lambda: Progress(phase=step.phase)):
             try:
-                await self._place(job, workload, waits)
-                queued_s, phase = time.monotonic() - began, "launching"
-                await self._launch_in_time(job, ref, workload)
+                await self._launching.place(job, workload, step.queued)
+                step.placed()
+                failure = await self._check(job, ref, workload, step)
+                if failure is not None:
+                    await self._launching.end(job, workload, "failure")
+                    return Launched(launched=False, failure=failure, queued_s=step.queued_s)
+                step.tell("launching")
+                await self._launching.launch_in_time(job, ref, workload)
             except (LaunchFailed, SecretError) as error:
-                return await self._refused(job, workload, error, queued_s)
+                return await self._refused(job, workload, error, step.queued_s)
             except asyncio.CancelledError:
                 if not leaves_pod_alone():
-                    await self._end(job, workload, "cancelled")
+                    await self._launching.end(job, workload, "cancelled")
                 raise
-        return Launched(launched=True, queued_s=round(queued_s, 3))
+        return Launched(launched=True, queued_s=step.queued_s)
 
-    async def _workload(self, job: Job, ref: AttemptRef) -> Workload:
-        fence = 0
-        if ref.kind in REPLICATION_KINDS:
-            fence = (await jobs.read_attempt(self._db, job.id, ref.attempt)).fence
-        return Workload(
-            pod=pod_name(ref.kind, job.id, ref.attempt, ref.of),
-            kind=ref.kind,
-            job_id=job.id,
-            attempt=ref.attempt,
-            connection_id=job.connection_id if ref.kind in REPLICATION_KINDS else None,
-            dataplane=self._settings.dataplane,
-            launcher=self._launcher(job).name,
-            fence=fence,
-        )
-
-    async def _place(self, job: Job, workload: Workload, waits: Callable[[], None]) -> None:
-        """Queue before start: nothing is started that does not fit; `waits` is called when that takes a while."""
-        limit = self._limit(workload.kind)
-        told = False
-        while not await workloads.claim(self._db, workload, limit=limit, lease_s=self._settings.lease_seconds):
-            if not told:
-                await self._tell_queued(job, f"{limit} {workload.kind} pods are live on {workload.dataplane}")
-            told = True
-            waits()
-            hand_over_if_stopping()
-            await asyncio.sleep(_PLACE_POLL_S)
-
-    async def _tell_queued(self, job: Job, reason: str) -> None:
-        """A new job is queued from now on; one that has got further only waits once more, and keeps its status."""
-        if not await jobs.move(self._db, job.id, JobStatus.QUEUED, reason=reason, expected=[JobStatus.PENDING]):
-            await jobs.note(self._db, job.id, "waits for a place", reason=reason)
-
-    async def _launch_in_time(self, job: Job, ref: AttemptRef, workload: Workload) -> None:
-        """Raises LaunchFailed; a database that takes too long is no launch that did."""
-        minutes = self._settings.launch_timeout_minutes
-        try:
-            async with asyncio.timeout(minutes * 60) as limit:
-                await self._launch(job, ref, workload)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise LaunchFailed(f"the pod did not start within {minutes:g} min") from None
-
-    def _limit(self, kind: JobKind) -> int:
-        settings = self._settings
-        limits = {
-            JobKind.SPEC: settings.max_spec_workers,
-            JobKind.CHECK: settings.max_check_workers,
-            JobKind.DISCOVER: settings.max_discover_workers,
-        }
-        return limits.get(kind, settings.max_sync_workers)
-
-    async def _launch(self, job: Job, ref: AttemptRef, workload: Workload) -> None:
-        launcher = self._launcher(job)
-        for role, connector in _connectors(job, ref).items():
-            await _prepare(launcher, role, connector)
-        if workload.connection_id is not None:
-            await self._end_older(workload)
-        spec = await self._spec(job, ref)
-        try:
-            await self._forget_namesake(launcher, spec)
-            await launcher.launch(spec)
-        except LaunchFailed as error:
-            raise _told_of(error, job, ref) from error
-        await workloads.launched(self._db, workload.pod)
-        if ref.kind is job.kind:  # what a job asks first does not make it running
-            await jobs.move(
-                self._db,
-                job.id,
-                JobStatus.RUNNING,
-                reason=f"pod {spec.name} runs on {workload.dataplane} ({launcher.name})",
-                expected=[JobStatus.PENDING, JobStatus.QUEUED, JobStatus.INCOMPLETE],
-            )
-
-    async def _forget_namesake(self, launcher: Launcher, spec: PodSpec) -> None:
-        """A database that is made anew counts jobs from 1 again: what has this name may be another run's, not ours."""
-        seen = await launcher.inspect(spec.name)
-        if seen.exists and seen.labels.get(RUN, "") in ("", spec.labels[RUN]):
-            return  # launched before, and adopted
-        if seen.exists:
-            await launcher.remove(spec.name)
-        await Markers(self._objects, spec.name).clear()
-
-    async def _spec(self, job: Job, ref: AttemptRef) -> PodSpec:
-        if ref.kind not in REPLICATION_KINDS:
-            return await self._author.operation(job, ref)
-        return await self._author.replication(job, await jobs.read_attempt(self._db, job.id, ref.attempt))
-
-    async def _end_older(self, workload: Workload) -> None:
-        """The fence is raised: pods of earlier attempts are stopped and proven gone, or their lease is waited for."""
-        assert workload.connection_id is not None
-        while older := await workloads.older_pods(self._db, workload.connection_id, workload.fence):
-            for pod in older:
-                if pod.dataplane == workload.dataplane:
-                    await self._launchers[pod.launcher].remove(pod.pod)
-                if pod.dataplane == workload.dataplane or pod.lease_over:
-                    await workloads.release(self._db, pod.pod, "failure")
-            await asyncio.sleep(_PLACE_POLL_S)
-
-    async def _end(self, job: Job, workload: Workload, status: str) -> None:
-        """What was started goes again. What resists keeps its place: the connection's next attempt ends it first."""
-        try:
-            await self._launcher(job).remove(workload.pod)
-        except RemovalFailed as error:
-            _log.error("pod not removed", pod=workload.pod, error=str(error))
-        else:
-            await workloads.release(self._db, workload.pod, status)
-
-    async def _release_if_nothing_is_there(self, job: Job, workload: Workload) -> None:
-        """Between two tries: a pod that runs, or that nobody can look at, keeps its place."""
-        with suppress(LauncherAway):
-            if not await self._launcher(job).remains(workload.pod):
-                await workloads.release(self._db, workload.pod, "failure")
+    async def _check(self, job: Job, ref: AttemptRef, workload: Workload, step: _Step) -> Failure | None:
+        """A pod that an earlier try of this activity started was checked by it."""
+        if not ref.checks or await self._launching.runs(job, workload):
+            return None
+        return await self._checks.failure(job, ref, workload, step.tell)
 
     async def _refused(self, job: Job, workload: Workload, error: Exception, queued_s: float) -> Launched:
         tried = activity.info().attempt
         if isinstance(error, LaunchFailed) and error.retryable and tried < self._settings.launch_tries:
-            await self._release_if_nothing_is_there(job, workload)
+            await self._launching.release_if_nothing_is_there(job, workload)
             # without its causes: with their traces a failure can be too large for Temporal, and says nothing then
             raise ApplicationError(cut(str(error), 2000), type="LaunchFailed") from None
-        await self._end(job, workload, "failure")
+        await self._launching.end(job, workload, "failure")
         _log.warning("launch refused", job=job.id, pod=workload.pod, error=str(error))
         if isinstance(error, LaunchFailed):
             passing = error.retryable or error.origin == FailureOrigin.PLATFORM
@@ -217,9 +108,6 @@ class WorkloadActivities:
         else:
             failure = Failure(origin=FailureOrigin.PLATFORM, type=FailureType.CONFIG_ERROR, message=str(error))
         return Launched(launched=False, failure=failure, queued_s=round(queued_s, 3))
-
-    def _launcher(self, job: Job) -> Launcher:
-        return self._launchers[job.launcher or "process"]
 
     # --- watching ---
 
@@ -245,32 +133,24 @@ class WorkloadActivities:
 
     async def _watch(self, ref: AttemptRef) -> Watch:
         """Raises WorkerShutdown for a pod of another host."""
-        job = await jobs.read_job(self._db, self._seal, ref.job_id)
-        markers = Markers(self._objects, pod_name(ref.kind, ref.job_id, ref.attempt, ref.of))
-        watch = Watch(self._db, self._settings, self._launcher(job), markers, ref)
+        watch = self._launching.watch(await jobs.read_job(self._db, self._seal, ref.job_id), ref)
         await watch.require_here()
         return watch
 
 
-def _told_of(error: LaunchFailed, job: Job, ref: AttemptRef) -> LaunchFailed:
-    """The launcher knows the role in the pod; people know a source or a destination."""
-    role = job.asked(ref)
-    if error.origin != Role.MAIN:
-        return error
-    return LaunchFailed(str(error), origin=origin_of(role, job.connectors[role]), retryable=error.retryable)
+class _Step:
+    """What a launch is doing, for whoever waits."""
 
+    def __init__(self) -> None:
+        self.phase = "launching"
+        self.queued_s = 0.0
+        self._began = time.monotonic()
 
-async def _prepare(launcher: Launcher, role: Role, connector: Connector) -> None:
-    """Have what the connector runs ready. Raises LaunchFailed with whose it is: a wrong image is no fault of ours."""
-    try:
-        await launcher.prepare(program(connector))
-    except LaunchFailed as error:
-        raise LaunchFailed(str(error), origin=origin_of(role, connector), retryable=error.retryable) from error
+    def tell(self, phase: str) -> None:
+        self.phase = phase
 
+    async def queued(self) -> None:
+        self.phase = "queued"
 
-def _connectors(job: Job, ref: AttemptRef) -> Mapping[Role, Connector]:
-    """The connectors that the pod runs."""
-    if ref.kind in REPLICATION_KINDS:
-        return job.connectors
-    role = job.asked(ref)
-    return {role: job.connectors[role]}
+    def placed(self) -> None:
+        self.queued_s = round(time.monotonic() - self._began, 3)

@@ -16,10 +16,10 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 import temporalio.client
-from pydantic import ValidationError
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from airbyte_workers.inputs import as_json, checked, read_settings
 from airbyte_workers.models import (
     CheckInput,
     CheckResult,
@@ -30,37 +30,40 @@ from airbyte_workers.models import (
     SpecResult,
     SyncInput,
     SyncReport,
-    Typed,
 )
-from airbyte_workers.names import WORKFLOW_QUEUE, JobKind, sync_workflow_id
+from airbyte_workers.names import REPLICATION_KINDS, WORKFLOW_QUEUE, JobKind, sync_workflow_id
 from airbyte_workers.protocol.configs import reference_problems
 from airbyte_workers.runs import (
     AlreadySyncing,
+    CancelAnswer,
     ClientError,
     ConnectorFailed,
     InvalidInput,
+    NotRunning,
     Run,
     RunCancelled,
     RunFailed,
     RunProgress,
     SyncFailed,
     SyncRun,
+    UnknownJob,
 )
 from airbyte_workers.runtime import temporal
 from airbyte_workers.runtime.database import DatabaseUnusable, job_database
-from airbyte_workers.runtime.payloads import problems_of
 from airbyte_workers.runtime.stack import StackError, stack_settings
 from airbyte_workers.runtime.temporal import TemporalUnreachable
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import catalogs, configs
+from airbyte_workers.store import catalogs, configs, history
 
 __all__ = [
     "AlreadySyncing",
+    "CancelAnswer",
     "Client",
     "ClientError",
     "ConnectorFailed",
     "DatabaseUnusable",
     "InvalidInput",
+    "NotRunning",
     "Run",
     "RunCancelled",
     "RunFailed",
@@ -69,10 +72,17 @@ __all__ = [
     "SyncFailed",
     "SyncRun",
     "TemporalUnreachable",
+    "UnknownJob",
+    "checked",
+    "read_settings",
 ]
-T = TypeVar("T", bound=Typed)
 C = TypeVar("C", bound=Connector)
 R = TypeVar("R")
+_RESULTS: Mapping[JobKind, type[Any]] = {
+    JobKind.SPEC: SpecResult,
+    JobKind.CHECK: CheckResult,
+    JobKind.DISCOVER: DiscoverResult,
+}
 
 
 class Client:
@@ -173,7 +183,7 @@ class Client:
             )
         except WorkflowAlreadyStartedError:
             raise AlreadySyncing(await self._who_syncs(asked.connection)) from None
-        return SyncRun(handle, asked.connection)
+        return SyncRun(handle, asked.connection, local_root=handed["local_root"])
 
     async def find_sync(self, connection: str) -> SyncRun:
         """The connection's running or last sync."""
@@ -182,9 +192,36 @@ class Client:
         )
         return SyncRun(handle, connection)
 
-    async def cancel(self, connection: str, *, by: str = "", reason: str = "", now: bool = False) -> None:
-        """Ask for the end of a connection's running sync; `now`: also of its pod, at once."""
-        await (await self.find_sync(connection)).cancel(by=by, reason=reason, now=now)
+    async def cancel(self, connection: str, *, by: str = "", reason: str = "", now: bool = False) -> CancelAnswer:
+        """Ask for the end of a connection's running sync; `now`: also of its pod, at once. Raises NotRunning."""
+        run = await self.find_sync(connection)
+        if not await run.is_running():
+            raise NotRunning(f"connection {connection} is not syncing")
+        return await run.cancel(by=by, reason=reason, now=now)
+
+    # --- jobs of every kind ---
+
+    async def job(self, job_id: int) -> history.JobFacts:
+        """What the job is and how far it got, as the database knows it. Raises UnknownJob, DatabaseUnusable."""
+        try:
+            return await history.facts(await self.database(), job_id)
+        except LookupError as error:
+            raise UnknownJob(str(error)) from None
+
+    def run_of(self, job: history.JobFacts) -> Run[Any]:
+        """The run that does the job."""
+        if job.kind in REPLICATION_KINDS:
+            handle = self._client.get_workflow_handle(job.workflow_id, run_id=job.run_id, result_type=SyncReport)
+            return SyncRun(handle, job.subject)
+        result = _RESULTS[job.kind]
+        return Run(self._client.get_workflow_handle(job.workflow_id, run_id=job.run_id, result_type=result))
+
+    async def cancel_job(self, job_id: int, *, by: str = "", reason: str = "", now: bool = False) -> CancelAnswer:
+        """Ask for the end of any job, as `cancel`. Raises UnknownJob, NotRunning, DatabaseUnusable."""
+        job = await self.job(job_id)
+        if job.has_ended:
+            raise NotRunning(f"job {job_id} has ended ({job.status}); there is nothing to cancel")
+        return await self.run_of(job).cancel(by=by, reason=reason, now=now)
 
     # --- the database ---
 
@@ -199,7 +236,7 @@ class Client:
         """The connector with an id in place of its config, which goes to the database. Raises InvalidInput."""
         if not connector.config:
             return connector
-        _json(connector.config, place)
+        as_json(connector.config, place)
         if problems := reference_problems(connector.config, place):
             raise InvalidInput("; ".join(problems))
         return connector.model_copy(update={"config": {}, "config_id": await self._hand_over(connector.config)})
@@ -208,7 +245,7 @@ class Client:
         """What changes of an input whose catalog is too large to cross Temporal. Raises InvalidInput."""
         if asked.catalog is None:
             return {}
-        if len(_json(asked.catalog, "catalog")) <= self.settings.inline_catalog_bytes:
+        if len(as_json(asked.catalog, "catalog")) <= self.settings.inline_catalog_bytes:
             return {}
         return {"catalog": None, "catalog_id": await self._hand_over(asked.catalog)}
 
@@ -240,35 +277,6 @@ class Client:
         job = f"job {phase.job_id}" if phase is not None and phase.job_id is not None else "its job is being opened"
         attempt = f", attempt {phase.attempt}" if phase is not None and phase.attempt else ""
         return f"connection {connection} is already syncing ({job}{attempt}); use --join"
-
-
-def read_settings() -> Settings:
-    """The settings of the environment. Raises InvalidInput."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        raise InvalidInput("settings: " + "; ".join(problems_of(error))) from None
-
-
-def checked(form: type[T], input: T | Mapping[str, Any]) -> T:
-    """The typed input. Raises InvalidInput, naming every field that is wrong and no value."""
-    if isinstance(input, form):
-        return input
-    try:
-        return form.model_validate(input)
-    except ValidationError as error:
-        raise InvalidInput(f"invalid {form.__name__}: " + "; ".join(problems_of(error))) from None
-
-
-def _json(value: Mapping[str, Any], place: str) -> bytes:
-    """The value as JSON. Raises InvalidInput.
-
-    A program can give what no file holds: a value of its own, or a dictionary that contains itself.
-    """
-    try:
-        return msgspec.json.encode(value)
-    except (TypeError, ValueError, RecursionError):
-        raise InvalidInput(f"{place}: holds something that JSON cannot hold") from None
 
 
 def _on_conflict(*, join: bool) -> WorkflowIDConflictPolicy:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from airbyte_workers.names import JobKind, Role
 from airbyte_workers.quantities import cpus, memory_bytes
@@ -109,12 +109,34 @@ class StreamChoice(Typed):
     primary_key: tuple[tuple[str, ...], ...] | None = None
 
 
+class RetryLimits(Typed):
+    """A connection's own limits, not the stack's: upstream's settings without SYNC_JOB_RETRIES_, in small letters.
+
+    `max_retries` limits the retries of a job whatever they were for; a number in place of the object stands for it.
+    """
+
+    max_retries: Annotated[int, Field(ge=0)] | None = None
+    complete_failures_max_successive: Annotated[int, Field(ge=1)] | None = None
+    complete_failures_max_total: Annotated[int, Field(ge=1)] | None = None
+    complete_failures_backoff_min_interval_s: Annotated[float, Field(ge=0)] | None = None
+    complete_failures_backoff_max_interval_s: Annotated[float, Field(ge=0)] | None = None
+    complete_failures_backoff_base: Annotated[float, Field(ge=1)] | None = None
+    partial_failures_max_successive: Annotated[int, Field(ge=1)] | None = None
+    partial_failures_max_total: Annotated[int, Field(ge=1)] | None = None
+
+
+def _retries(typed: object) -> object:
+    is_number = isinstance(typed, int) and not isinstance(typed, bool)
+    return {"max_retries": typed} if is_number else typed
+
+
 class SyncInput(Typed):
     """One sync: a connection by name, or both connectors and what to sync.
 
     `catalog` is a configured catalog as Airbyte's users have it; without `streams` and `catalog` every stream
     the source has is synced (decisions.md, "Connections and safety"). `catalog_id` stands for a catalog that a client
-    handed to the job database, being too large for Temporal.
+    handed to the job database, being too large for Temporal. `retries` are the connection's limits; `max_retries` is
+    the number of retries of this run alone.
     """
 
     connection: ConnectionName
@@ -124,7 +146,8 @@ class SyncInput(Typed):
     catalog: dict[str, Any] | None = None
     catalog_id: UUID | None = None
     launcher: LauncherName | None = None
-    retries: Annotated[int, Field(ge=0)] | None = None
+    retries: Annotated[RetryLimits | None, BeforeValidator(_retries)] = None
+    max_retries: Annotated[int, Field(ge=0)] | None = None
     local_root: str | None = None
     accept_unacknowledged: bool = False
     allow_malformed: bool = False
@@ -224,12 +247,13 @@ class FailureType(StrEnum):
 
 
 class Failure(Value):
-    """One reason why an attempt failed; `stream` when the connector said which."""
+    """One reason why an attempt failed; `stream` when the connector said which, `command` when it was running one."""
 
     origin: FailureOrigin
     type: FailureType
     message: str
     internal_message: str | None = None
+    command: Literal["spec", "check", "discover", "read", "write"] | None = None
     stream: str | None = None
     namespace: str | None = None
 
@@ -310,7 +334,10 @@ TERMINAL_JOB_STATUSES = frozenset({JobStatus.FAILED, JobStatus.SUCCEEDED, JobSta
 
 
 class AttemptSummary(Value):
-    """The body of a final marker of a replication pod."""
+    """The body of a final marker of a replication pod.
+
+    `retry_at`: when the quota is reset that a stream of the source still waited for at the end (RATE_LIMITED).
+    """
 
     status: Literal["succeeded", "failed", "cancelled"]
     failures: tuple[Failure, ...] = ()
@@ -320,6 +347,7 @@ class AttemptSummary(Value):
     log_lines_dropped: int = 0
     peak_memory_bytes: int = 0
     unproven: bool = False
+    retry_at: datetime | None = None
 
 
 class ConnectorResult(Value):
@@ -387,16 +415,21 @@ class Limits(Value):
 
 
 class RetryRules(Value):
-    """When a failed attempt is followed by another; names and defaults as upstream (airbyte-behaviour.md 2)."""
+    """When a failed attempt is followed by another; names and defaults as upstream (airbyte-behaviour.md 2).
+
+    `own`: the limits that the connection sets itself. `rate_limit_max_wait_s`: the longest wait for a source's quota.
+    """
 
     complete_failures_max_successive: int = 5
     complete_failures_max_total: int = 10
     partial_failures_max_successive: int = 1000
     partial_failures_max_total: int = 20
-    backoff_min_interval_s: float = 10
-    backoff_max_interval_s: float = 1800
-    backoff_base: float = 3
+    complete_failures_backoff_min_interval_s: float = 10
+    complete_failures_backoff_max_interval_s: float = 1800
+    complete_failures_backoff_base: float = 3
+    rate_limit_max_wait_s: float = 86_400
     max_retries: int | None = None
+    own: tuple[str, ...] = ()
 
 
 class RetryTally(Value):
@@ -409,12 +442,16 @@ class RetryTally(Value):
 
 
 class AttemptRef(Value):
-    """Which pod: `attempt` counts from 0; `of`: which connector of a sync is asked, where either could be."""
+    """Which pod: `attempt` counts from 0; `of`: which connector of a sync is asked, where either could be.
+
+    `checks`: the connectors that must pass their check before the pod is launched.
+    """
 
     job_id: int
     attempt: int
     kind: JobKind
     of: Role | None = None
+    checks: tuple[Role, ...] = ()
 
 
 class JobPlan(Value):
@@ -422,6 +459,7 @@ class JobPlan(Value):
 
     `questions` are to be asked before its configs and its catalog are known to be right: specs first.
     `refused`: why it cannot run, where that is known at once. `has_catalog`: what to sync was given whole.
+    `previous_succeeded`: the connection's last sync did, so this one's first attempt needs no checks.
     `launcher` says for people what runs the pods, and why.
     """
 
@@ -431,6 +469,7 @@ class JobPlan(Value):
     questions: tuple[AttemptRef, ...] = ()
     refused: Failure | None = None
     has_catalog: bool = False
+    previous_succeeded: bool = False
     limits: Limits
     retries: RetryRules = RetryRules()
 
@@ -466,14 +505,20 @@ class AttemptOutcome(Value):
     records_committed: int = 0
     records_rejected: int = 0
     refused: bool = False
+    retry_at: datetime | None = None
 
 
 class CloseAttempt(Value):
-    """An attempt to close with what the workflow knows; the rest is in its marker."""
+    """An attempt to close with what the workflow knows; the rest is in its marker.
+
+    `follows` says for people what comes next, `retried` whether that is another attempt.
+    """
 
     ref: AttemptRef
     outcome: AttemptOutcome
     tally: RetryTally | None = None
+    follows: str = ""
+    retried: bool = False
 
 
 class CloseOperation(Value):
@@ -512,7 +557,10 @@ class AttemptReport(Value):
 
 
 class SyncReport(Value):
-    """The result of a sync and the one object that `sync -o json` ends with."""
+    """The result of a sync and the one object that `sync -o json` ends with.
+
+    `reason` says why it ended as it did, where a success does not say it all; `ended_by`: who cancelled it.
+    """
 
     job_id: int
     connection: str
@@ -528,6 +576,8 @@ class SyncReport(Value):
     failures: tuple[Failure, ...] = ()
     warnings: tuple[str, ...] = ()
     evidence: Evidence | None = None
+    ended_by: str = ""
+    reason: str = ""
 
 
 class SpecResult(Value):
@@ -565,7 +615,8 @@ class OperationEnd(Value):
 class RunPhase(Value):
     """The answer to the `progress` query; live figures are in the watching activity's heartbeat.
 
-    `subject` is what the job works on: a connection, or the one connector that is asked something.
+    `subject` is what the job works on: a connection, or the one connector that is asked something. `follows` is what
+    was decided after the last failed attempt.
     """
 
     kind: JobKind = JobKind.SYNC
@@ -576,5 +627,6 @@ class RunPhase(Value):
     attempt: int = 0
     detail: str = ""
     choice: tuple[str, ...] = ()
-    next_attempt_in_s: float | None = None
+    follows: str = ""
+    next_attempt_at: datetime | None = None
     failures: tuple[Failure, ...] = ()

@@ -1,4 +1,4 @@
-"""Amounts of CPU and memory as people write them: Kubernetes' quantities, and Docker's `512m` and `2g`."""
+"""Amounts as people write and read them: CPU and memory as in Kubernetes or Docker (`512m`, `2g`), lengths of time."""
 
 from __future__ import annotations
 
@@ -44,6 +44,17 @@ def memory_bytes(text: str) -> int:
     if size < LEAST_MEMORY:
         raise ValueError("less than 6Mi of memory")
     return size
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people read them: `0.4 s`, `10 s`, `1 m 30 s`, `2 h 5 m`."""
+    if round(seconds, 1) < 60:
+        return f"{round(seconds, 1):g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} m {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} m"
 
 
 def _split(text: str, wanted: str) -> tuple[float, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from temporalio.api.enums.v1 import PendingActivityState
@@ -59,6 +60,14 @@ class ConnectorFailed(ClientError):
         self.failures = failures
 
 
+class UnknownJob(ClientError):
+    """There is no job of this number."""
+
+
+class NotRunning(ClientError):
+    """What was to be cancelled does not run, or not any more."""
+
+
 class RunCancelled(ClientError):
     """The run was cancelled."""
 
@@ -80,6 +89,14 @@ class RunProgress(Value):
     phase: RunPhase | None = None
     figures: Progress | None = None
     trouble: str | None = None
+
+
+class CancelAnswer(StrEnum):
+    """What came of asking for the end of a run; one that Temporal was asked for has no effect before a worker runs."""
+
+    ACCEPTED = "accepted"
+    LEFT_TO_TEMPORAL = "left to Temporal"
+    ENDED = "it has ended"
 
 
 class Run(Generic[T]):
@@ -139,30 +156,55 @@ class Run(Generic[T]):
                     raise
                 await asyncio.sleep(_AWAY_PAUSE_S)
 
-    async def cancel(self, *, by: str = "", reason: str = "", now: bool = False) -> None:
-        """Ask for the end of the job; `now`: of its pod too, without waiting for it to finish what it has."""
+    async def is_running(self) -> bool:
+        """Whether Temporal still runs it; a run that Temporal does not know does not."""
+        try:
+            description = await self._handle.describe()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        return description.status is WorkflowExecutionStatus.RUNNING
+
+    async def cancel(self, *, by: str = "", reason: str = "", now: bool = False) -> CancelAnswer:
+        """Ask for the end of the job; `now`: of its pod too, without waiting for it to finish what it has.
+
+        One that comes too late, or once more, is no error.
+        """
         phase = await self.phase()
         if phase is None or phase.job_id is None:
-            await self._handle.cancel()
-            return
+            return await self._cancel_by_temporal(by, reason)
         request = CancelRequest(job_id=phase.job_id, by=by, reason=reason, now=now)
         try:
             await self._handle.execute_update("cancel", request, result_type=str)
         except (WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            await self._handle.cancel()
+            return await self._cancel_by_temporal(by, reason)
         except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:  # not found: it has ended meanwhile
-                raise
+            return _too_late(error)
+        return CancelAnswer.ACCEPTED
+
+    async def _cancel_by_temporal(self, by: str, reason: str) -> CancelAnswer:
+        """Temporal's own cancel has room for a reason alone, so that says who, too."""
+        asked = f"asked for by {by}" if by else ""
+        told = f"{reason} ({asked})" if reason and asked else reason or asked
+        try:
+            await self._handle.cancel(reason=told)
+        except RPCError as error:
+            return _too_late(error)
+        return CancelAnswer.LEFT_TO_TEMPORAL
 
 
 class SyncRun(Run[SyncReport]):
-    """One started sync."""
+    """One started sync; `local_root`: where its connectors have their files, as far as whoever started it knows."""
 
     ending = "the source stops, the destination finishes what it has"
 
-    def __init__(self, handle: WorkflowHandle[Any, SyncReport], connection: str) -> None:
+    def __init__(
+        self, handle: WorkflowHandle[Any, SyncReport], connection: str, *, local_root: str | None = None
+    ) -> None:
         super().__init__(handle)
         self.connection = connection
+        self.local_root = local_root
 
     async def report(self) -> SyncReport:
         """The report of the ended sync, whether it succeeded or not. Raises as `result`, but not SyncFailed."""
@@ -170,6 +212,13 @@ class SyncRun(Run[SyncReport]):
             return await self.result()
         except SyncFailed as failed:
             return failed.report
+
+
+def _too_late(error: RPCError) -> CancelAnswer:
+    """Not found: the run has ended meanwhile. Raises what else Temporal says."""
+    if error.status is not RPCStatusCode.NOT_FOUND:
+        raise error
+    return CancelAnswer.ENDED
 
 
 async def _figures(description: WorkflowExecutionDescription) -> Progress | None:

@@ -388,6 +388,10 @@ class Settings(BaseSettings):
             description="Each further wait is so many times longer.",
         ),
     ] = 3
+    rate_limit_max_wait_s: Annotated[
+        PositiveFloat,
+        Field(description="Longest wait for the quota that a source said it must wait for (RATE_LIMITED), s."),
+    ] = 86_400
 
     # --- sizes ---
     max_message_bytes: Annotated[

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 from demo_connectors.connector import Job, hang
 from demo_connectors.messages import STDOUT, StreamKey, error, log, record, state, stream_state, stream_status
-from demo_connectors.misbehaving_config import UNKNOWN, MisbehavingConfig
+from demo_connectors.misbehaving_config import INCOMPLETE, SOURCE_ERROR, UNKNOWN, MisbehavingConfig
+from demo_connectors.source_synthetic import positions
 
 CRASH_EXIT_CODE = 1
 
@@ -100,10 +101,29 @@ def crash_after_n(job: Reading) -> Iterator[bytes]:
 
 
 def error_then_state_then_exit_0(job: Reading) -> Iterator[bytes]:
+    """Each stream loses its last record, says so, and then sends a state that covers it; from a state it reads well."""
+    reached = positions(job.state)
+    fresh = [key for key in _keys(job) if key not in reached]
+    last = max(0, job.config.records - 1)
+    kept = min(job.config.kept, last)
     for key in _keys(job):
-        yield from _opened(job, key)
-        yield error(f"stream {key} broke", stream=key)
+        start = reached.get(key, 0)
+        yield from _started(key)
+        yield from _records(job, key, start, kept if key in fresh else None)
+        if key not in fresh:
+            yield from _closed(job, key)
+        elif kept:
+            yield _state(key, kept)
+    for key in fresh:
+        yield from _records(job, key, kept, last)
+        yield _trouble(job, key)
         yield _state(key, job.config.records)
+
+
+def _trouble(job: Reading, key: StreamKey) -> bytes:
+    if job.config.trouble == INCOMPLETE:
+        return stream_status(key, "INCOMPLETE")
+    return error(f"stream {key} broke", stream=None if job.config.trouble == SOURCE_ERROR else key)
 
 
 def incomplete_status(job: Reading) -> Iterator[bytes]:

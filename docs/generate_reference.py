@@ -1,7 +1,7 @@
 """Writes docs/reference/ from the code: `python docs/generate_reference.py`; with `--check` it only compares.
 
-What the code cannot say (what to do about a failure, what a field is for) stands here, and a name that is missing here
-is an error: a new setting, failure type or field cannot stay undocumented.
+What the code cannot say (what a field is for) stands here, and a name that is missing here is an error: a new setting,
+failure type or field cannot stay undocumented.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -18,8 +19,10 @@ from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 
 from airbyte_workers.cli.main import main as command_line
+from airbyte_workers.jobs.advice import ADVICE
 from airbyte_workers.jobs.retries import decide
 from airbyte_workers.models import (
+    AttemptOutcome,
     CheckInput,
     CheckResult,
     DiscoverInput,
@@ -44,107 +47,6 @@ COMPUTED_DEFAULTS = {
     "dataplane": "the host's name",
 }
 
-FAILURES: dict[FailureType, tuple[str, str]] = {
-    FailureType.CONFIG_ERROR: (
-        "The connector says that its config is wrong; or there is no such stream, program, package, image or secret; "
-        "or the connector could not be installed or pulled in ten tries (AIRBYTE_WORKERS_LAUNCH_TRIES).",
-        "Read the message, change what it names, sync again.",
-    ),
-    FailureType.SYSTEM_ERROR: (
-        "The connector failed: an ERROR trace without a type of its own, or an exit code other than 0.",
-        "Read the log of the attempt; the connector's own words are in it.",
-    ),
-    FailureType.TRANSIENT_ERROR: (
-        "The connector says that it may work later.",
-        "Nothing, the retries are for this.",
-    ),
-    FailureType.MANUAL_CANCELLATION: ("Somebody cancelled the job.", "`jobs show` says who."),
-    FailureType.HEARTBEAT_TIMEOUT: ("Reserved for a source that says nothing any more; nothing reports it yet.", ""),
-    FailureType.DESTINATION_TIMEOUT: (
-        "Reserved for a destination that takes nothing any more; nothing reports it yet.",
-        "",
-    ),
-    FailureType.DESTINATION_DID_NOT_EXIT: (
-        "After its end of input the destination had to be stopped, so it may not have finished writing.",
-        "Raise SHUTDOWN_GRACE_PERIOD_S if it only needs longer.",
-    ),
-    FailureType.SOURCE_DID_NOT_EXIT: (
-        "The source closed its output without having completed every stream, and had to be stopped. "
-        "Had it completed all of them, this would be a warning.",
-        "Read the source's log; it hangs.",
-    ),
-    FailureType.EXIT_UNKNOWN: (
-        "A connector is gone and left no exit code: it was killed together with its wrapper, or its container was "
-        "removed by somebody else.",
-        "Look for an out-of-memory kill on the host.",
-    ),
-    FailureType.NO_RESULT: (
-        "The connector ended its spec, check or discover with exit code 0 and without an answer.",
-        "Read what it said: `jobs logs`. It may be a connector that cannot do what was asked.",
-    ),
-    FailureType.OUT_OF_MEMORY: (
-        "A connector failed after the kernel had killed it, or a child of it, for want of memory. The message has the "
-        "limit, or says that the machine itself was full.",
-        "Raise `resources.memory_limit` of the connector, or JOB_MAIN_CONTAINER_MEMORY_LIMIT; without a limit, give "
-        "the machine more memory or fewer syncs (MAX_SYNC_WORKERS).",
-    ),
-    FailureType.NEVER_OPENED: (
-        "A connector did not start in time.",
-        "Raise AIRBYTE_WORKERS_CONNECTOR_START_TIMEOUT_S if the host is only slow.",
-    ),
-    FailureType.STREAM_INCOMPLETE: (
-        "The source said INCOMPLETE for a stream, or did not say COMPLETE for all, or states were held back "
-        "because they came after an error of their stream.",
-        "Read the source's log around that stream.",
-    ),
-    FailureType.NO_ACKNOWLEDGEMENT: (
-        "The destination sent no state back at all, so nobody knows whether it wrote anything.",
-        "Use a destination that acknowledges, or accept it: `accept_unacknowledged: true`.",
-    ),
-    FailureType.STATE_UNACKNOWLEDGED: (
-        "The destination did not send back the last state of some streams.",
-        "Everything up to the last acknowledged state is committed; the next attempt goes on there.",
-    ),
-    FailureType.MALFORMED_MESSAGE: (
-        "Lines that look like records or states could not be read, so data may have been lost with them.",
-        "Report it to the connector's authors, or accept it: `allow_malformed: true`.",
-    ),
-    FailureType.MESSAGE_TOO_LONG: ("One message is longer than the limit.", "Raise MAX_MESSAGE_BYTES."),
-    FailureType.UNKNOWN_STREAM: (
-        "The source sent records or a status of a stream that is not in the configured catalog.",
-        "Give the stream, or an up-to-date catalog.",
-    ),
-    FailureType.MIXED_STATE_TYPES: (
-        "The source sent states of two types in one sync; they cannot be put in one order.",
-        "Report it to the source's authors.",
-    ),
-    FailureType.COUNT_MISMATCH: (
-        "Numbers of records that must agree do not: received and forwarded, or sent and stated by the destination.",
-        "Report it; `fail_on_source_stats` decides whether the source's own numbers count.",
-    ),
-    FailureType.SUPERSEDED: (
-        "A newer attempt of the connection has begun; this one was shut out by the fence and stopped.",
-        "Nothing: the newer attempt is the one that counts.",
-    ),
-    FailureType.LEASE_LOST: (
-        "The attempt could not reach the database for LEASE_SECONDS and ended itself.",
-        "Bring the database back.",
-    ),
-    FailureType.ORCHESTRATOR_LOST: (
-        "The pod's own program ended without a result: killed, or the host went down.",
-        "Nothing if it was a reboot; else look for an out-of-memory kill.",
-    ),
-    FailureType.LAUNCH_FAILED: (
-        "The pod could not be started, or the host it was asked of has no such launcher.",
-        "The message says what was missing; the Temporal worker's log has more.",
-    ),
-    FailureType.TIMED_OUT: (
-        "The attempt, or the question to a connector, took longer than its limit.",
-        "SYNC_JOB_MAX_TIMEOUT_DAYS, ACTIVITY_SPEC_TIMEOUT_MINUTES, ACTIVITY_CHECK_TIMEOUT_MINUTES and "
-        "ACTIVITY_DISCOVERY_TIMEOUT_MINUTES are the limits.",
-    ),
-}
-
 FIELDS: dict[str, dict[str, str]] = {
     "SyncInput": {
         "connection": "Name of the connection. Its first sync makes it; state and lock belong to it.",
@@ -156,7 +58,10 @@ FIELDS: dict[str, dict[str, str]] = {
         "being larger than AIRBYTE_WORKERS_INLINE_CATALOG_BYTES; works once.",
         "launcher": "What runs the connectors. Left out: the setting LAUNCHER. `auto`: `docker` where both are images "
         "and the engine has them or can pull them, else `process`.",
-        "retries": "How many failed attempts may be followed by another one, within the limits of the settings.",
+        "retries": "The connection's own limits; those left out are the settings' of the same name. A number stands "
+        "for `max_retries`. [How](../how-to/retry-and-cancel.md).",
+        "max_retries": "How many failed attempts of this run may be followed by another one; it is not stored with the "
+        "connection. `sync --retries` sets it.",
         "local_root": "The connectors' `/local` in containers, and the folder that local programs start in. The "
         "command line sets it from LOCAL_ROOT on the embedded stack; elsewhere it needs ALLOW_LOCAL_COMMANDS.",
         "accept_unacknowledged": "A destination that acknowledges nothing may pass; the report says `unproven`.",
@@ -185,6 +90,16 @@ FIELDS: dict[str, dict[str, str]] = {
         "least 6 MiB. Left out: JOB_MAIN_CONTAINER_MEMORY_LIMIT.",
         "pids_limit": "Processes and threads; `0`: no limit. The wrapper and the container's first process take "
         "four of them. Left out: AIRBYTE_WORKERS_CONTAINER_PIDS_LIMIT.",
+    },
+    "RetryLimits": {
+        "max_retries": "How many failed attempts may be followed by another one, whatever they were for; `0`: none.",
+        "complete_failures_max_successive": "Failed attempts without progress in a row that end a job.",
+        "complete_failures_max_total": "Failed attempts without progress that end a job.",
+        "complete_failures_backoff_min_interval_s": "First wait after a failure without progress, s.",
+        "complete_failures_backoff_max_interval_s": "Longest wait between attempts, s.",
+        "complete_failures_backoff_base": "Each further wait is so many times longer.",
+        "partial_failures_max_successive": "Failed attempts with progress in a row that end a job.",
+        "partial_failures_max_total": "Failed attempts with progress that end a job.",
     },
     "Destination": {
         "stream_status": "`omit` sends no stream statuses, for old destinations that do not know them.",
@@ -221,7 +136,13 @@ RESULTS: dict[type[BaseModel], dict[str, str]] = {
         "catalog": "The catalog; `null` when it is larger than AIRBYTE_WORKERS_INLINE_CATALOG_BYTES.",
     },
 }
-REFERENCES = {"Connector": "connector", "Destination": "connector", "StreamChoice": "stream", "Resources": "object"}
+REFERENCES = {
+    "Connector": "connector",
+    "Destination": "connector",
+    "StreamChoice": "stream",
+    "Resources": "object",
+    "RetryLimits": "object",
+}
 """How the types of our own are called in the table."""
 
 
@@ -314,16 +235,21 @@ def failures_page() -> str:
         f"Origins: {', '.join(f'`{each}`' for each in FailureOrigin)}.\n\n"
         "How often a job tries again is in the [settings](settings.md#retries-upstreams-names-and-defaults)."
     )
-    rows = [(f"`{each}`", *FAILURES[each], "yes" if _is_retried(each) else "no") for each in FailureType]
+    rows = [(f"`{each}`", *_advice(each), "yes" if _is_retried(each) else "no") for each in FailureType]
     return "\n\n".join(
         (_title("Failure types"), intro, _table(("type", "meaning", "what to do", "retried"), rows) + "\n")
     )
 
 
+def _advice(kind: FailureType) -> tuple[str, str]:
+    return ADVICE[kind].meaning, ADVICE[kind].action
+
+
 def _is_retried(kind: FailureType) -> bool:
     tally = RetryTally(successive_complete=1, total_complete=1)
     failure = Failure(origin=FailureOrigin.UNKNOWN, type=kind, message="")
-    return decide(tally, RetryRules(), [failure]).retry
+    outcome = AttemptOutcome(status="failed", failures=(failure,))
+    return decide(tally, RetryRules(), outcome, now=datetime.min.replace(tzinfo=UTC)).retry
 
 
 # --- the sync file ----------------------------------------------------------------------------------------------------
@@ -355,6 +281,7 @@ def sync_file_page() -> str:
         ("Only `destination`", "Destination", destination | {"properties": own}),
         ("`resources` of either", "Resources", schema["$defs"]["Resources"]),
         ("One of `streams`", "StreamChoice", schema["$defs"]["StreamChoice"]),
+        ("`retries`", "RetryLimits", schema["$defs"]["RetryLimits"]),
     ):
         rows = list(_fields(described, FIELDS[name]))
         parts += [f"## {heading}", _table(("field", "type", "default", "meaning"), rows)]

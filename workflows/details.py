@@ -13,6 +13,8 @@ def details_of(phase: RunPhase) -> str:
         lines.append(f"launcher: {phase.launcher}")
     attempt = f"attempt {phase.attempt}: " if phase.attempt else ""
     lines.append(f"{attempt}{phase.phase}" + (f": {phase.detail}" if phase.detail else ""))
+    if phase.next_attempt_at is not None:
+        lines.append(f"next attempt at {phase.next_attempt_at:%Y-%m-%d %H:%M:%S} UTC")
     if phase.choice:
         lines.append("\n".join(f"- {each}" for each in phase.choice))
     lines.extend(f"{failure.origin}, {failure.type}:\n\n{_code_block(failure.message)}" for failure in phase.failures)

@@ -30,6 +30,7 @@ from workflows.details import details_of
 
 A = TypeVar("A")
 R = TypeVar("R")
+SOMEBODY = "somebody"
 OPENING_TIMEOUT = timedelta(seconds=30)  # of the one activity that runs before the job's own limits are known
 QUEUE_WAIT = timedelta(days=30)  # a launch waits for its place as long as it takes
 FOR_EVER = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
@@ -59,7 +60,7 @@ class JobRun:
     async def cancel(self, request: CancelRequest) -> str:
         """Cancel the job; `accepted` means that it has begun to stop. With `now`, its pod ends at once."""
         self._cancel = request
-        self._show(phase="cancelling", detail=f"asked for by {request.by or 'somebody'}")
+        self._show(phase="cancelling", detail=f"asked for by {request.by or SOMEBODY}")
         await self._books(BookkeepingActivities.request_cancel, request)
         return "accepted"
 
@@ -73,7 +74,10 @@ class JobRun:
         return self._cancel is not None or workflow.cancellation_reason() is not None
 
     def _by(self) -> str:
-        return self._cancel.by if self._cancel is not None else ""
+        """Who cancelled the job; Temporal does not say who asked it to."""
+        if self._cancel is not None:
+            return self._cancel.by or SOMEBODY
+        return f"{SOMEBODY}, through Temporal" if self._is_cancelled() else ""
 
     def _why_cancelled(self) -> str:
         return self._cancel.reason if self._cancel is not None else workflow.cancellation_reason() or ""

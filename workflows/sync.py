@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import (
@@ -14,7 +16,8 @@ from temporalio.exceptions import (
 )
 
 from activities.bookkeeping import BookkeepingActivities
-from airbyte_workers.jobs.retries import Decision, after_failure, decide
+from airbyte_workers.jobs.checks import checks_before
+from airbyte_workers.jobs.retries import Decision, counted, decide
 from airbyte_workers.models import (
     AttemptOutcome,
     AttemptRef,
@@ -84,20 +87,32 @@ class SyncWorkflow(JobRun):
         """From the first row to the last; every path ends with a closed job."""
         failure = await self._settle_catalog(plan)
         if failure is not None:
-            return await self._close(plan, JobStatus.FAILED, (failure,), failure.message)
+            end = CloseJob(job_id=plan.job_id, status=JobStatus.FAILED, failures=(failure,), reason=failure.message)
+        else:
+            end = await self._attempts(plan)
+        report = await self._books(BookkeepingActivities.close_job, end, summary=f"close job: {end.status}")
+        self._show(phase=str(end.status), detail=end.reason, failures=report.failures, next_attempt_at=None)
+        return report
+
+    async def _attempts(self, plan: JobPlan) -> CloseJob:
+        """One after another until success, the rules' no, or a cancel: how the job is to be closed."""
         tally, number, waited_s = RetryTally(), 0, 0.0
         while not self._is_cancelled():
-            outcome, tally = await self._attempt(plan, number, tally, waited_s)
+            outcome = await self._attempt(plan, number, waited_s)
+            tally = counted(tally, outcome)
+            decision = decide(tally, plan.retries, outcome, now=workflow.now()) if outcome.status == "failed" else None
+            await self._close_attempt(plan, number, outcome, _After(tally, decision))
             if outcome.status == "succeeded":
-                return await self._close(plan, JobStatus.SUCCEEDED, (), "")
-            if outcome.status == "cancelled" or self._is_cancelled():
+                return CloseJob(job_id=plan.job_id, status=JobStatus.SUCCEEDED)
+            if decision is None or self._is_cancelled():
                 break
-            decision = decide(tally, plan.retries, outcome.failures)
             if not decision.retry:
-                return await self._close(plan, JobStatus.FAILED, outcome.failures, decision.reason)
-            await self._wait(decision, number, outcome)
+                return CloseJob(
+                    job_id=plan.job_id, status=JobStatus.FAILED, failures=outcome.failures, reason=decision.words
+                )
+            await self._wait(decision)
             number, waited_s = number + 1, decision.wait_s
-        return await self._close(plan, JobStatus.CANCELLED, (), "")
+        return self._cancelled(plan)
 
     async def _settle_catalog(self, plan: JobPlan) -> Failure | None:
         """Ask the connectors what must be asked, then store what will be synced."""
@@ -123,51 +138,61 @@ class SyncWorkflow(JobRun):
             return None
         return outcome.failures[0]
 
-    async def _attempt(
-        self, plan: JobPlan, number: int, tally: RetryTally, waited_s: float
-    ) -> tuple[AttemptOutcome, RetryTally]:
-        ref = AttemptRef(job_id=plan.job_id, attempt=number, kind=JobKind.SYNC)
-        self._show(phase="starting", attempt=number + 1, detail="", next_attempt_in_s=None)
+    async def _attempt(self, plan: JobPlan, number: int, waited_s: float) -> AttemptOutcome:
+        checks = checks_before(JobKind.SYNC, number, previous_succeeded=plan.previous_succeeded)
+        first = f"checking the {' and the '.join(checks)} first" if checks else ""
+        self._show(phase="starting", attempt=number + 1, detail=first, next_attempt_at=None)
         opening = OpenAttempt(job_id=plan.job_id, attempt=number, waited_s=waited_s)
         await self._books(BookkeepingActivities.open_attempt, opening, summary=f"open attempt {number + 1}")
-        outcome = await self._pod(plan, ref)
-        if outcome.status == "failed":
-            progress = outcome.records_committed + outcome.records_rejected >= 1
-            tally = after_failure(tally, progress=progress)
-        self._show(phase=f"attempt {outcome.status}", failures=outcome.failures)
-        closing = CloseAttempt(ref=ref, outcome=outcome, tally=tally)
-        await self._books(BookkeepingActivities.close_attempt, closing, summary=f"close attempt {number + 1}")
-        return outcome, tally
+        ref = AttemptRef(job_id=plan.job_id, attempt=number, kind=JobKind.SYNC, checks=checks)
+        return await self._pod(plan, ref)
 
-    async def _wait(self, decision: Decision, number: int, outcome: AttemptOutcome) -> None:
+    async def _close_attempt(self, plan: JobPlan, number: int, outcome: AttemptOutcome, after: _After) -> None:
+        decision = None if self._is_cancelled() else after.decision
+        closing = CloseAttempt(
+            ref=AttemptRef(job_id=plan.job_id, attempt=number, kind=JobKind.SYNC),
+            outcome=outcome,
+            tally=after.tally,
+            follows=decision.words if decision is not None else "",
+            retried=decision is not None and decision.retry,
+        )
+        words = {"detail": closing.follows, "follows": closing.follows}
+        self._show(phase=f"attempt {outcome.status}", failures=outcome.failures, **words)
+        await self._books(BookkeepingActivities.close_attempt, closing, summary=f"close attempt {number + 1}")
+
+    async def _wait(self, decision: Decision) -> None:
         """Back off, visibly: `workflow.sleep(0)` would still be a timer."""
-        words = f"attempt {number + 2} starts in {decision.wait_s:g} s: {decision.reason}"
-        self._show(phase="waiting", detail=words, failures=outcome.failures, next_attempt_in_s=decision.wait_s)
+        at = workflow.now() + timedelta(seconds=decision.wait_s)
+        self._show(phase="waiting", detail=decision.words, next_attempt_at=at)
         if decision.wait_s:
             with contextlib.suppress(asyncio.CancelledError):
-                await workflow.sleep(decision.wait_s, summary=words)
+                await workflow.sleep(decision.wait_s, summary=decision.words)
 
-    async def _close(self, plan: JobPlan, status: JobStatus, failures: tuple[Failure, ...], reason: str) -> SyncReport:
-        cancelled = status is JobStatus.CANCELLED
-        request = CloseJob(
-            job_id=plan.job_id,
-            status=status,
-            failures=failures,
-            by=self._by(),
-            reason=self._why_cancelled() if cancelled else reason,
+    def _cancelled(self, plan: JobPlan) -> CloseJob:
+        by, why = self._by(), self._why_cancelled()
+        told = Failure(
+            origin=FailureOrigin.PLATFORM,
+            type=FailureType.MANUAL_CANCELLATION,
+            message=f"cancelled by {by}" + (f": {why}" if why else ""),
         )
-        report = await self._books(BookkeepingActivities.close_job, request, summary=f"close job: {status}")
-        self._show(phase=str(status), detail=reason, failures=report.failures)
-        return report
+        return CloseJob(job_id=plan.job_id, status=JobStatus.CANCELLED, failures=(told,), by=by, reason=why)
+
+
+@dataclass(frozen=True)
+class _After:
+    """What is known of a job after one more of its attempts."""
+
+    tally: RetryTally
+    decision: Decision | None
 
 
 def _headline(report: SyncReport) -> str:
-    """One line that says what failed and whose it is."""
-    tries = f"{len(report.attempts)} attempt(s)" if report.attempts else "before its first attempt"
-    if not report.failures:
-        return f"sync of {report.connection} failed ({tries})"
+    """One line that says why the job failed and whose it is."""
+    if report.attempts or not report.failures:
+        return f"sync of {report.connection} failed: {report.reason}"
     first = report.failures[0]
     typed = (
         first.origin is FailureOrigin.PLATFORM and first.type is FailureType.CONFIG_ERROR
-    )  # not the platform's fault
-    return f"sync of {report.connection} failed ({tries}): {'' if typed else f'{first.origin}: '}{first.message}"
+    )  # nobody's but the reader's
+    blamed = first.message if typed else f"{first.origin}: {first.message}"
+    return f"sync of {report.connection} failed (before its first attempt): {blamed}"

@@ -11,11 +11,15 @@ import asyncpg
 import click
 from rich.table import Table
 
+from airbyte_workers.cli.cancelling import cancel_job
 from airbyte_workers.cli.environment import run
-from airbyte_workers.cli.output import Exit, Shape, amount, bad_input, console, duration, show, show_json
+from airbyte_workers.cli.explaining import explain_job
+from airbyte_workers.cli.output import Exit, Shape, amount, bad_input, console, show, show_json
 from airbyte_workers.cli.report import print_report
+from airbyte_workers.cli.retrying import retry_job
 from airbyte_workers.models import TERMINAL_JOB_STATUSES, JobStatus, SyncReport
 from airbyte_workers.names import REPLICATION_KINDS, JobKind
+from airbyte_workers.quantities import duration
 from airbyte_workers.runtime.database import job_database
 from airbyte_workers.runtime.stack import stack_settings
 from airbyte_workers.settings import Settings
@@ -31,7 +35,11 @@ _OUTPUT = click.option(
 
 @click.group()
 def jobs() -> None:
-    """List jobs, show one, read its log."""
+    """List jobs, show or explain one, read its log, cancel it, retry it."""
+
+
+for _command in (explain_job, cancel_job, retry_job):
+    jobs.add_command(_command)
 
 
 @jobs.command("list")

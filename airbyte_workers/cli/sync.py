@@ -48,7 +48,11 @@ def sync(context: click.Context, /, connection: str | None, file: Path | None, o
 
     async def command(settings: Settings) -> Exit:
         asked = _asked(connection, file, options)
-        return _print_input(asked) if options["print_input"] else await _sync(settings, asked, options, output)
+        if options["print_input"]:
+            return _print_input(asked)
+        async with Client.connect(settings) as client:
+            started = await client.start_sync(asked, join=options["join"])
+            return await accompany(started, client, output, detach=options["detach"])
 
     context.exit(run(command, output))
 
@@ -61,28 +65,28 @@ def _asked(connection: str | None, file: Path | None, options: dict[str, Any]) -
     if options["launcher"] is not None:
         content["launcher"] = options["launcher"]
     if options["retries"] is not None:
-        content["retries"] = options["retries"]
+        content["max_retries"] = options["retries"]
     return check_input(content)
 
 
-async def _sync(settings: Settings, asked: SyncInput, options: dict[str, Any], output: Shape) -> Exit:
-    async with Client.connect(settings) as client:
-        started = await client.start_sync(asked, join=options["join"])
-        if options["detach"]:
-            return await _left(started, client, output)
-        report = await _ended(started, client, follow(started, started.report))
-        _print(report, output)
-        local_root = asked.local_root or client.local_root
-        if output == "text" and local_root is not None and report.attempts:
-            show(f"file output of connectors is below {local_root}")
-        return _exit_of(report)
+async def accompany(started: SyncRun, client: Client, output: Shape, *, detach: bool) -> Exit:
+    """Follow the sync to its report, or leave as soon as it has a job. Raises Problem, RunCancelled, RunFailed."""
+    if detach:
+        return await _left(started, client, output)
+    report = await _ended(started, client, follow(started, started.report))
+    print_result(report, output)
+    if output == "text" and started.local_root is not None and report.attempts:
+        show(f"file output of connectors is below {started.local_root}")
+    return _exit_of(report)
 
 
 def _exit_of(report: SyncReport) -> Exit:
-    """A config that nothing could run with is bad input, found late."""
-    never_ran = report.evidence is None and bool(report.failures)
-    if report.status is JobStatus.FAILED and never_ran and report.failures[0].type is FailureType.CONFIG_ERROR:
-        return Exit.USAGE
+    """A config that nothing could run with is bad input, found late; one that fails its check is a failed sync."""
+    never_ran = report.evidence is None and len(report.attempts) <= 1 and bool(report.failures)
+    if report.status is JobStatus.FAILED and never_ran:
+        first = report.failures[0]
+        if first.type is FailureType.CONFIG_ERROR and first.command != "check":
+            return Exit.USAGE
     return _EXITS[report.status]
 
 
@@ -138,7 +142,8 @@ async def _job_id(started: SyncRun) -> int | None:
     return phase.job_id if phase is not None else None
 
 
-def _print(report: SyncReport, output: Shape) -> None:
+def print_result(report: SyncReport, output: Shape) -> None:
+    """The report in the shape that was asked for."""
     if output == "json":
         show_json(report.model_dump(mode="json"))
     else:

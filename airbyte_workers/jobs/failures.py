@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from airbyte_workers.models import Failure, FailureOrigin, FailureType
 
 MAX_MESSAGE = 50_000  # characters, upstream's limit for what is stored
-MAX_MESSAGE_IN_HISTORY = 2_000  # characters; Temporal's history must not grow with what a connector says
+MAX_MESSAGE_IN_HISTORY = 2_000  # bytes; Temporal's history must not grow with what a connector says
 MAX_FAILURES = 10
+MAX_FAILURES_IN_HISTORY = 3
+_MAX_FURTHER = 300  # bytes of a message that is not the first
+Command = Literal["spec", "check", "discover", "read", "write"]
 _CUT = " [cut]"
+_COMMANDS: Mapping[FailureOrigin, Command] = {FailureOrigin.SOURCE: "read", FailureOrigin.DESTINATION: "write"}
 _TRACE_TYPES = {
     "config_error": FailureType.CONFIG_ERROR,
     "transient_error": FailureType.TRANSIENT_ERROR,
@@ -21,6 +26,16 @@ def cut(text: str, limit: int = MAX_MESSAGE) -> str:
     """The text within `limit` characters, the mark of the cut included; what JSON or SQL cannot hold is taken out."""
     clean = text.replace("\0", "").encode(errors="replace").decode()
     return clean if len(clean) <= limit else clean[: limit - len(_CUT)] + _CUT
+
+
+def command_in_sync(origin: FailureOrigin) -> Command | None:
+    """What a connector was doing that failed in a sync; None for whoever is no connector."""
+    return _COMMANDS.get(origin)
+
+
+def of_sync(origin: FailureOrigin, kind: FailureType, message: str) -> Failure:
+    """A failure in a sync: of its source that read, of its destination that wrote, or of neither."""
+    return Failure(origin=origin, type=kind, message=cut(message), command=command_in_sync(origin))
 
 
 def from_trace(
@@ -47,20 +62,43 @@ def memory_exhausted(origin: FailureOrigin, code: int, limit: int) -> str:
 
 def ordered(failures: Sequence[Failure]) -> tuple[Failure, ...]:
     """A config error first (it decides about retries), then as they came; each once, ten at the most."""
+    return _noticed(_sorted(failures), MAX_FAILURES)
+
+
+def for_history(failures: Sequence[Failure]) -> tuple[Failure, ...]:
+    """The failures as they may cross Temporal: a few, the first one long, nothing that only a log reader needs."""
+    return _brief(failures, MAX_MESSAGE_IN_HISTORY, MAX_FAILURES_IN_HISTORY)
+
+
+def in_one_line(failures: Sequence[Failure]) -> tuple[Failure, ...]:
+    """The first failure alone and short, for a list of attempts that crosses Temporal."""
+    return _brief(failures, _MAX_FURTHER, 1)
+
+
+def _brief(failures: Sequence[Failure], first: int, keep: int) -> tuple[Failure, ...]:
+    limits = [first] + [_MAX_FURTHER] * len(failures)
+    brief = [
+        failure.model_copy(update={"message": _cut_bytes(failure.message, limit), "internal_message": None})
+        for failure, limit in zip(_sorted(failures), limits, strict=False)
+    ]
+    return _noticed(brief, keep)
+
+
+def _sorted(failures: Sequence[Failure]) -> list[Failure]:
     unique = list(dict.fromkeys(failures))
-    first = [failure for failure in unique if failure.type is FailureType.CONFIG_ERROR]
-    rest = [failure for failure in unique if failure.type is not FailureType.CONFIG_ERROR]
-    kept = (first + rest)[:MAX_FAILURES]
-    left_out = len(unique) - len(kept)
+    return sorted(unique, key=lambda failure: failure.type is not FailureType.CONFIG_ERROR)
+
+
+def _noticed(failures: Sequence[Failure], keep: int) -> tuple[Failure, ...]:
+    """The first few; the last of them says how many are left out."""
+    kept = list(failures[:keep])
+    left_out = len(failures) - len(kept)
     if left_out:
         notice = f" (and {left_out} more failures)"
         kept[-1] = kept[-1].model_copy(update={"message": cut(kept[-1].message, MAX_MESSAGE - len(notice)) + notice})
     return tuple(kept)
 
 
-def for_history(failures: Sequence[Failure]) -> tuple[Failure, ...]:
-    """The failures as they may cross Temporal: short, without what only a log reader needs."""
-    return tuple(
-        failure.model_copy(update={"message": cut(failure.message, MAX_MESSAGE_IN_HISTORY), "internal_message": None})
-        for failure in ordered(failures)
-    )
+def _cut_bytes(text: str, limit: int) -> str:
+    whole = text.encode()
+    return text if len(whole) <= limit else whole[: limit - len(_CUT)].decode(errors="ignore") + _CUT

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from airbyte_workers.jobs.failures import memory_exhausted, ordered
+from airbyte_workers.jobs.failures import memory_exhausted, of_sync, ordered
 from airbyte_workers.models import Evidence, Failure, FailureOrigin, FailureType
 
 SIGTERM_EXIT = 143
@@ -63,15 +63,11 @@ def _by_blame(evidence: Evidence, causes: Sequence[Failure]) -> Sequence[Failure
     return sorted(causes, key=lambda failure: failure.origin is not FailureOrigin.SOURCE)
 
 
-def _failure(origin: FailureOrigin, kind: FailureType, message: str) -> Failure:
-    return Failure(origin=origin, type=kind, message=message)
-
-
 def _exits(evidence: Evidence) -> Iterator[Failure]:
     source, destination = FailureOrigin.SOURCE, FailureOrigin.DESTINATION
-    closed_complete = evidence.source_forced and evidence.completion == "reported"
+    closed_complete = _closed_complete(evidence)
     if evidence.source_forced and not closed_complete and not evidence.source_stopped:
-        yield _failure(
+        yield of_sync(
             source,
             FailureType.SOURCE_DID_NOT_EXIT,
             "the source closed its output but did not exit and was stopped",
@@ -79,7 +75,7 @@ def _exits(evidence: Evidence) -> Iterator[Failure]:
     elif not closed_complete and not evidence.source_stopped:
         yield from _exit(source, evidence.source_exit_code, evidence.source_out_of_memory)
     if evidence.destination_forced:
-        yield _failure(
+        yield of_sync(
             destination,
             FailureType.DESTINATION_DID_NOT_EXIT,
             f"{destination_did_not_exit(evidence.destination_closed)}: it may not have finished",
@@ -97,26 +93,35 @@ def destination_did_not_exit(closed: str) -> str:
 
 def _end(evidence: Evidence) -> Iterator[Failure]:
     if not evidence.end_of_input or evidence.source_stopped or evidence.destination_closed:
-        yield _failure(
+        yield of_sync(
             FailureOrigin.DESTINATION,
             FailureType.SYSTEM_ERROR,
             "the destination ended before it was given everything the source sent",
         )
     if evidence.error_traces:
-        yield _failure(
+        yield of_sync(
             FailureOrigin.UNKNOWN,
             FailureType.SYSTEM_ERROR,
-            f"{evidence.error_traces} error trace(s) were sent",
+            f"an unknown failure: {evidence.error_traces} error trace(s) were sent, and what they said is lost",
         )
 
 
 def _exit(origin: FailureOrigin, code: int | None, out_of_memory: int | None) -> Iterator[Failure]:
     if code and out_of_memory is not None:
-        yield _failure(origin, FailureType.OUT_OF_MEMORY, memory_exhausted(origin, code, out_of_memory))
+        yield of_sync(origin, FailureType.OUT_OF_MEMORY, memory_exhausted(origin, code, out_of_memory))
     elif code is None:
-        yield _failure(origin, FailureType.EXIT_UNKNOWN, f"the {origin} ended and nobody knows its exit code")
+        yield of_sync(origin, FailureType.EXIT_UNKNOWN, f"the {origin} ended and nobody knows its exit code")
     elif code != 0:
-        yield _failure(origin, FailureType.SYSTEM_ERROR, f"the {origin} exited with code {code}{_meaning(code)}")
+        yield of_sync(origin, FailureType.SYSTEM_ERROR, f"the {origin} exited with code {code}{_meaning(code)}")
+
+
+def _is_read(evidence: Evidence) -> bool:
+    return evidence.completion != "missing" and not evidence.streams_not_complete
+
+
+def _closed_complete(evidence: Evidence) -> bool:
+    """Whether a source that had to be stopped had said of every stream that it was complete."""
+    return evidence.source_forced and evidence.completion == "reported" and _is_read(evidence)
 
 
 def _meaning(code: int) -> str:
@@ -131,7 +136,7 @@ def _meaning(code: int) -> str:
 
 def _incomplete(evidence: Evidence) -> Iterator[Failure]:
     if evidence.streams_incomplete:
-        yield _failure(
+        yield of_sync(
             FailureOrigin.SOURCE,
             FailureType.STREAM_INCOMPLETE,
             f"the source could not complete {', '.join(evidence.streams_incomplete)}",
@@ -139,19 +144,22 @@ def _incomplete(evidence: Evidence) -> Iterator[Failure]:
 
 
 def _completion(evidence: Evidence) -> Iterator[Failure]:
-    if evidence.completion != "missing":
+    if _is_read(evidence):
         return
-    streams = ", ".join(evidence.streams_not_complete) or "its streams"
-    yield _failure(
+    yield of_sync(
         FailureOrigin.SOURCE,
         FailureType.STREAM_INCOMPLETE,
-        f"the source did not say that it completed {streams}",
+        f"the source did not say that it completed {_listed(evidence.streams_not_complete)}",
     )
+
+
+def _listed(streams: Sequence[str]) -> str:
+    return ", ".join(streams) or "its streams"
 
 
 def _states(evidence: Evidence, policy: Policy) -> Iterator[Failure]:
     if evidence.states_held_back:
-        yield _failure(
+        yield of_sync(
             FailureOrigin.SOURCE,
             FailureType.STREAM_INCOMPLETE,
             f"{evidence.states_held_back} state(s) came after an error of their stream and were held back",
@@ -159,20 +167,20 @@ def _states(evidence: Evidence, policy: Policy) -> Iterator[Failure]:
     if policy.accept_unacknowledged and not evidence.acknowledgements:
         return
     if not evidence.acknowledgements and (evidence.records_emitted or evidence.keys_unacknowledged):
-        yield _failure(
+        yield of_sync(
             FailureOrigin.DESTINATION,
             FailureType.NO_ACKNOWLEDGEMENT,
             "the destination acknowledged nothing: it is not known whether it wrote anything"
             " (accept_unacknowledged: true lets such a sync pass)",
         )
-    elif evidence.keys_unacknowledged:
-        yield _failure(
+    elif evidence.keys_unacknowledged or evidence.streams_unacknowledged:
+        yield of_sync(
             FailureOrigin.DESTINATION,
             FailureType.STATE_UNACKNOWLEDGED,
-            f"the destination did not acknowledge the last state of {', '.join(evidence.streams_unacknowledged)}",
+            f"the destination did not acknowledge the last state of {_listed(evidence.streams_unacknowledged)}",
         )
     elif evidence.states_committed < evidence.states_emitted:
-        yield _failure(
+        yield of_sync(
             FailureOrigin.PLATFORM,
             FailureType.STATE_UNACKNOWLEDGED,
             f"{evidence.states_emitted - evidence.states_committed} acknowledged state(s) were not made durable",
@@ -181,26 +189,26 @@ def _states(evidence: Evidence, policy: Policy) -> Iterator[Failure]:
 
 def _counts(evidence: Evidence, policy: Policy) -> Iterator[Failure]:
     if evidence.records_emitted - evidence.records_filtered != evidence.records_forwarded:
-        yield _failure(
+        yield of_sync(
             FailureOrigin.REPLICATION,
             FailureType.COUNT_MISMATCH,
             f"{evidence.records_emitted} records came, {evidence.records_filtered} were filtered"
             f" and {evidence.records_forwarded} went on",
         )
     if evidence.destination_stats_mismatches:
-        yield _failure(
+        yield of_sync(
             FailureOrigin.DESTINATION,
             FailureType.COUNT_MISMATCH,
             f"{evidence.destination_stats_mismatches} state(s) came back with another number of records than was sent",
         )
     if evidence.source_stats_mismatches and policy.fail_on_source_stats:
-        yield _failure(
+        yield of_sync(
             FailureOrigin.SOURCE,
             FailureType.COUNT_MISMATCH,
             _source_stats(evidence),
         )
     if evidence.malformed and not policy.allow_malformed:
-        yield _failure(
+        yield of_sync(
             FailureOrigin.SOURCE,
             FailureType.MALFORMED_MESSAGE,
             f"{evidence.malformed} line(s) that look like records or states could not be read and were dropped"
@@ -209,7 +217,7 @@ def _counts(evidence: Evidence, policy: Policy) -> Iterator[Failure]:
 
 
 def _warnings(evidence: Evidence, policy: Policy) -> Iterator[str]:
-    if evidence.source_forced and evidence.completion == "reported":
+    if _closed_complete(evidence):
         yield "source_did_not_exit: the source had completed every stream but had to be stopped"
     if evidence.bare_acknowledgements:
         count = evidence.bare_acknowledgements

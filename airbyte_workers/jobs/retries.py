@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from airbyte_workers.models import Failure, FailureType, RetryRules, RetryTally
+from airbyte_workers.models import AttemptOutcome, Failure, FailureType, RetryRules, RetryTally
+from airbyte_workers.quantities import duration
 
+SETTING_PREFIX = "SYNC_JOB_RETRIES_"
 _NEVER_RETRIED = frozenset({FailureType.CONFIG_ERROR, FailureType.MANUAL_CANCELLATION})
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What follows a failed attempt; `reason` is for people."""
+    """What follows a failed attempt, and in words for people what and why."""
 
     retry: bool
     wait_s: float
-    reason: str
+    words: str
 
 
-def after_failure(tally: RetryTally, *, progress: bool) -> RetryTally:
-    """The counters after one more failed attempt; `progress`: it committed or rejected at least one record."""
-    if progress:
+def counted(tally: RetryTally, outcome: AttemptOutcome) -> RetryTally:
+    """The counters after one more attempt: only failed ones count, as partial if data went on (`made_progress`)."""
+    if outcome.status != "failed":
+        return tally
+    if made_progress(outcome):
         return RetryTally(
             successive_complete=0,
             successive_partial=tally.successive_partial + 1,
@@ -36,42 +41,84 @@ def after_failure(tally: RetryTally, *, progress: bool) -> RetryTally:
     )
 
 
+def made_progress(outcome: AttemptOutcome) -> bool:
+    """Whether the attempt committed or rejected at least one record (airbyte-behaviour.md 2.3)."""
+    return outcome.records_committed + outcome.records_rejected >= 1
+
+
 def backoff_s(tally: RetryTally, rules: RetryRules) -> float:
     """Seconds until the next attempt: only failures without progress wait, longer each time in a row."""
     ordinal = tally.successive_complete
     if ordinal < 1:
         return 0
     try:
-        wait = rules.backoff_min_interval_s * rules.backoff_base ** (ordinal - 1)
+        wait = rules.complete_failures_backoff_min_interval_s * rules.complete_failures_backoff_base ** (ordinal - 1)
     except OverflowError:
-        return float(rules.backoff_max_interval_s)
-    return float(min(rules.backoff_max_interval_s, wait))
+        return float(rules.complete_failures_backoff_max_interval_s)
+    return float(min(rules.complete_failures_backoff_max_interval_s, wait))
 
 
 def exhausted(tally: RetryTally, rules: RetryRules) -> str | None:
     """Which limit is reached, in words; None while all four are below theirs."""
     reached = (
-        (tally.successive_complete, rules.complete_failures_max_successive, "attempts in a row committed no data"),
-        (tally.total_complete, rules.complete_failures_max_total, "attempts committed no data"),
-        (tally.successive_partial, rules.partial_failures_max_successive, "attempts in a row failed half-way"),
-        (tally.total_partial, rules.partial_failures_max_total, "attempts failed half-way"),
+        ("complete_failures_max_successive", tally.successive_complete, "in a row synced no data"),
+        ("complete_failures_max_total", tally.total_complete, "synced no data"),
+        ("partial_failures_max_successive", tally.successive_partial, "in a row failed half-way"),
+        ("partial_failures_max_total", tally.total_partial, "failed half-way"),
     )
-    for count, limit, words in reached:
+    for name, count, words in reached:
+        limit: int = getattr(rules, name)
         if count >= limit:
-            return f"{count} {words}"
+            return f"{count} {words} (limit {_named(name, rules)} = {limit})"
     failed = tally.total_complete + tally.total_partial
     if rules.max_retries is not None and failed > rules.max_retries:
-        return f"{failed} attempt(s) failed and {rules.max_retries} retries were allowed"
+        return f"no more than {rules.max_retries} retries (limit {_named('max_retries', rules)})"
     return None
 
 
-def decide(tally: RetryTally, rules: RetryRules, failures: Sequence[Failure]) -> Decision:
-    """Retry or give up; `tally` already counts the failure, `failures` are in their order of weight."""
-    if failures and failures[0].type in _NEVER_RETRIED:
-        return Decision(False, 0, f"a {failures[0].type} is not retried")
-    if reason := exhausted(tally, rules):
-        return Decision(False, 0, reason)
-    wait = backoff_s(tally, rules)
+def in_words(tally: RetryTally) -> str:
+    """The counters in words."""
+    complete = f"{tally.total_complete} attempt(s) synced no data, {tally.successive_complete} in a row"
+    return f"{complete}; {tally.total_partial} failed half-way, {tally.successive_partial} in a row"
+
+
+def decide(tally: RetryTally, rules: RetryRules, outcome: AttemptOutcome, *, now: datetime) -> Decision:
+    """Retry or give up; `tally` already counts the failure, the outcome's failures are in their order of weight."""
+    failures = outcome.failures
+    why = f"a {failures[0].type} is not retried" if failures and failures[0].type in _NEVER_RETRIED else None
+    why = why or exhausted(tally, rules)
+    failed = tally.total_complete + tally.total_partial
+    if why is not None:
+        return Decision(False, 0, f"stopped after {_number(failed, 'attempt')}: {why}; {_last_reason(failures)}")
+    backoff, quota = backoff_s(tally, rules), _quota_s(outcome.retry_at, rules, now)
+    wait = max(backoff, quota)
     if not wait:
-        return Decision(True, 0, "the last attempt committed data")
-    return Decision(True, wait, f"{tally.successive_complete} attempt(s) in a row committed no data")
+        return Decision(True, 0, f"attempt {failed + 1} follows at once: the last attempt committed data")
+    reason = f"{_number(tally.successive_complete, 'complete failure')} in a row"
+    if quota > backoff:
+        reason = "the source is rate limited until then"
+    return Decision(True, wait, f"attempt {failed + 1} starts in {duration(wait)}: {reason}")
+
+
+def _quota_s(retry_at: datetime | None, rules: RetryRules, now: datetime) -> float:
+    """Seconds until the source's quota is reset, no longer than the rules allow."""
+    if retry_at is None:
+        return 0
+    return max(0.0, min((retry_at - now) / timedelta(seconds=1), rules.rate_limit_max_wait_s))
+
+
+def _named(limit: str, rules: RetryRules) -> str:
+    """Where a person finds the limit: the connection's own, this run's, or the stack's setting."""
+    if limit in rules.own:
+        return f"retries.{limit} of the connection"
+    return "max_retries of this run" if limit == "max_retries" else f"{SETTING_PREFIX}{limit.upper()}"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _last_reason(failures: Sequence[Failure]) -> str:
+    if not failures:
+        return "no reason was told"
+    return f"last reason: {failures[0].origin}: {failures[0].message}"

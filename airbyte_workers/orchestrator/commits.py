@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import asyncpg
 
-from airbyte_workers.replication.core import Batch, JobLog, Ledger
+from airbyte_workers.replication.core import Batch, Ledger
 from airbyte_workers.replication.states import Commit
+from airbyte_workers.replication.words import JobLog
 from airbyte_workers.store import states
 from airbyte_workers.store.database import is_away
 from airbyte_workers.store.states import StaleFence, StateRow, Writer

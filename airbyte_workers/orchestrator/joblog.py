@@ -17,6 +17,8 @@ from airbyte_workers.store.objects import Objects, StorageError
 
 CHUNK_BYTES = 1024 * 1024
 MAX_UNWRITTEN = 8  # chunks held while storage does not answer
+PLATFORM = "airbyte_platform"
+_LAST = "last"  # after every numbered object
 _CUT = " [cut]"
 _LEVELS = frozenset({"FATAL", "ERROR", "WARN", "WARNING", "INFO", "DEBUG", "TRACE"})
 
@@ -50,9 +52,9 @@ class LogWriter:
 
     def __call__(self, leg: str, level: str, text: str) -> None:
         """Add a line (or several: `text` may hold newlines). A level that is none of ours can be any text: INFO."""
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        at = _now()
         loud = level.upper() if level.upper() in _LEVELS else "INFO"
-        line = msgspec.json.encode({"at": at, "leg": str(leg), "level": loud, "text": self._shown(leg, text)}) + b"\n"
+        line = _line(at, str(leg), loud, self._shown(leg, text))
         if self._current.size + len(line) > CHUNK_BYTES and self._current.lines:
             self._turn()
         self._current.lines.append(line)
@@ -109,10 +111,18 @@ class LogWriter:
         self.lines_dropped += lines
         if number > head:
             await self._objects.delete(f"{self._prefix}/{number:06d}.jsonl")
-        gap = {
-            "at": "",
-            "leg": "airbyte_platform",
-            "level": "WARN",
-            "text": f"{self.lines_dropped:,} lines dropped here",
-        }
-        await self._objects.put(f"{self._prefix}/{head:06d}.jsonl", msgspec.json.encode(gap) + b"\n")
+        gap = _line("", PLATFORM, "WARN", f"{self.lines_dropped:,} lines dropped here")
+        await self._objects.put(f"{self._prefix}/{head:06d}.jsonl", gap)
+
+
+async def write_last(objects: Objects, prefix: str, text: str) -> None:
+    """End an attempt's log with what follows it; written again, it stands there once. Raises StorageError."""
+    await objects.put(f"{prefix}/{_LAST}.jsonl", _line(_now(), PLATFORM, "INFO", text))
+
+
+def _line(at: str, leg: str, level: str, text: str) -> bytes:
+    return msgspec.json.encode({"at": at, "leg": leg, "level": level, "text": text}) + b"\n"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -11,6 +11,7 @@ import contextlib
 from dataclasses import replace
 from enum import StrEnum
 
+from airbyte_workers.jobs.failures import of_sync
 from airbyte_workers.jobs.outcome import Policy, Verdict, destination_did_not_exit, outcome
 from airbyte_workers.models import AttemptSummary, Failure, FailureOrigin, FailureType, Progress, StreamCounts
 from airbyte_workers.orchestrator.commits import Committer
@@ -142,7 +143,7 @@ class Replication:
         if leg.exit_code_written():
             return
         message = f"the {leg.role} did not start within {timeout:g} s"
-        self.fail(Failure(origin=FailureOrigin(leg.role), type=FailureType.NEVER_OPENED, message=message))
+        self.fail(of_sync(FailureOrigin(leg.role), FailureType.NEVER_OPENED, message))
 
     async def _move(self) -> None:
         """Source to destination until the source's end, or until something stops it."""
@@ -207,7 +208,7 @@ class Replication:
             self._destination_leg.say("release")
             return
         try:
-            if self._ended_well():
+            if self._stop is None and self.ledger.read_to_the_end(self._ends):
                 await self._input.write(b"".join(self._source.empty_states()))
                 if self._given.stream_status == "send":
                     await self._input.write(b"".join(self._source.statuses()))
@@ -217,11 +218,6 @@ class Replication:
         finally:
             self._destination_leg.say("release")
             self._input.close()
-
-    def _ended_well(self) -> bool:
-        """Whether the source read every stream to its end, as far as it says."""
-        complete = self.ledger.completion(self._ends.source_exit_code, forced=self._ends.source_forced) != "missing"
-        return self._stop is None and complete and not self.ledger.missed_something
 
     async def _end_destination(self) -> None:
         leg = self._destination_leg
@@ -273,10 +269,10 @@ class Replication:
             asyncio.get_running_loop().call_later(patience, self._input.give_up)
 
     def _too_long(self, origin: FailureOrigin, error: LineTooLong) -> Failure:
-        return Failure(
-            origin=origin,
-            type=FailureType.MESSAGE_TOO_LONG,
-            message=f"the {origin} sent a message of more than {error.size:,} bytes{stream_hint(error.head)};"
+        return of_sync(
+            origin,
+            FailureType.MESSAGE_TOO_LONG,
+            f"the {origin} sent a message of more than {error.size:,} bytes{stream_hint(error.head)};"
             " MAX_MESSAGE_BYTES is the limit",
         )
 
@@ -302,6 +298,7 @@ class Replication:
             log_lines_dropped=self._log.lines_dropped,
             peak_memory_bytes=peak_memory_bytes(),
             unproven=verdict.unproven,
+            retry_at=None if verdict.status == "succeeded" else self.ledger.retry_at,
         )
 
     def _streams(self, verdict: Verdict) -> tuple[StreamCounts, ...]:

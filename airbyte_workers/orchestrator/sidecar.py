@@ -18,9 +18,10 @@ from airbyte_workers.orchestrator.joblog import LogWriter
 from airbyte_workers.orchestrator.leg import Exit, Leg, Patience
 from airbyte_workers.orchestrator.pipes import blocks
 from airbyte_workers.protocol.messages import Trace
-from airbyte_workers.replication.core import KNOWN_TYPES, failure_of, log_message, not_a_message, read_trace, said
 from airbyte_workers.replication.decoding import lines_of, sniff_line
 from airbyte_workers.replication.lines import LineTooLong
+from airbyte_workers.replication.traces import failure_of, read_trace
+from airbyte_workers.replication.words import KNOWN_TYPES, log_message, not_a_message, said
 from airbyte_workers.settings import Settings
 
 _QUIET_TYPES = KNOWN_TYPES | {"CONTROL", "RECORD", "STATE"}
@@ -125,7 +126,7 @@ class Sidecar:
 
     def _error(self, trace: Trace) -> None:
         """The first one is why it failed; later ones follow from it."""
-        failure = failure_of(self._origin, trace, self.log.redact)
+        failure = failure_of(self._origin, trace, self.log.redact, self._given.operation)
         self.log(self._origin, "ERROR", said(failure.message, trace.error.stack_trace if trace.error else None))
         if self._traced is None:
             self._traced = failure
@@ -138,7 +139,7 @@ class Sidecar:
             return ConnectorResult(status="succeeded", result=self._told(self._result), exit_code=ended.code)
         if ended.code and ended.out_of_memory is not None:
             message = memory_exhausted(self._origin, ended.code, ended.out_of_memory)
-            self._failures.append(Failure(origin=self._origin, type=FailureType.OUT_OF_MEMORY, message=message))
+            self._failures.append(self._told_of(FailureType.OUT_OF_MEMORY, message))
         if not self._failures:
             kind = FailureType.NO_RESULT if ended.code == 0 else FailureType.SYSTEM_ERROR
             self._failures.append(self._failure(kind, self._silence(ended)))
@@ -162,4 +163,7 @@ class Sidecar:
         return f"{operation} exited with code {ended.code} without an output"
 
     def _failure(self, kind: FailureType, message: str) -> Failure:
-        return Failure(origin=self._origin, type=kind, message=f"{self._origin}: {message}")
+        return self._told_of(kind, f"{self._origin}: {message}")
+
+    def _told_of(self, kind: FailureType, message: str) -> Failure:
+        return Failure(origin=self._origin, type=kind, message=message, command=self._given.operation)

@@ -6,37 +6,24 @@ means. Counts of committed records move only in `committed`: state first, then i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from datetime import datetime
+from typing import Literal
 
-import msgspec
-
-from airbyte_workers.jobs.failures import MAX_MESSAGE, cut, from_trace
+from airbyte_workers.jobs.failures import command_in_sync, of_sync
 from airbyte_workers.models import Evidence, Failure, FailureOrigin, FailureType, StreamCounts
 from airbyte_workers.protocol.catalog import StreamKey, shown, stream_key
-from airbyte_workers.protocol.messages import Log, Trace, TraceError
+from airbyte_workers.protocol.messages import Trace
 from airbyte_workers.redaction import Redactor
-from airbyte_workers.replication.decoding import looks_like_data, repaired
 from airbyte_workers.replication.states import Commit, StateKey, StateLedger
-from airbyte_workers.replication.statistics import StreamTracker, Tally, merged, stream_counts
+from airbyte_workers.replication.statistics import Quota, StreamTracker, Tally, merged, stream_counts
+from airbyte_workers.replication.traces import failure_of
+from airbyte_workers.replication.words import JobLog, said
 
-KNOWN_TYPES = frozenset({"SPEC", "CONNECTION_STATUS", "CATALOG", "DESTINATION_CATALOG"})
 MAX_NAMES = 10  # streams named in evidence and messages; the rest is counted
 _KNOWS_NO_SECRET = Redactor()
-
-
-class JobLog(Protocol):
-    """Takes a line for the job's log; `leg` is who said it."""
-
-    def __call__(self, leg: str, level: str, text: str) -> None: ...
-
-
-class Logging(Protocol):
-    """Whoever has a job's log."""
-
-    @property
-    def log(self) -> JobLog: ...
 
 
 class ReplicationFailed(Exception):
@@ -118,42 +105,36 @@ class Ledger:
 
     def counts_after(self, batch: Batch) -> tuple[StreamCounts, ...]:
         """The batch's streams with their counts as they will be once it is durable."""
-        streams = []
-        for key, tally in batch.counts.items():
-            tracker = self.streams[key]
-            after = stream_counts([tracker], succeeded=False, ended=False)[0]
-            total = tracker.committed + tally
-            streams.append(
-                after.model_copy(
-                    update={
-                        "records_committed": max(0, total.records - total.rejected),
-                        "records_rejected": total.rejected,
-                        "bytes_committed": total.bytes,
-                    }
-                )
-            )
-        return tuple(streams)
+        after = {key: copy(self.streams[key]) for key in batch.counts}
+        _add(batch, after)
+        return stream_counts(after.values(), succeeded=False, ended=False)
 
     def committed(self, batch: Batch) -> None:
         """The batch is durable: now it counts."""
         self.states_committed += batch.states
-        for key, tally in batch.counts.items():
-            self.streams[key].committed += tally
+        _add(batch, self.streams)
+
+    def spoken_for(self, key: StateKey) -> list[StreamTracker]:
+        """The streams that a state of this key speaks for: its own, or all."""
+        return _spoken_for(key, self.streams)
 
     # --- what both legs say ---
 
     def trace_error(self, origin: FailureOrigin, trace: Trace) -> None:
         """An ERROR trace: the attempt fails, and what follows of its stream (or of all) is not to be trusted."""
         self.error_traces += 1
-        failure = failure_of(origin, trace, self._redact)
+        failure = failure_of(origin, trace, self._redact, command_in_sync(origin))
         self.failures.append(failure)
         self.log(origin, "ERROR", said(failure.message, trace.error.stack_trace if trace.error else None))
-        if origin is not FailureOrigin.SOURCE:
-            return
-        if failure.stream is None:
+        if origin is FailureOrigin.SOURCE:
+            self._distrust(None if failure.stream is None else stream_key(failure.stream, failure.namespace))
+
+    def _distrust(self, failed: StreamKey | None) -> None:
+        """An error that names no stream that we know may be of any."""
+        if failed is None or failed not in self.streams:
             self.source_failed = True
         else:
-            self.source_failed_streams.add(stream_key(failure.stream, failure.namespace))
+            self.source_failed_streams.add(failed)
 
     def holds_back(self, key: StateKey) -> bool:
         """Whether states of this key came after an error or a lost line: the next attempt would go on behind it."""
@@ -171,9 +152,29 @@ class Ledger:
 
     def fail(self, origin: FailureOrigin, kind: FailureType, message: str) -> ReplicationFailed:
         """The exception to raise for a message after which nothing can go on."""
-        return ReplicationFailed(Failure(origin=origin, type=kind, message=cut(message)))
+        return ReplicationFailed(of_sync(origin, kind, message))
+
+    # --- rate limits ---
+
+    def limit(self, tracker: StreamTracker, quota: Quota | None) -> None:
+        """Note what a stream waits for; people are told of every change."""
+        if quota is not None and quota != tracker.quota:
+            until = f" until {quota.reset:%Y-%m-%dT%H:%M:%SZ}" if quota.reset is not None else ""
+            self.log(FailureOrigin.SOURCE, "WARN", f"{shown(tracker.key)} is rate limited{until}")
+        tracker.quota = quota
+
+    @property
+    def retry_at(self) -> datetime | None:
+        """When the last quota is reset that a stream waited for in the end; None when none did."""
+        quotas = [tracker.quota for tracker in self.streams.values() if tracker.quota is not None]
+        return max((quota.reset for quota in quotas if quota.reset is not None), default=None)
 
     # --- the end ---
+
+    def read_to_the_end(self, ends: Ends) -> bool:
+        """Whether the source read every stream to its end as far as it says, and nothing of it was lost."""
+        complete = self.completion(ends.source_exit_code, forced=ends.source_forced) != "missing"
+        return complete and not ends.source_stopped and not self.missed_something
 
     def completion(self, source_exit_code: int | None, *, forced: bool) -> Literal["reported", "inferred", "missing"]:
         """How it is known that every stream was read to its end."""
@@ -232,86 +233,18 @@ class Ends:
     end_of_input: bool = False
 
 
-def read_trace(line: bytes) -> Trace | None:
-    """The trace in a TRACE line; None when it is none. An ERROR trace is never lost, however it is spelt."""
-    try:
-        return _decoded(line, _TraceLine).trace
-    except (ValueError, RecursionError):
-        return _odd_error(line)
+def _add(batch: Batch, streams: Mapping[StreamKey, StreamTracker]) -> None:
+    for stream, tally in batch.counts.items():
+        streams[stream].committed += tally
+    for commit in batch.commits:
+        for tracker in _spoken_for(commit.key, streams):
+            tracker.committed_state = commit.number
 
 
-def failure_of(origin: FailureOrigin, trace: Trace, redact: Redactor) -> Failure:
-    """The failure that an ERROR trace tells of. Redacted before it is cut: a part of a secret would stay else."""
-    error = trace.error or TraceError(message="")
-    message, internal = (
-        text and redact(text, leg=origin, limit=2 * MAX_MESSAGE) for text in (error.message, error.internal_message)
-    )
-    failure = from_trace(origin, message or "", error.failure_type, internal)
-    descriptor = error.stream_descriptor
-    if descriptor is None:
-        return failure
-    return failure.model_copy(update={"stream": descriptor.name, "namespace": descriptor.namespace})
-
-
-class _TraceLine(msgspec.Struct):
-    trace: Trace
-
-
-class _LogLine(msgspec.Struct):
-    log: Log
-
-
-class _OddError(msgspec.Struct):
-    type: Literal["ERROR"]
-    error: Any = None
-
-
-class _OddErrorLine(msgspec.Struct):
-    trace: _OddError
-
-
-L = TypeVar("L", bound=msgspec.Struct)
-
-
-def _decoded(line: bytes, kind: type[L]) -> L:
-    """The line as `kind`, with the standard library's help where msgspec is the stricter one. Raises ValueError."""
-    try:
-        return msgspec.json.decode(line, type=kind)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        return msgspec.json.decode(repaired(line), type=kind)
-
-
-def _odd_error(line: bytes) -> Trace | None:
-    """An ERROR trace with a body that the protocol does not know: that something failed is told all the same."""
-    try:
-        error = _decoded(line, _OddErrorLine).trace.error
-    except (ValueError, RecursionError):
-        return None
-    message = error.get("message") if isinstance(error, dict) else error
-    return Trace(type="ERROR", error=TraceError(message=message if isinstance(message, str) else ""))
-
-
-def log_message(logging: Logging, leg: str, line: bytes) -> None:
-    """A LOG message goes to the job's log at its own level; one without a message is no message."""
-    try:
-        log = _decoded(line, _LogLine).log
-    except (ValueError, RecursionError):
-        not_a_message(logging, leg, line)
-        return
-    logging.log(leg, log.level, said(log.message, log.stack_trace))
-
-
-def not_a_message(logging: Logging, leg: str, line: bytes) -> None:
-    """A line that is no message becomes a log line; without its content where that may be a customer's data."""
-    text = line.decode(errors="replace").strip()
-    if not text:
-        return
-    if looks_like_data(line):
-        logging.log(leg, "WARN", f"dropped a malformed line of {len(line)} bytes that looks like a record or a state")
-    else:
-        logging.log(leg, "INFO", f"Malformed non-Airbyte record: {text}" if text.startswith("{") else text)
+def _spoken_for(key: StateKey, streams: Mapping[StreamKey, StreamTracker]) -> list[StreamTracker]:
+    if key.stream is None:
+        return list(streams.values())
+    return [streams[key.stream]] if key.stream in streams else []
 
 
 def _named(keys: Iterable[StreamKey]) -> tuple[str, ...]:
@@ -321,8 +254,3 @@ def _named(keys: Iterable[StreamKey]) -> tuple[str, ...]:
 
 def _state_name(key: StateKey) -> str:
     return shown(key.stream) if key.stream is not None else f"the {key.type} state"
-
-
-def said(message: str, stack_trace: str | None) -> str:
-    """A message and its stack trace as they stand in the job's log."""
-    return f"{message}\n{stack_trace}" if stack_trace else message

@@ -8,11 +8,13 @@ from msgspec import Raw
 
 from airbyte_workers.models import FailureOrigin
 from airbyte_workers.protocol.messages import State
-from airbyte_workers.replication.core import KNOWN_TYPES, Ledger, log_message, not_a_message, read_trace
+from airbyte_workers.replication.core import Ledger
 from airbyte_workers.replication.decoding import Sniffed, lines_of, sniff_line
 from airbyte_workers.replication.stamping import NotAState, read_state
 from airbyte_workers.replication.states import Commit
 from airbyte_workers.replication.statistics import Tally
+from airbyte_workers.replication.traces import lost_error, read_trace
+from airbyte_workers.replication.words import KNOWN_TYPES, log_message, not_a_message
 
 DESTINATION = FailureOrigin.DESTINATION
 _BARE_STATE_TYPES = frozenset({"STREAM", "GLOBAL", "LEGACY"})
@@ -33,7 +35,7 @@ class DestinationSide:
     def _line(self, line: bytes) -> None:
         sniffed = sniff_line(line)
         if sniffed is None:
-            not_a_message(self._ledger, DESTINATION, line)
+            self._not_a_message(line)
         elif sniffed.type == "STATE":
             self._state(line, sniffed)
         elif sniffed.type in _BARE_STATE_TYPES:
@@ -44,6 +46,11 @@ class DestinationSide:
             self._trace(line)
         elif sniffed.type not in _QUIET_TYPES:
             not_a_message(self._ledger, DESTINATION, line)
+
+    def _not_a_message(self, line: bytes) -> None:
+        if (trace := lost_error(line)) is not None:
+            self._ledger.trace_error(DESTINATION, trace)
+        not_a_message(self._ledger, DESTINATION, line)
 
     def _state(self, line: bytes, sniffed: Sniffed) -> None:
         try:

@@ -17,7 +17,7 @@ from airbyte_workers.protocol.messages import (
     TraceStreamStatus,
     serialise,
 )
-from airbyte_workers.replication.core import KNOWN_TYPES, Ledger, log_message, not_a_message, read_trace
+from airbyte_workers.replication.core import Ledger
 from airbyte_workers.replication.decoding import (
     Sniffed,
     is_sound,
@@ -30,6 +30,8 @@ from airbyte_workers.replication.decoding import (
 from airbyte_workers.replication.stamping import NotAState, read_state, stamp
 from airbyte_workers.replication.states import MixedStateTypes, StateKey, key_of
 from airbyte_workers.replication.statistics import StreamTracker, Tally
+from airbyte_workers.replication.traces import lost_error, quota_of, read_trace
+from airbyte_workers.replication.words import KNOWN_TYPES, log_message, not_a_message
 
 SOURCE = FailureOrigin.SOURCE
 
@@ -137,6 +139,8 @@ class SourceSide:
     def _not_a_message(self, line: bytes) -> None:
         if looks_like_data(line):
             self._ledger.malformed += 1
+        elif (trace := lost_error(line)) is not None:
+            self._ledger.trace_error(SOURCE, trace)
         not_a_message(self._ledger, SOURCE, line)
 
     def _state(self, line: bytes, sniffed: Sniffed) -> Iterator[bytes]:
@@ -160,24 +164,24 @@ class SourceSide:
 
     def _hold_back(self, key: StateKey) -> None:
         self._ledger.states_held_back += 1
-        for tracker in self._streams.values():
-            if key.stream in (None, tracker.key):
-                tracker.held_back = True
+        for tracker in self._ledger.spoken_for(key):
+            tracker.held_back = True
 
     def _stage(self, state: State, counts: Mapping[StreamKey, Tally], *, stored: bool = True) -> None:
         try:
-            self._states.stage(state, counts, stored=stored)
+            staged = self._states.stage(state, counts, stored=stored)
         except MixedStateTypes as error:
             raise self._ledger.fail(
                 SOURCE,
                 FailureType.MIXED_STATE_TYPES,
                 f"the source mixed state types ({error}) in one sync",
             ) from None
+        for tracker in self._ledger.spoken_for(staged.key):
+            tracker.last_state = staged.number
 
     def _counts_since(self, key: StateKey) -> dict[StreamKey, Tally]:
         """What a state of this key vouches for: its stream, or every stream."""
-        spoken_for = [key.stream] if key.stream is not None else list(self._streams)
-        counts = {each: self._streams[each].take_since_state() for each in spoken_for if each in self._streams}
+        counts = {tracker.key: tracker.take_since_state() for tracker in self._ledger.spoken_for(key)}
         return {stream: tally for stream, tally in counts.items() if tally.records}
 
     def _empty_state(self, descriptor: StreamDescriptor) -> bytes:
@@ -204,11 +208,12 @@ class SourceSide:
         tracker = self._tracker(status.stream_descriptor.name, status.stream_descriptor.namespace)
         self._ledger.statuses_seen = True
         tracker.started = True
-        if status.status == "COMPLETE":
-            tracker.complete = True
-        elif status.status == "INCOMPLETE":
+        if status.status == "INCOMPLETE":  # one that gave up still tells when its quota is reset
             tracker.incomplete = True
             self._ledger.source_failed_streams.add(tracker.key)
+            return
+        tracker.complete = tracker.complete or status.status == "COMPLETE"
+        self._ledger.limit(tracker, quota_of(status))
 
 
 def _is_record(sniffed: Sniffed) -> bool:

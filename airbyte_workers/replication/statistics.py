@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from airbyte_workers.models import StreamCounts
 from airbyte_workers.protocol.catalog import StreamKey
@@ -30,16 +31,30 @@ def merged(*counts: Mapping[StreamKey, Tally]) -> dict[StreamKey, Tally]:
     return total
 
 
+@dataclass(frozen=True)
+class Quota:
+    """What a rate-limited stream waits for; `reset` is None where the source did not say when."""
+
+    reset: datetime | None = None
+
+
 class StreamTracker:
-    """The mutable counters of one stream; `since_state` restarts with every state that speaks for the stream."""
+    """The mutable counters of one stream; `since_state` restarts with every state that speaks for the stream.
+
+    `complete`: the source said so. `last_state`: the number of the newest state that speaks for the stream,
+    `committed_state`: of the newest durable one.
+    """
 
     __slots__ = (
         "bytes",
         "committed",
+        "committed_state",
         "complete",
         "held_back",
         "incomplete",
         "key",
+        "last_state",
+        "quota",
         "records",
         "since_bytes",
         "since_records",
@@ -57,9 +72,13 @@ class StreamTracker:
         self.complete = False
         self.held_back = False
         self.incomplete = False
+        self.quota: Quota | None = None
+        self.last_state = 0
+        self.committed_state = 0
 
     def count(self, records: int, size: int) -> None:
         self.started = True
+        self.quota = None
         self.records += records
         self.bytes += size
         self.since_records += records
@@ -70,6 +89,12 @@ class StreamTracker:
         tally = Tally(self.since_records, self.since_bytes)
         self.since_records = self.since_bytes = 0
         return tally
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the source completed the stream and everything of it is durable."""
+        durable = self.committed_state >= self.last_state and self.committed.records >= self.records
+        return self.complete and durable
 
 
 def stream_counts(trackers: Iterable[StreamTracker], *, succeeded: bool, ended: bool) -> tuple[StreamCounts, ...]:
@@ -97,8 +122,10 @@ def _counts(tracker: StreamTracker, *, succeeded: bool, ended: bool) -> StreamCo
 def _status(tracker: StreamTracker, *, ended: bool) -> str:
     if tracker.incomplete or tracker.held_back:
         return "incomplete"
-    if tracker.complete and tracker.committed.records >= tracker.records:
+    if tracker.is_done:
         return "complete"
+    if tracker.quota is not None:
+        return "rate_limited"
     if not tracker.started:
         return "pending"
     return "incomplete" if ended else "running"

@@ -57,7 +57,7 @@ def base_name(connector: Connector) -> str:
 async def _write(db: asyncpg.pool.PoolConnectionProxy, seal: Seal, asked: SyncInput) -> int:
     assert asked.source is not None
     assert asked.destination is not None
-    stored = asked.model_copy(update={"retries": None, "launcher": None})
+    stored = asked.model_copy(update={"max_retries": None, "launcher": None})
     identifier: int = await db.fetchval(
         """
         insert into connections (name, spec, source_name, destination_name) values ($1, $2, $3, $4)

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 
 from airbyte_workers.models import (
+    TERMINAL_JOB_STATUSES,
     AttemptReport,
     Evidence,
     Failure,
@@ -17,6 +18,7 @@ from airbyte_workers.models import (
     SyncReport,
     Value,
 )
+from airbyte_workers.names import JobKind
 
 
 class JobLine(Value):
@@ -35,6 +37,42 @@ class JobLine(Value):
     ended_at: datetime | None
 
 
+class JobFacts(Value):
+    """What a job is and which run does it; `subject` is what it works on: a connection, or the one connector asked."""
+
+    job_id: int
+    kind: JobKind
+    status: JobStatus
+    subject: str
+    launcher: str | None = None
+    workflow_id: str
+    run_id: str
+    created_at: datetime
+    ended_at: datetime | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Nothing happens to it any more."""
+        return self.status in TERMINAL_JOB_STATUSES
+
+
+class Happening(Value):
+    """One line of a job's past; `attempt` counts from 0."""
+
+    at: datetime
+    attempt: int | None = None
+    event: str
+    by: str = ""
+    reason: str = ""
+
+
+_FACTS = """
+select id as job_id, kind, status, coalesce(connection, connector, '') as subject, launcher, workflow_id, run_id,
+    created_at, ended_at from jobs where id = $1
+"""
+_END = """
+select by, reason from job_events where job_id = $1 and attempt is null and event = any($2) order by id desc limit 1
+"""
 _LIST = """
 select jobs.id as job_id, kind, connection, connector, jobs.status, jobs.created_at, jobs.started_at, jobs.ended_at,
     count(attempts.number) as attempts, coalesce(sum(attempts.records_committed), 0)::bigint as records_committed,
@@ -60,6 +98,14 @@ async def list_jobs(
     return [JobLine.model_validate(dict(row)) for row in await db.fetch(_LIST, connection, status, list(kinds), limit)]
 
 
+async def facts(db: asyncpg.Pool, job_id: int) -> JobFacts:
+    """What the job is. Raises LookupError."""
+    row = await db.fetchrow(_FACTS, job_id) if 0 < job_id < 2**63 else None
+    if row is None:
+        raise LookupError(f"there is no job {job_id}")
+    return JobFacts.model_validate(dict(row))
+
+
 async def report(db: asyncpg.Pool, job_id: int, *, max_streams: int | None = None) -> SyncReport:
     """A job whole: attempts, streams summed over them, evidence of the last. Raises LookupError."""
     job = await db.fetchrow("select * from jobs where id = $1", job_id)
@@ -68,6 +114,7 @@ async def report(db: asyncpg.Pool, job_id: int, *, max_streams: int | None = Non
     attempts = await db.fetch("select * from attempts where job_id = $1 order by number", job_id)
     streams = [StreamCounts.model_validate(dict(row)) for row in await db.fetch(_STREAMS, job_id)]
     last = attempts[-1] if attempts else None
+    end = await db.fetchrow(_END, job_id, [str(status) for status in TERMINAL_JOB_STATUSES])
     shown = streams if max_streams is None else streams[:max_streams]
     return SyncReport(
         job_id=job_id,
@@ -83,6 +130,8 @@ async def report(db: asyncpg.Pool, job_id: int, *, max_streams: int | None = Non
         failures=_failures(job["failures"]),
         warnings=tuple(last["warnings"]) if last else (),
         evidence=Evidence.model_validate(last["evidence"]) if last and last["evidence"] else None,
+        ended_by=end["by"] if end else "",
+        reason=end["reason"] if end else "",
     )
 
 
@@ -91,6 +140,11 @@ async def events(db: asyncpg.Pool, job_id: int) -> Sequence[asyncpg.Record]:
     return list(
         await db.fetch("select at, attempt, event, by, reason from job_events where job_id = $1 order by id", job_id)
     )
+
+
+async def past(db: asyncpg.Pool, job_id: int) -> Sequence[Happening]:
+    """The same, typed."""
+    return [Happening.model_validate(dict(event)) for event in await events(db, job_id)]
 
 
 def _attempt(row: asyncpg.Record) -> AttemptReport:

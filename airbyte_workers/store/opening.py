@@ -19,12 +19,13 @@ from airbyte_workers.models import (
 )
 from airbyte_workers.names import JobKind
 from airbyte_workers.store import configs, connections
-from airbyte_workers.store.jobs import TERMINAL, write_event
 from airbyte_workers.store.sealing import Seal, SealError
+from airbyte_workers.store.transitions import TERMINAL, write_event
 
 OPENING_LOCK = 0x41425F4F  # "AB_O": the tries of one run open its job one after another
 C = TypeVar("C", bound=Connector)
 Admit = Callable[[SyncInput | Order], None]
+Rules = Callable[[SyncInput], RetryRules]
 
 
 class ConnectionBusy(connections.Refused):
@@ -35,10 +36,11 @@ def admit_all(_: SyncInput | Order) -> None:
     """No rules about what may run."""
 
 
-async def open_sync(db: asyncpg.Pool, seal: Seal, request: OpenJob, rules: RetryRules, admit: Admit = admit_all) -> int:
+async def open_sync(db: asyncpg.Pool, seal: Seal, request: OpenJob, rules: Rules, admit: Admit = admit_all) -> int:
     """Write the row of a sync, or find the one this run wrote before.
 
-    `admit` sees the input whole and raises what it refuses; then nothing is written. Raises connections.Refused.
+    `admit` sees the input whole and raises what it refuses; then nothing is written. `rules` of its retries come from
+    the same whole input. Raises connections.Refused.
     """
     async with db.acquire() as session, session.transaction():
         known = await _known(session, request.run_id)
@@ -48,7 +50,9 @@ async def open_sync(db: asyncpg.Pool, seal: Seal, request: OpenJob, rules: Retry
         connection = await connections.resolve(session, seal, asked)
         admit(connection.input)
         await _refuse_busy(session, connection)
-        job_id = await _insert(session, seal, request, _Row(JobKind.SYNC, connection.input, connection, rules))
+        job_id = await _insert(
+            session, seal, request, _Row(JobKind.SYNC, connection.input, connection, rules(connection.input))
+        )
         await session.execute("insert into retry_states (job_id, connection_id) values ($1, $2)", job_id, connection.id)
         return job_id
 

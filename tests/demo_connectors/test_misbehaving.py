@@ -147,9 +147,31 @@ def test_crash_after_n_has_sent_a_state_and_more_records(programs: Programs):
     assert "COMPLETE" not in [word for _, word in answer.statuses]
 
 
-def test_error_then_state_then_exit_0(programs: Programs):
-    kinds = [message["type"] for message in read(programs, "error-then-state-then-exit-0").messages]
-    assert kinds[-2:] == ["TRACE", "STATE"]
+ERROR_MODE = "error-then-state-then-exit-0"
+
+
+@pytest.mark.parametrize("trouble", ["stream error", "source error", "incomplete"])
+@pytest.mark.parametrize(("kept", "positions"), [(0, [6]), (2, [2, 6]), (9, [5, 6])])
+def test_error_then_state_then_exit_0(programs: Programs, trouble: str, kept: int, positions: list[int]):
+    config = {**CONFIG, "kept": kept, "trouble": trouble}
+    answer = programs.run(ERROR_MODE, "read", config=config, catalog=catalog(NAMES))
+    assert [message["type"] for message in answer.messages][-2:] == ["TRACE", "STATE"]
+    assert answer.positions == [(name, position) for position in positions for name in NAMES]
+    assert sorted(answer.ids) == sorted([*range(5), *range(5)])
+    told = [("stream_0", "INCOMPLETE"), ("stream_1", "INCOMPLETE")] if trouble == "incomplete" else []
+    assert [each for each in answer.statuses if each[1] not in ("STARTED", "RUNNING")] == told
+    named = [body["error"].get("stream_descriptor") for body in answer.of_type("TRACE") if body["type"] == "ERROR"]
+    assert named == {"stream error": [{"name": name} for name in NAMES], "source error": [None] * 2}.get(trouble, [])
+
+
+def test_error_then_state_then_exit_0_reads_well_from_a_state(programs: Programs):
+    sent = programs.run(ERROR_MODE, "read", config={**CONFIG, "kept": 2}, catalog=catalog(NAMES)).of_type("STATE")
+    kept = [body for body in sent if body["stream"]["stream_state"]["next"] == 2]
+    answer = programs.run(ERROR_MODE, "read", config=CONFIG, catalog=catalog(NAMES), state=kept)
+    assert answer.ids == [*range(2, 6), *range(2, 6)]
+    assert answer.positions == WHOLE
+    assert [word for _, word in answer.statuses].count("COMPLETE") == 2
+    assert "ERROR" not in [body["type"] for body in answer.of_type("TRACE")]
 
 
 def test_incomplete_status(programs: Programs):

@@ -6,7 +6,7 @@ import asyncio
 
 import asyncpg
 import pytest
-from rows import open_job, open_with_catalog, request, sync_input
+from rows import FAILED, open_job, open_with_catalog, request, succeed, sync_input, usual_rules
 
 from airbyte_workers.models import (
     AttemptOutcome,
@@ -16,20 +16,15 @@ from airbyte_workers.models import (
     FailureOrigin,
     FailureType,
     JobStatus,
-    RetryRules,
     RetryTally,
     StreamCounts,
     SyncInput,
 )
 from airbyte_workers.names import JobKind, Role
-from airbyte_workers.store import connections, generations, history, jobs, opening
+from airbyte_workers.store import attempts, connections, generations, history, jobs, opening
 from airbyte_workers.store.sealing import Seal
 
 pytestmark = pytest.mark.postgres
-FAILED = AttemptOutcome(
-    status="failed",
-    failures=(Failure(origin=FailureOrigin.SOURCE, type=FailureType.SYSTEM_ERROR, message="broke"),),
-)
 
 
 async def test_a_new_job_is_pending_and_has_no_attempts(db: asyncpg.Pool, seal: Seal) -> None:
@@ -40,13 +35,13 @@ async def test_a_new_job_is_pending_and_has_no_attempts(db: asyncpg.Pool, seal: 
 async def test_the_same_run_opens_its_job_once(db: asyncpg.Pool, seal: Seal) -> None:
     """Temporal repeats an activity whose answer was lost."""
     asked = request(sync_input(), "run-x")
-    first = await opening.open_sync(db, seal, asked, RetryRules())
-    assert await opening.open_sync(db, seal, asked, RetryRules()) == first
+    first = await opening.open_sync(db, seal, asked, usual_rules)
+    assert await opening.open_sync(db, seal, asked, usual_rules) == first
 
 
 async def test_a_connection_has_one_live_job(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_job(db, seal)
-    await jobs.open_attempt(db, job_id, 0, waited_s=0)
+    await attempts.open_attempt(db, job_id, 0, waited_s=0)
     with pytest.raises(opening.ConnectionBusy, match=rf"already syncing \(job {job_id}, attempt 1\); use --join"):
         await open_job(db, seal)
     assert await open_job(db, seal, "another") > job_id
@@ -84,10 +79,10 @@ async def test_configs_are_stored_sealed(db: asyncpg.Pool, seal: Seal) -> None:
 
 
 async def test_a_stored_connection_is_found_by_name(db: asyncpg.Pool, seal: Seal) -> None:
-    await jobs.close_job(db, await open_job(db, seal), JobStatus.SUCCEEDED, failures=(), by="", reason="")
-    asked = SyncInput(connection="demo", retries=0)
-    job = await jobs.read_job(db, seal, await opening.open_sync(db, seal, request(asked), RetryRules()))
-    assert (job.connectors[Role.SOURCE].config, job.sync.retries) == ({"password": "hunter2"}, 0)
+    await succeed(db, await open_job(db, seal))
+    asked = SyncInput(connection="demo", max_retries=0)
+    job = await jobs.read_job(db, seal, await opening.open_sync(db, seal, request(asked), usual_rules))
+    assert (job.connectors[Role.SOURCE].config, job.sync.max_retries) == ({"password": "hunter2"}, 0)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +99,7 @@ async def test_a_question_of_a_sync_is_for_its_source_unless_it_says_for_whom(
 async def test_an_unknown_connection_is_refused_with_a_hint(db: asyncpg.Pool, seal: Seal) -> None:
     await open_job(db, seal, "customers")
     with pytest.raises(connections.UnknownConnection, match="did you mean customers"):
-        await opening.open_sync(db, seal, request(SyncInput(connection="custommers")), RetryRules())
+        await opening.open_sync(db, seal, request(SyncInput(connection="custommers")), usual_rules)
 
 
 @pytest.mark.parametrize(
@@ -114,21 +109,21 @@ async def test_an_unknown_connection_is_refused_with_a_hint(db: asyncpg.Pool, se
 async def test_a_new_version_keeps_the_connection_and_another_image_does_not(
     db: asyncpg.Pool, seal: Seal, image: str, allowed: bool
 ) -> None:
-    await jobs.close_job(db, await open_job(db, seal), JobStatus.SUCCEEDED, failures=(), by="", reason="")
+    await succeed(db, await open_job(db, seal))
     asked = request(sync_input(source={"image": image, "config": {}}))
     if allowed:
-        assert await opening.open_sync(db, seal, asked, RetryRules())
+        assert await opening.open_sync(db, seal, asked, usual_rules)
     else:
         with pytest.raises(connections.Refused, match="use another connection name"):
-            await opening.open_sync(db, seal, asked, RetryRules())
+            await opening.open_sync(db, seal, asked, usual_rules)
 
 
 async def test_attempts_count_from_zero_and_raise_the_fence(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_with_catalog(db, seal)
-    first = await jobs.open_attempt(db, job_id, 0, waited_s=0)
-    assert await jobs.open_attempt(db, job_id, 0, waited_s=0) == first
-    await jobs.close_attempt(db, job_id, 0, FAILED, None)
-    second = await jobs.open_attempt(db, job_id, 1, waited_s=10)
+    first = await attempts.open_attempt(db, job_id, 0, waited_s=0)
+    assert await attempts.open_attempt(db, job_id, 0, waited_s=0) == first
+    await attempts.close_attempt(db, job_id, 0, FAILED, None)
+    second = await attempts.open_attempt(db, job_id, 1, waited_s=10)
     assert (first.pod, second.pod) == (f"replication-job-{job_id}-attempt-0", f"replication-job-{job_id}-attempt-1")
     assert second.fence == first.fence + 1
     report = await history.report(db, job_id)
@@ -144,27 +139,29 @@ async def test_an_ended_job_gets_no_attempt_and_stays_as_it_ended(
     db: asyncpg.Pool, seal: Seal, status: JobStatus
 ) -> None:
     job_id = await open_job(db, seal)
+    if status is JobStatus.SUCCEEDED:
+        await succeed(db, job_id)
     await jobs.close_job(db, job_id, status, failures=(), by="me", reason="because")
-    with pytest.raises(jobs.JobEnded):
-        await jobs.open_attempt(db, job_id, 0, waited_s=0)
+    with pytest.raises(attempts.JobEnded):
+        await attempts.open_attempt(db, job_id, 0, waited_s=0)
     await jobs.close_job(db, job_id, JobStatus.CANCELLED, failures=(), by="", reason="")
     assert (await history.report(db, job_id)).status is status
-    assert [(event["event"], event["by"]) for event in await history.events(db, job_id)][-1] == (str(status), "me")
+    assert [event["event"] for event in await history.events(db, job_id)][-1] == str(status)
 
 
 async def test_an_attempt_without_a_marker_is_closed_from_what_the_workflow_knows(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_with_catalog(db, seal)
-    await jobs.open_attempt(db, job_id, 0, waited_s=0)
-    await jobs.close_attempt(db, job_id, 0, FAILED, None)
+    await attempts.open_attempt(db, job_id, 0, waited_s=0)
+    await attempts.close_attempt(db, job_id, 0, FAILED, None)
     attempt = (await history.report(db, job_id)).attempts[0]
     assert (str(attempt.status), attempt.failures) == ("failed", FAILED.failures)
 
 
 async def test_closing_an_attempt_twice_changes_nothing(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_with_catalog(db, seal)
-    await jobs.open_attempt(db, job_id, 0, waited_s=0)
-    await jobs.close_attempt(db, job_id, 0, AttemptOutcome(status="succeeded"), None)
-    await jobs.close_attempt(db, job_id, 0, FAILED, None)
+    await attempts.open_attempt(db, job_id, 0, waited_s=0)
+    await attempts.close_attempt(db, job_id, 0, AttemptOutcome(status="succeeded"), None)
+    await attempts.close_attempt(db, job_id, 0, FAILED, None)
     assert str((await history.report(db, job_id)).attempts[0].status) == "succeeded"
 
 
@@ -179,7 +176,7 @@ async def test_when_its_watcher_knows_better_than_the_marker_an_attempt_gets_the
 ) -> None:
     """Stopped because of the time limit, an orchestrator calls itself cancelled."""
     job_id = await open_with_catalog(db, seal)
-    await jobs.open_attempt(db, job_id, 0, waited_s=0)
+    await attempts.open_attempt(db, job_id, 0, waited_s=0)
     cancelled = Failure(origin=FailureOrigin.PLATFORM, type=FailureType.MANUAL_CANCELLATION, message="cancelled")
     summary = AttemptSummary(
         status="cancelled",
@@ -188,7 +185,7 @@ async def test_when_its_watcher_knows_better_than_the_marker_an_attempt_gets_the
         streams=(StreamCounts(name="users", status="incomplete", records_committed=3),),
         peak_memory_bytes=7,
     )
-    await jobs.close_attempt(db, job_id, 0, timed_out(), summary)
+    await attempts.close_attempt(db, job_id, 0, timed_out(), summary)
     attempt = (await history.report(db, job_id)).attempts[0]
     assert (str(attempt.status), attempt.failures) == ("failed", timed_out().failures)
     assert (attempt.records_committed, attempt.peak_memory_bytes) == (3, 7)
@@ -199,10 +196,11 @@ async def test_when_both_agree_an_attempt_gets_the_markers_failures_which_are_wh
     db: asyncpg.Pool, seal: Seal, status: str
 ) -> None:
     job_id = await open_with_catalog(db, seal)
-    await jobs.open_attempt(db, job_id, 0, waited_s=0)
-    whole = () if status == "succeeded" else (FAILED.failures[0].model_copy(update={"internal_message": "deep down"}),)
-    outcome = AttemptOutcome(status=status, failures=() if status == "succeeded" else FAILED.failures)
-    await jobs.close_attempt(db, job_id, 0, outcome, AttemptSummary(status=status, failures=whole))
+    await attempts.open_attempt(db, job_id, 0, waited_s=0)
+    told = {"succeeded": (), "failed": FAILED.failures, "cancelled": (attempts.CANCELLED,)}[status]
+    whole = tuple(failure.model_copy(update={"internal_message": "deep down"}) for failure in told)
+    outcome = AttemptOutcome(status=status, failures=told)
+    await attempts.close_attempt(db, job_id, 0, outcome, AttemptSummary(status=status, failures=whole))
     assert (await history.report(db, job_id)).attempts[0].failures == whole
 
 
@@ -251,21 +249,21 @@ async def test_nul_characters_in_failures_are_taken_out(db: asyncpg.Pool, seal: 
 async def test_a_job_s_streams_are_summed_over_its_attempts(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_with_catalog(db, seal)
     for number, (records, status) in enumerate([(3, "incomplete"), (4, "complete")]):
-        await jobs.open_attempt(db, job_id, number, waited_s=0)
+        await attempts.open_attempt(db, job_id, number, waited_s=0)
         streams = (
             StreamCounts(name="users", status=status, records_emitted=9, records_committed=records, bytes_committed=10),
             StreamCounts(name="logs", namespace="n", status="complete", records_committed=1),
         )
         ended = "failed" if number == 0 else "succeeded"
         summary = AttemptSummary(status=ended, streams=streams)
-        await jobs.close_attempt(db, job_id, number, AttemptOutcome(status=ended), summary)
+        await attempts.close_attempt(db, job_id, number, AttemptOutcome(status=ended), summary)
     report = await history.report(db, job_id)
     assert [(each.name, each.namespace, each.status, each.records_committed) for each in report.streams] == [
         ("users", None, "complete", 7),
         ("logs", "n", "complete", 2),
     ]
     assert (report.records_committed, report.bytes_committed) == (9, 20)
-    assert await jobs.committed(db, job_id, 1) == (5, 0)
+    assert await attempts.committed(db, job_id, 1) == (5, 0)
     short = await history.report(db, job_id, max_streams=1)
     assert (len(short.streams), short.streams_omitted, short.records_committed) == (1, 1, 9)
 
@@ -282,6 +280,7 @@ async def test_status_moves_only_from_where_it_is_expected(db: asyncpg.Pool, sea
     job_id = await open_job(db, seal)
     assert await jobs.move(db, job_id, JobStatus.QUEUED, reason="full", expected=[JobStatus.PENDING])
     assert not await jobs.move(db, job_id, JobStatus.QUEUED, reason="full", expected=[JobStatus.PENDING])
+    await attempts.open_attempt(db, job_id, 0, waited_s=0)
     assert await jobs.move(db, job_id, JobStatus.RUNNING, reason="pod", expected=[JobStatus.QUEUED])
     assert await jobs.count_active(db) == 1
 
@@ -298,7 +297,7 @@ async def test_a_full_refresh_stream_starts_a_generation_and_loses_its_state_wit
             " on conflict do nothing",
             job.connection_id,
         )
-        await jobs.open_attempt(db, job_id, number, waited_s=0)
-        await jobs.close_attempt(db, job_id, number, FAILED, None)
+        await attempts.open_attempt(db, job_id, number, waited_s=0)
+        await attempts.close_attempt(db, job_id, number, FAILED, None)
         assert await generations.current(db, job.connection_id) == {("logs", "n"): number + 1}
         assert [row["stream"] for row in await db.fetch("select stream from states")] == ["users"]

@@ -27,7 +27,7 @@ from airbyte_workers.pods.pod import (
     RemovalFailed,
 )
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import jobs
+from airbyte_workers.store import attempts, jobs
 from airbyte_workers.store.objects import Objects
 from airbyte_workers.store.sealing import Seal
 
@@ -82,7 +82,7 @@ async def launching(db: asyncpg.Pool, seal: Seal, folder: Path, launcher: Launch
     """What the activity returns or raises for the first attempt of a new job."""
     job_id = await open_with_catalog(db, seal)
     await jobs.set_launcher(db, job_id, "process", "as asked for")
-    await jobs.open_attempt(db, job_id, 0, waited_s=0)
+    await attempts.open_attempt(db, job_id, 0, waited_s=0)
     chosen = Settings(home=folder).model_copy(update=settings)
     objects = Objects(chosen.storage, timeout=10)
     author = Author(db, chosen, "postgresql://nowhere")

@@ -17,7 +17,7 @@ from activities.workloads import WorkloadActivities
 from airbyte_workers.models import AttemptRef, FailureOrigin, FailureType, JobStatus, Launched
 from airbyte_workers.names import REPLICATION_KINDS, JobKind, Role, pod_name
 from airbyte_workers.pods.pod import LaunchFailed, PodSpec, PodStatus, Program
-from airbyte_workers.store import jobs, workloads
+from airbyte_workers.store import attempts, jobs, workloads
 from airbyte_workers.store.workloads import Workload
 
 pytestmark = pytest.mark.postgres
@@ -85,7 +85,7 @@ async def asked_by_sync(desk: Desk, kind: JobKind, of: Role | None) -> AttemptRe
 async def attempt_of_sync(desk: Desk) -> AttemptRef:
     plan = await desk.open(sync({"image": SOURCE}, {"image": DESTINATION}))
     await jobs.set_catalog(desk.db, await desk.job(plan.job_id), CATALOG, "sha")
-    await jobs.open_attempt(desk.db, plan.job_id, 0, waited_s=0)
+    await attempts.open_attempt(desk.db, plan.job_id, 0, waited_s=0)
     return AttemptRef(job_id=plan.job_id, attempt=0, kind=JobKind.SYNC)
 
 

@@ -14,7 +14,7 @@ from airbyte_workers.models import AttemptRef, JobPlan
 from airbyte_workers.names import JobKind, Role
 from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
 from airbyte_workers.pods.pod import ContainerSpec, PodSpec, Program, Resources
-from airbyte_workers.store import jobs
+from airbyte_workers.store import attempts, jobs
 from airbyte_workers.store.secrets import SecretError
 
 pytestmark = pytest.mark.postgres
@@ -58,7 +58,7 @@ async def pod(desk: Desk, job_id: int, kind: JobKind, of: Role | None = None, **
 
 async def replication(desk: Desk, job_id: int) -> PodSpec:
     await jobs.set_catalog(desk.db, await desk.job(job_id), CATALOG, "sha")
-    attempt = await jobs.open_attempt(desk.db, job_id, 0, waited_s=0)
+    attempt = await attempts.open_attempt(desk.db, job_id, 0, waited_s=0)
     return await author(desk).replication(await desk.job(job_id), attempt)
 
 
@@ -147,7 +147,8 @@ async def test_the_pod_of_a_syncs_question_is_about_one_connector(desk: Desk, ki
     assert (spec.labels["job"], spec.labels["connection"]) == (str(job_id), "demo")
     told = given(spec)
     assert (told.pod, told.operation, told.origin) == (spec.name, kind, of or Role.SOURCE)
-    assert told.log_prefix == f"logs/{job_id}/{kind}{suffix}"
+    of_attempt = f"0/0-{int(of is Role.DESTINATION)}-"  # a check stands at the head of its attempt's log
+    assert told.log_prefix == f"logs/{job_id}/{of_attempt if kind is JobKind.CHECK else ''}{kind}{suffix}"
     assert only(spec).program == Program(image=DESTINATION if of is Role.DESTINATION else SOURCE)
 
 

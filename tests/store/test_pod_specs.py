@@ -8,14 +8,13 @@ from typing import Any
 
 import asyncpg
 import pytest
-from rows import CATALOG, request, sync_input
+from rows import CATALOG, request, sync_input, usual_rules
 
 from activities.pod_specs import Author
-from airbyte_workers.models import RetryRules
 from airbyte_workers.names import Role
 from airbyte_workers.pods.pod import PodSpec, Resources
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import jobs, opening
+from airbyte_workers.store import attempts, jobs, opening
 from airbyte_workers.store.sealing import Seal
 
 pytestmark = pytest.mark.postgres
@@ -27,14 +26,14 @@ NO_LIMIT = Resources(pids=4096)
 
 async def job(db: asyncpg.Pool, seal: Seal, **changes: Any) -> jobs.Job:
     asked = request(sync_input(**({"source": SOURCE, "destination": DESTINATION} | changes)))
-    job_id = await opening.open_sync(db, seal, asked, RetryRules())
+    job_id = await opening.open_sync(db, seal, asked, usual_rules)
     await jobs.set_catalog(db, await jobs.read_job(db, seal, job_id), CATALOG, "sha")
     return await jobs.read_job(db, seal, job_id)
 
 
 async def replication(db: asyncpg.Pool, seal: Seal, settings: dict[str, Any], **changes: Any) -> PodSpec:
     opened = await job(db, seal, **changes)
-    attempt = await jobs.open_attempt(db, opened.id, 0, waited_s=0)
+    attempt = await attempts.open_attempt(db, opened.id, 0, waited_s=0)
     author = Author(db, Settings(home=Path("/h"), **settings), "postgresql://secret@h/d")
     return await author.replication(opened, attempt)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from desk import DESTINATION, SOURCE, USERS, Desk, asks, configured_stream, operation, sync
-from rows import CATALOG
+from rows import CATALOG, succeed
 
-from airbyte_workers.models import AttemptOutcome, AttemptRef, CloseOperation, JobPlan, JobStatus
+from airbyte_workers.models import AttemptOutcome, AttemptRef, CloseOperation, JobPlan
 from airbyte_workers.names import JobKind, Role
 from airbyte_workers.store import jobs
 
@@ -159,7 +159,7 @@ async def test_a_catalog_that_a_sync_was_given_is_not_what_its_source_has(desk: 
     """Only discovered ones are."""
     plan = await asked_by_sync(desk, {"image": SOURCE})
     await jobs.set_catalog(desk.db, await desk.job(plan.job_id), CATALOG, "sha")
-    await jobs.close_job(desk.db, plan.job_id, JobStatus.SUCCEEDED, failures=(), by="", reason="")
+    await succeed(desk.db, plan.job_id)
     assert DISCOVER in asks(await asked_by_sync(desk, {"image": SOURCE}))
 
 

@@ -7,12 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 from desk import DESTINATION, SOURCE, USERS, Desk, asks, configured_stream, sync
+from rows import succeed
 
 from activities.catalogs import MAX_CHOICES_SHOWN
 from airbyte_workers.jobs.failures import MAX_MESSAGE_IN_HISTORY
-from airbyte_workers.models import AttemptRef, Configured, Failure, FailureOrigin, FailureType, JobPlan, JobStatus
+from airbyte_workers.models import AttemptRef, Configured, Failure, FailureOrigin, FailureType, JobPlan
 from airbyte_workers.names import JobKind, Role
-from airbyte_workers.store import catalogs, jobs
+from airbyte_workers.store import catalogs
 
 pytestmark = pytest.mark.postgres
 LOGS = {"name": "logs", "json_schema": {"properties": {"line": {}}}, "supported_sync_modes": ["full_refresh"]}
@@ -216,7 +217,7 @@ async def test_what_an_image_of_one_version_has_is_known_to_the_next_sync(desk: 
     plan = await opened(desk, source={"image": image})
     await configured(desk, plan)
     assert await desk.db.fetchval("select count(*) from catalogs where kind = 'discovered'") == (0 if again else 1)
-    await jobs.close_job(desk.db, plan.job_id, JobStatus.SUCCEEDED, failures=(), by="", reason="")
+    await succeed(desk.db, plan.job_id)
     later = await opened(desk, source={"image": image}, found={"streams": [USERS]} if again else None)
     assert (("discover", None) in asks(later)) is again
     assert len((await configured(desk, later)).choice) == (1 if again else 2)

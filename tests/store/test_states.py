@@ -7,10 +7,10 @@ import asyncio
 import asyncpg
 import msgspec
 import pytest
-from rows import open_with_catalog
+from rows import next_attempt, open_with_catalog
 
 from airbyte_workers.models import StreamCounts
-from airbyte_workers.store import history, jobs, states
+from airbyte_workers.store import attempts, history, jobs, states
 from airbyte_workers.store.sealing import Seal
 from airbyte_workers.store.states import StaleFence, StateRow, Writer
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.postgres
 
 async def writer(db: asyncpg.Pool, seal: Seal) -> Writer:
     job_id = await open_with_catalog(db, seal)
-    attempt = await jobs.open_attempt(db, job_id, 0, waited_s=0)
+    attempt = await attempts.open_attempt(db, job_id, 0, waited_s=0)
     job = await jobs.read_job(db, seal, job_id)
     return Writer(job.connection_id, job_id, 0, attempt.fence)
 
@@ -55,7 +55,7 @@ async def test_an_older_state_never_replaces_a_newer_one(db: asyncpg.Pool, seal:
 async def test_an_attempt_whose_fence_is_stale_commits_nothing(db: asyncpg.Pool, seal: Seal) -> None:
     owner = await writer(db, seal)
     await states.commit(db, owner, [row("a", '{"n":1}', 1)], [])
-    await jobs.open_attempt(db, owner.job_id, 1, waited_s=0)
+    await next_attempt(db, owner.job_id, 1)
     with pytest.raises(StaleFence):
         await states.commit(db, owner, [row("a", '{"n":2}', 2)], [StreamCounts(name="a", records_committed=9)])
     assert await loaded(db, owner) == [{"n": 1}]
@@ -73,7 +73,7 @@ async def test_a_raised_fence_waits_for_the_commit_that_is_under_way(db: asyncpg
             return False
         return True
 
-    opening = jobs.open_attempt(db, owner.job_id, 1, waited_s=0)
+    opening = next_attempt(db, owner.job_id, 1)
     results = await asyncio.gather(*(commit(seq) for seq in range(1, 6)), opening)
     assert await db.fetchval("select count(*) from state_log") == sum(result is True for result in results)
 
@@ -96,7 +96,7 @@ async def test_counts_written_twice_are_the_same_also_without_a_namespace(db: as
         await states.commit(db, owner, [], counts)
     report = await history.report(db, owner.job_id)
     assert [(each.namespace, each.records_committed) for each in report.streams] == [(None, 5), ("n", 5)]
-    assert await jobs.committed(db, owner.job_id, 0) == (10, 0)
+    assert await attempts.committed(db, owner.job_id, 0) == (10, 0)
 
 
 async def test_null_and_empty_namespaces_are_one_stream(db: asyncpg.Pool, seal: Seal) -> None:

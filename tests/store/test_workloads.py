@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import asyncpg
 import pytest
-from rows import open_with_catalog
+from rows import next_attempt, open_with_catalog
 
 from airbyte_workers.models import Progress
 from airbyte_workers.names import JobKind
-from airbyte_workers.store import jobs, workloads
+from airbyte_workers.store import attempts, jobs, workloads
 from airbyte_workers.store.sealing import Seal
 from airbyte_workers.store.workloads import Workload
 
@@ -22,7 +22,7 @@ async def workload(
     db: asyncpg.Pool, seal: Seal, name: str, dataplane: str = "here", launcher: str = "process"
 ) -> Workload:
     job_id = await open_with_catalog(db, seal, name)
-    attempt = await jobs.open_attempt(db, job_id, 0, waited_s=0)
+    attempt = await attempts.open_attempt(db, job_id, 0, waited_s=0)
     job = await jobs.read_job(db, seal, job_id)
     return Workload(attempt.pod, JobKind.SYNC, job_id, 0, job.connection_id, dataplane, launcher, attempt.fence)
 
@@ -60,7 +60,7 @@ async def test_renewing_tells_progress_until_a_newer_attempt_begins(db: asyncpg.
     told = await workloads.progress_of(db, mine.pod)
     assert told is not None
     assert told.records_emitted == 7
-    newer = await jobs.open_attempt(db, mine.job_id, 1, waited_s=0)
+    newer = await next_attempt(db, mine.job_id, 1)
     assert not await workloads.renew(db, mine.pod, mine.fence, Progress(), lease_s=60)
     assert mine.connection_id is not None
     assert [pod.pod for pod in await workloads.older_pods(db, mine.connection_id, newer.fence)] == [mine.pod]
@@ -112,10 +112,10 @@ async def test_a_claim_of_a_pod_that_has_ended_takes_what_is_chosen_now(db: asyn
 async def test_of_an_older_pod_it_is_told_what_runs_it(db: asyncpg.Pool, seal: Seal) -> None:
     first = await workload(db, seal, "a", launcher="docker")
     await workloads.claim(db, first, limit=5, lease_s=60)
-    newer = await jobs.open_attempt(db, first.job_id, 1, waited_s=0)
+    newer = await next_attempt(db, first.job_id, 1)
     second = replace(first, pod=newer.pod, attempt=1, fence=newer.fence, launcher="process", dataplane="there")
     await workloads.claim(db, second, limit=5, lease_s=-1)
-    newest = await jobs.open_attempt(db, first.job_id, 2, waited_s=0)
+    newest = await next_attempt(db, first.job_id, 2)
     assert first.connection_id is not None
     older = await workloads.older_pods(db, first.connection_id, newest.fence)
     assert sorted((pod.pod, pod.launcher, pod.dataplane, pod.lease_over) for pod in older) == [

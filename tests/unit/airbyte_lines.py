@@ -59,9 +59,15 @@ def error(message: str = "no luck", stream: str | None = None, **more: Any) -> b
     return line({"type": "TRACE", "trace": {"type": "ERROR", "emitted_at": 1.0, "error": body}})
 
 
-def status(stream: str, value: str, namespace: str | None = None) -> bytes:
-    body = {"stream_descriptor": descriptor(stream, namespace), "status": value}
+def status(stream: str, value: str, namespace: str | None = None, **more: Any) -> bytes:
+    body = {"stream_descriptor": descriptor(stream, namespace), "status": value} | more
     return line({"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": 1.0, "stream_status": body}})
+
+
+def rate_limited(stream: str, quota_reset: Any = None, namespace: str | None = None) -> bytes:
+    """The status of a stream that waits until `quota_reset` (ms since the epoch), or nobody knows until when."""
+    reason = {"type": "RATE_LIMITED"} | ({} if quota_reset is None else {"rate_limited": {"quota_reset": quota_reset}})
+    return status(stream, "RUNNING", namespace, reasons=[reason])
 
 
 class RememberedLog:

@@ -126,7 +126,7 @@ COMPLETE = [status("a", "COMPLETE"), status("b", "COMPLETE")]
 
 def test_a_stream_whose_state_was_held_back_is_incomplete_and_others_are_not() -> None:
     attempt = Attempt("a", "b")
-    attempt.source(error("broken", "a"), stream_state("a"), stream_state("b"), *COMPLETE)
+    attempt.echo(*attempt.source(error("broken", "a"), stream_state("a"), stream_state("b"), *COMPLETE))
     assert statuses(attempt) == {"a": "incomplete", "b": "complete"}
 
 
@@ -141,7 +141,7 @@ def test_a_state_of_all_that_was_held_back_makes_every_stream_incomplete(held: b
 
 def test_a_stream_with_trouble_whose_states_came_before_is_as_it_said() -> None:
     attempt = Attempt("a", "b")
-    attempt.source(stream_state("a"), error("broken", "b"), *COMPLETE)
+    attempt.echo(*attempt.source(stream_state("a"), error("broken", "b"), *COMPLETE))
     assert statuses(attempt) == {"a": "complete", "b": "complete"}
 
 

@@ -323,7 +323,14 @@ def test_an_error_trace_of_the_destination_is_its_failure_and_holds_back_no_stat
     attempt.destination(error("disk full", failure_type="transient_error"))
     (failure,) = attempt.failures
     assert (failure.origin, failure.type) == (FailureOrigin.DESTINATION, FailureType.TRANSIENT_ERROR)
+    assert failure.command == "write"
     assert len(attempt.source(stream_state("one"))) == 1
+
+
+def test_an_error_trace_of_the_destination_is_never_lost_however_it_is_spelt() -> None:
+    attempt = Attempt("one")
+    attempt.destination(b'{"type":"TRACE","trace":{"type":"ERROR","error":{"message":"no \xff"}}}\n')
+    assert [failure.message for failure in attempt.failures] == ["no \ufffd"]
 
 
 def test_a_record_of_the_destination_is_not_counted() -> None:

@@ -25,7 +25,8 @@ from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
 from airbyte_workers.orchestrator.replicate import stream_hint
 from airbyte_workers.orchestrator.stderr import redacted_stderr
 from airbyte_workers.redaction import MASK, Redactor
-from airbyte_workers.replication.core import Ledger, read_trace
+from airbyte_workers.replication.core import Ledger
+from airbyte_workers.replication.traces import read_trace
 from airbyte_workers.settings import Settings
 
 SECRET = "hunter2&hunter3"

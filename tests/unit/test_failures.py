@@ -1,7 +1,8 @@
 """Failures: their types, lengths and order (group R and airbyte-behaviour.md 5.10).
 
-Left out of R: the metadata of R4 (job and attempt stand beside the failures in the report), R7 (no exception crosses:
-failures are values), the partial success of R8 (it is what was committed, in the report).
+Left out of R: the job and attempt of R4 (they stand beside the failures in the report) and its `from_trace_message`
+(nobody decides by it), R7 (no exception crosses: failures are values), the partial success of R8 (it is what was
+committed, in the report). R6 and R8 are in test_outcome.py, R3 in test_source_side.py.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from airbyte_workers.jobs.failures import (
     cut,
     for_history,
     from_trace,
+    in_one_line,
+    of_sync,
     ordered,
 )
 from airbyte_workers.models import Failure, FailureOrigin, FailureType
@@ -83,6 +86,27 @@ def test_a_cut_text_is_never_longer_than_its_limit(text: str, limit: int) -> Non
     assert "\0" not in cut(text, limit)
 
 
+# --- commands ---
+
+
+@pytest.mark.parametrize(
+    ("origin", "command"),
+    [
+        (FailureOrigin.SOURCE, "read"),
+        (FailureOrigin.DESTINATION, "write"),
+        (FailureOrigin.REPLICATION, None),
+        (FailureOrigin.PLATFORM, None),
+        (FailureOrigin.UNKNOWN, None),
+    ],
+)
+def test_in_a_sync_a_source_fails_while_it_reads_and_a_destination_while_it_writes(
+    origin: FailureOrigin, command: str | None
+) -> None:
+    made = of_sync(origin, FailureType.SYSTEM_ERROR, "x" * 60_000)
+    assert (made.origin, made.type, made.command) == (origin, FailureType.SYSTEM_ERROR, command)
+    assert len(made.message) == MAX_MESSAGE
+
+
 # --- order ---
 
 
@@ -147,12 +171,31 @@ def test_at_most_ten_each_once_and_config_errors_first(failures: list[Failure]) 
 
 
 def test_history_gets_short_messages_and_no_internal_ones() -> None:
-    (short,) = for_history([failure("x" * 5000).model_copy(update={"internal_message": "secret path", "stream": "a"})])
+    (short,) = for_history(
+        [failure("x" * 5000).model_copy(update={"internal_message": "secret path", "stream": "a", "command": "read"})]
+    )
     assert len(short.message) == MAX_MESSAGE_IN_HISTORY
     assert short.message.endswith(" [cut]")
-    assert (short.internal_message, short.stream) == (None, "a")
+    assert (short.internal_message, short.stream, short.command) == (None, "a", "read")
 
 
 def test_history_gets_the_same_order() -> None:
     config = failure("config", FailureType.CONFIG_ERROR)
     assert [each.message for each in for_history([failure("a"), config])] == ["config", "a"]
+
+
+def test_history_gets_three_of_many_failures_and_their_number() -> None:
+    kept = for_history([failure(f"{n}" + "x" * 1000) for n in range(10, 31)])
+    assert [len(each.message) for each in kept] == [1002, 300, 300 + len(" (and 18 more failures)")]
+    assert kept[-1].message.endswith(" [cut] (and 18 more failures)")
+
+
+def test_what_crosses_temporal_is_counted_in_bytes() -> None:
+    (short,) = for_history([failure("\N{SNOWMAN}" * 1000)])
+    assert MAX_MESSAGE_IN_HISTORY - 3 < len(short.message.encode()) <= MAX_MESSAGE_IN_HISTORY
+
+
+def test_a_list_of_attempts_has_one_short_failure_each() -> None:
+    (short,) = in_one_line([failure("x" * 1000), failure("b"), failure("config", FailureType.CONFIG_ERROR)])
+    assert short.message == "config (and 2 more failures)"
+    assert in_one_line([]) == ()

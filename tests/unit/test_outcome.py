@@ -1,4 +1,7 @@
-"""When is a sync green: decisions.md, "Evidence", as a table and as a property."""
+"""When is a sync green: decisions.md, "Evidence", as a table, row by row exhaustively, and as a property.
+
+Of the failures of group R here: R4 (which command), R6 (an unknown origin) and R8 (a cancelled attempt says so).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airbyte_workers.jobs.outcome import Policy, Verdict, destination_did_not_exit, outcome
@@ -29,6 +32,7 @@ ERROR = Failure(origin=FailureOrigin.SOURCE, type=FailureType.TRANSIENT_ERROR, m
 LOST = Failure(origin=FailureOrigin.PLATFORM, type=FailureType.LEASE_LOST, message="lease lost")
 MIB = 2**20
 NO_ECHO = {"acknowledgements": 0, "states_committed": 0, "keys_unacknowledged": 1}
+COMMANDS = {FailureOrigin.SOURCE: "read", FailureOrigin.DESTINATION: "write"}
 T = FailureType
 
 
@@ -107,9 +111,27 @@ RED: dict[str, tuple[dict[str, Any], dict[str, bool], FailureOrigin, FailureType
         FailureOrigin.SOURCE,
         T.STREAM_INCOMPLETE,
     ),
+    "a stream not complete, whatever else is said of completion": (
+        {"streams_not_complete": ("a",)},
+        {},
+        FailureOrigin.SOURCE,
+        T.STREAM_INCOMPLETE,
+    ),
+    "source stopped, a stream not complete": (
+        {"source_forced": True, "streams_not_complete": ("a",)},
+        {},
+        FailureOrigin.SOURCE,
+        T.SOURCE_DID_NOT_EXIT,
+    ),
     "states held back": ({"states_held_back": 1}, {}, FailureOrigin.SOURCE, T.STREAM_INCOMPLETE),
     "the last state of a key not echoed": (
         {"keys_unacknowledged": 1, "streams_unacknowledged": ("a",)},
+        {},
+        FailureOrigin.DESTINATION,
+        T.STATE_UNACKNOWLEDGED,
+    ),
+    "the last state of a named stream not echoed, however many are counted": (
+        {"streams_unacknowledged": ("a",)},
         {},
         FailureOrigin.DESTINATION,
         T.STATE_UNACKNOWLEDGED,
@@ -202,6 +224,18 @@ def test_whatever_lacks_a_proof_is_red_and_says_which(name: str) -> None:
     verdict = judged(changed, **accepted)
     assert verdict.status == "failed"
     assert [(failure.origin, failure.type) for failure in verdict.failures] == [(origin, kind)]
+    assert [failure.command for failure in verdict.failures] == [COMMANDS.get(origin)]
+
+
+def test_what_failed_without_a_word_is_an_unknown_failure() -> None:
+    (failure,) = judged({"error_traces": 2}).failures
+    assert failure.message == "an unknown failure: 2 error trace(s) were sent, and what they said is lost"
+
+
+@pytest.mark.parametrize("changed", [{"completion": "missing"}, {"keys_unacknowledged": 1}])
+def test_streams_that_nobody_named_are_told_of_as_such(changed: dict[str, Any]) -> None:
+    (failure,) = judged(changed).failures
+    assert failure.message.endswith("its streams")
 
 
 def test_a_destination_that_never_echoes_can_be_accepted_as_unproven() -> None:
@@ -216,6 +250,7 @@ ABOUT_ECHOES = {
     "echoed but not durable",
     "echoed some, though none would have done",
     "the last state of a key not echoed",
+    "the last state of a named stream not echoed, however many are counted",
 }
 
 
@@ -308,6 +343,13 @@ def test_a_destination_that_ended_first_is_blamed_and_the_source_is_not(
     (failure,) = judged(UNFINISHED | {"destination_closed": closed} | changed).failures
     assert (failure.origin, failure.type) == (FailureOrigin.DESTINATION, kind)
     assert words in failure.message
+
+
+@pytest.mark.parametrize("closed", ["input", "output"])
+def test_a_destination_that_ended_first_is_blamed_though_nobody_had_to_stop_the_source(closed: str) -> None:
+    unfinished = {name: value for name, value in UNFINISHED.items() if not name.startswith("source_")}
+    (failure,) = judged(unfinished | {"destination_closed": closed}).failures
+    assert failure.message == "the destination ended before it was given everything the source sent"
 
 
 @pytest.mark.parametrize("closed", ["input", "output"])
@@ -412,7 +454,7 @@ def test_a_config_error_comes_first_because_it_decides_about_retries() -> None:
 def test_cancelled_wins_over_everything(changed: dict[str, Any], seen: list[Failure]) -> None:
     verdict = outcome(Evidence(**(PROVEN | changed)), seen, Policy(), cancelled=True)
     assert verdict.status == "cancelled"
-    assert verdict.failures[0].type is T.MANUAL_CANCELLATION
+    assert [(failure.type, failure.command) for failure in verdict.failures] == [(T.MANUAL_CANCELLATION, None)]
 
 
 # --- no proof, no success ---
@@ -420,16 +462,16 @@ def test_cancelled_wins_over_everything(changed: dict[str, Any], seen: list[Fail
 
 def is_proven(evidence: Evidence, policy: Policy) -> bool:
     """decisions.md, "Evidence", line by line."""
-    source = (
-        evidence.completion == "reported"
-        if evidence.source_forced
-        else evidence.source_exit_code == 0 and evidence.completion != "missing"
+    complete = evidence.completion in ("reported", "inferred") and not evidence.streams_not_complete
+    source = complete and (
+        evidence.completion == "reported" if evidence.source_forced else evidence.source_exit_code == 0
     )
     destination = evidence.destination_exit_code == 0 and not evidence.destination_forced
     told = not evidence.error_traces and not evidence.streams_incomplete and not evidence.states_held_back
     given_all = evidence.end_of_input and not evidence.source_stopped and not evidence.destination_closed
-    echoed = evidence.acknowledgements > 0 or not (evidence.records_emitted or evidence.keys_unacknowledged)
-    states = echoed and not evidence.keys_unacknowledged and evidence.states_committed >= evidence.states_emitted
+    echoed = evidence.acknowledgements > 0 or not evidence.records_emitted
+    waiting = bool(evidence.keys_unacknowledged or evidence.streams_unacknowledged)
+    states = echoed and not waiting and evidence.states_committed >= evidence.states_emitted
     accepted = policy.accept_unacknowledged and not evidence.acknowledgements
     counts = (
         evidence.records_emitted - evidence.records_filtered == evidence.records_forwarded
@@ -451,11 +493,14 @@ FIELDS: dict[str, list[Any]] = {
     "destination_forced": [False, True],
     "end_of_input": [True, False],
     "completion": ["reported", "inferred", "missing"],
+    "streams_not_complete": [(), ("a",)],
     "streams_incomplete": [(), ("a",)],
     "error_traces": [0, 1],
     "states_emitted": [2, 0],
     "states_committed": [2, 1, 0],
     "states_held_back": [0, 1],
+    "empty_states_sent": [0, 2],
+    "streams_unacknowledged": [(), ("a",)],
     "keys_unacknowledged": [0, 1],
     "acknowledgements": [2, 0],
     "records_emitted": [5, 0],
@@ -475,21 +520,110 @@ def check(evidence: Evidence, policy: Policy) -> None:
     assert (verdict.status == "succeeded") == is_proven(evidence, policy), evidence
     assert bool(verdict.failures) == (verdict.status == "failed")
     assert len(verdict.failures) <= 10
-    if verdict.unproven and verdict.status == "succeeded":
-        assert policy.accept_unacknowledged
+    assert [failure.command for failure in verdict.failures] == [
+        COMMANDS.get(failure.origin) for failure in verdict.failures
+    ]
+    if verdict.status == "succeeded":
+        nothing_came_back = not evidence.acknowledgements
+        assert verdict.unproven == bool(
+            nothing_came_back and (evidence.records_emitted or evidence.keys_unacknowledged)
+        )
+        assert policy.accept_unacknowledged or not verdict.unproven
     seen = outcome(evidence, [ERROR], policy)
     assert seen.status == "failed"
     assert ERROR in seen.failures
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=str)
-def test_no_two_missing_proofs_hide_each_other(policy: Policy) -> None:
-    """Every pair of fields, every pair of values, all else proven."""
-    for (one, its), (two, others) in itertools.combinations(FIELDS.items(), 2):
-        for first, second in itertools.product(its, others):
-            check(Evidence(**(PROVEN | {one: first, two: second})), policy)
+def test_no_three_missing_proofs_hide_each_other(policy: Policy) -> None:
+    """Every three fields, all of their values, all else proven."""
+    for three in itertools.combinations(FIELDS, 3):
+        for values in itertools.product(*(FIELDS[name] for name in three)):
+            check(Evidence(**(PROVEN | dict(zip(three, values, strict=True)))), policy)
 
 
+ROWS: dict[str, dict[str, list[Any]]] = {
+    "exit codes": {
+        name: FIELDS[name]
+        for name in (
+            "source_exit_code",
+            "destination_exit_code",
+            "source_forced",
+            "source_stopped",
+            "destination_forced",
+            "destination_closed",
+            "end_of_input",
+            "completion",
+        )
+    },
+    "memory": {
+        name: FIELDS[name]
+        for name in (
+            "source_exit_code",
+            "destination_exit_code",
+            "source_out_of_memory",
+            "destination_out_of_memory",
+            "source_forced",
+            "destination_forced",
+        )
+    },
+    "traces and completion": {
+        name: FIELDS[name]
+        for name in (
+            "error_traces",
+            "streams_incomplete",
+            "streams_not_complete",
+            "completion",
+            "states_held_back",
+            "source_exit_code",
+            "source_forced",
+        )
+    },
+    "states and echoes": {
+        name: FIELDS[name]
+        for name in (
+            "states_emitted",
+            "states_committed",
+            "states_held_back",
+            "empty_states_sent",
+            "keys_unacknowledged",
+            "streams_unacknowledged",
+            "acknowledgements",
+            "bare_acknowledgements",
+            "unmatched_acknowledgements",
+        )
+    },
+    "no record, and states and echoes": {
+        "records_emitted": [0],
+        "records_forwarded": [0],
+        "states_emitted": [0, 2],
+        "states_committed": [0, 2],
+        "keys_unacknowledged": [0, 1],
+        "streams_unacknowledged": [(), ("a",)],
+        "acknowledgements": [0, 2],
+    },
+    "counts and dropped lines": {
+        "records_emitted": [5, 4, 0],
+        "records_forwarded": [5, 4, 0],
+        "records_filtered": [0, 1, 5],
+        "malformed": [0, 1],
+        "source_stats_mismatches": [0, 1],
+        "destination_stats_mismatches": [0, 1],
+        "acknowledgements": [2, 0],
+    },
+}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_every_combination_of_what_a_row_of_the_table_reads_is_judged_as_it_says(row: str) -> None:
+    """All else is proven."""
+    for values in itertools.product(*ROWS[row].values()):
+        evidence = Evidence(**(PROVEN | dict(zip(ROWS[row], values, strict=True))))
+        for policy in POLICIES:
+            check(evidence, policy)
+
+
+@settings(max_examples=1_000)
 @given(
     st.fixed_dictionaries({name: st.sampled_from(values) for name, values in FIELDS.items()}), st.sampled_from(POLICIES)
 )
@@ -503,6 +637,7 @@ ENDS = ("source_out_of_memory", "destination_out_of_memory", "destination_closed
 CHANGES = st.sampled_from([(name, value) for name, values in FIELDS.items() for value in values])
 
 
+@settings(max_examples=5_000)
 @given(st.lists(CHANGES, max_size=6).map(dict), st.sampled_from(POLICIES))
 def test_no_few_missing_proofs_hide_each_other(changed: dict[str, Any], policy: Policy) -> None:
     check(Evidence(**(PROVEN | changed)), policy)

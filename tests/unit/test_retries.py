@@ -1,22 +1,37 @@
 """May a failed job try again, and when (group A).
 
 Left out: A9 to A11 (production wires one policy, for failures without progress, and no other can be configured), A23 to
-A25 (numbers and counters come out of the store, see its tests), A26 and A27 (flags and the legacy mode are not built),
-the job's reason of A28 (see the workflow's tests).
-A22 is decided in the workflow from an outcome's committed and rejected records; here are its two outcomes.
+A25 (numbers and counters come out of the store, see its tests), A26 and A27 (flags and the legacy mode are not built).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airbyte_workers.jobs.retries import Decision, after_failure, backoff_s, decide, exhausted
-from airbyte_workers.models import Failure, FailureOrigin, FailureType, RetryRules, RetryTally
+from activities.retry_rules import retry_rules
+from airbyte_workers.jobs import retries
+from airbyte_workers.jobs.retries import Decision, backoff_s, exhausted, made_progress
+from airbyte_workers.models import (
+    AttemptOutcome,
+    Failure,
+    FailureOrigin,
+    FailureType,
+    RetryLimits,
+    RetryRules,
+    RetryTally,
+    SyncInput,
+)
+from airbyte_workers.settings import Settings
 
 SYSTEM = Failure(origin=FailureOrigin.SOURCE, type=FailureType.SYSTEM_ERROR, message="no")
 RULES = RetryRules()
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
 def limits(complete: int, partial: int, total_complete: int, total_partial: int) -> RetryRules:
@@ -31,8 +46,15 @@ def limits(complete: int, partial: int, total_complete: int, total_partial: int)
 def counted(tally: RetryTally, failures: str) -> RetryTally:
     """C: a failure without progress; P: one with."""
     for each in failures:
-        tally = after_failure(tally, progress=each == "P")
+        tally = retries.counted(tally, AttemptOutcome(status="failed", records_committed=int(each == "P")))
     return tally
+
+
+def decide(
+    tally: RetryTally, rules: RetryRules, failures: Sequence[Failure], retry_at: datetime | None = None
+) -> Decision:
+    outcome = AttemptOutcome(status="failed", failures=tuple(failures), retry_at=retry_at)
+    return retries.decide(tally, rules, outcome, now=NOW)
 
 
 def waits(failures: str, rules: RetryRules = RULES) -> list[float | None]:
@@ -79,13 +101,17 @@ def test_a_job_tries_again_while_all_four_counters_are_below_their_limits(rules:
 def test_the_wait_grows_with_failures_in_a_row_up_to_its_limit(
     minimum: float, maximum: float, base: float, expected: list[float]
 ) -> None:
-    rules = RetryRules(backoff_min_interval_s=minimum, backoff_max_interval_s=maximum, backoff_base=base)
+    rules = RetryRules(
+        complete_failures_backoff_min_interval_s=minimum,
+        complete_failures_backoff_max_interval_s=maximum,
+        complete_failures_backoff_base=base,
+    )
     assert [backoff_s(RetryTally(successive_complete=n), rules) for n in range(len(expected))] == expected
 
 
 @pytest.mark.parametrize("base", [3, 3.0, 1.5])
 def test_a_very_long_row_of_failures_waits_the_longest_time(base: float) -> None:
-    rules = RetryRules(backoff_base=base)
+    rules = RetryRules(complete_failures_backoff_base=base)
     assert backoff_s(RetryTally(successive_complete=5000), rules) == 1800
 
 
@@ -137,7 +163,7 @@ def test_some_failures_are_never_retried(kind: FailureType) -> None:
     first = SYSTEM.model_copy(update={"type": kind})
     decision = decide(counted(RetryTally(), "P"), RULES, [first, SYSTEM])
     assert (decision.retry, decision.wait_s) == (False, 0)
-    assert kind in decision.reason
+    assert f"a {kind} is not retried" in decision.words
 
 
 @pytest.mark.parametrize("kind", sorted(set(FailureType) - {FailureType.CONFIG_ERROR, FailureType.MANUAL_CANCELLATION}))
@@ -155,17 +181,103 @@ def test_a_failure_without_a_reason_is_retried() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failures", "reason"),
+    ("failures", "rules", "words"),
     [
-        ("C", "1 attempt(s) in a row committed no data"),
-        ("P", "the last attempt committed data"),
-        ("CCCCC", "5 attempts in a row committed no data"),
-        ("CP" * 9 + "C", "10 attempts committed no data"),
-        ("P" * 20, "20 attempts failed half-way"),
+        ("C", {}, "attempt 2 starts in 10 s: 1 complete failure in a row"),
+        ("CCC", {}, "attempt 4 starts in 1 m 30 s: 3 complete failures in a row"),
+        ("CP", {}, "attempt 3 follows at once: the last attempt committed data"),
+        (
+            "PPPPPPCCCCC",
+            {},
+            "stopped after 11 attempts: 5 in a row synced no data"
+            " (limit SYNC_JOB_RETRIES_COMPLETE_FAILURES_MAX_SUCCESSIVE = 5); last reason: source: no",
+        ),
+        (
+            "CP" * 9 + "C",
+            {},
+            "stopped after 19 attempts: 10 synced no data"
+            " (limit SYNC_JOB_RETRIES_COMPLETE_FAILURES_MAX_TOTAL = 10); last reason: source: no",
+        ),
+        (
+            "P" * 20,
+            {},
+            "stopped after 20 attempts: 20 failed half-way"
+            " (limit SYNC_JOB_RETRIES_PARTIAL_FAILURES_MAX_TOTAL = 20); last reason: source: no",
+        ),
+        (
+            "PP",
+            {"partial_failures_max_successive": 2, "own": ("partial_failures_max_successive",)},
+            "stopped after 2 attempts: 2 in a row failed half-way"
+            " (limit retries.partial_failures_max_successive of the connection = 2); last reason: source: no",
+        ),
+        (
+            "C",
+            {"max_retries": 0},
+            "stopped after 1 attempt: no more than 0 retries (limit max_retries of this run); last reason: source: no",
+        ),
+        (
+            "CC",
+            {"max_retries": 1, "own": ("max_retries",)},
+            "stopped after 2 attempts: no more than 1 retries"
+            " (limit retries.max_retries of the connection); last reason: source: no",
+        ),
     ],
 )
-def test_a_decision_says_why(failures: str, reason: str) -> None:
-    assert decide(counted(RetryTally(), failures), RULES, [SYSTEM]).reason == reason
+def test_a_decision_says_what_follows_and_why(failures: str, rules: dict[str, Any], words: str) -> None:
+    assert decide(counted(RetryTally(), failures), RetryRules(**rules), [SYSTEM]).words == words
+
+
+def test_an_end_without_a_reason_says_so() -> None:
+    assert decide(counted(RetryTally(), "CCCCC"), RULES, []).words.endswith("; no reason was told")
+
+
+# --- quotas of the source ---
+
+
+@pytest.mark.parametrize(
+    ("failures", "ahead_s", "wait_s"),
+    [
+        ("P", 60, 60),
+        ("C", 60, 60),
+        ("C", 4, 10),
+        ("CCC", 60, 90),
+        ("P", -60, 0),
+        ("C", -60, 10),
+        ("P", 10**9, 86_400),
+    ],
+    ids=["partial", "longer", "shorter than the backoff", "much shorter", "over", "over, backoff", "absurd"],
+)
+def test_a_source_s_quota_is_waited_for(failures: str, ahead_s: int, wait_s: float) -> None:
+    decision = decide(counted(RetryTally(), failures), RULES, [SYSTEM], NOW + timedelta(seconds=ahead_s))
+    assert (decision.retry, decision.wait_s) == (True, wait_s)
+    assert ("rate limited" in decision.words) is (wait_s in (60, 86_400))
+
+
+def test_a_quota_makes_no_limit_higher() -> None:
+    assert not decide(counted(RetryTally(), "CCCCC"), RULES, [SYSTEM], NOW + timedelta(hours=1)).retry
+
+
+# --- what counts ---
+
+
+@pytest.mark.parametrize(
+    ("committed", "rejected", "progress"),
+    [(0, 0, False), (1, 0, True), (3, 0, True), (3, 2, True), (0, 5, True), (9999, 0, True)],
+)
+def test_progress_is_a_record_that_was_committed_or_rejected(committed: int, rejected: int, progress: bool) -> None:
+    outcome = AttemptOutcome(status="failed", records_committed=committed, records_rejected=rejected)
+    assert made_progress(outcome) is progress  # A22
+
+
+@pytest.mark.parametrize("status", ["succeeded", "cancelled"])
+def test_only_failed_attempts_count(status: str) -> None:
+    assert retries.counted(RetryTally(), AttemptOutcome(status=status, records_committed=1)) == RetryTally()
+
+
+def test_the_counters_are_told_in_words() -> None:
+    assert retries.in_words(counted(RetryTally(), "PPC")) == (
+        "1 attempt(s) synced no data, 1 in a row; 2 failed half-way, 0 in a row"
+    )
 
 
 @given(st.text("CP", max_size=60))
@@ -192,4 +304,36 @@ def test_counters_agree_with_what_happened(failures: str) -> None:
 
 
 def test_a_decision_is_a_value() -> None:
-    assert decide(counted(RetryTally(), "P"), RULES, [SYSTEM]) == Decision(True, 0, "the last attempt committed data")
+    words = "attempt 2 follows at once: the last attempt committed data"
+    assert decide(counted(RetryTally(), "P"), RULES, [SYSTEM]) == Decision(True, 0, words)
+
+
+# --- where rules come from ---
+
+
+def test_rules_come_from_the_settings_by_upstream_s_names() -> None:
+    names = RetryLimits.model_fields.keys() - {"max_retries"}
+    settings = Settings().model_copy(
+        update={f"sync_job_retries_{name}": 100 + number for number, name in enumerate(sorted(names))}
+    )
+    rules = retry_rules(settings, SyncInput(connection="demo"))
+    assert [getattr(rules, name) for name in sorted(names)] == [100 + number for number in range(7)]
+    assert (rules.max_retries, rules.own, rules.rate_limit_max_wait_s) == (None, (), 86_400)
+
+
+@pytest.mark.parametrize(
+    ("typed", "max_retries", "own"),
+    [
+        ({"retries": 3}, 3, ("max_retries",)),
+        ({"retries": {"max_retries": 3}}, 3, ("max_retries",)),
+        ({"retries": 3, "max_retries": 0}, 0, ()),
+        ({"max_retries": 2}, 2, ()),
+        ({"retries": {"partial_failures_max_total": 7}}, None, ("partial_failures_max_total",)),
+    ],
+)
+def test_a_connection_and_a_run_have_limits_of_their_own(
+    typed: dict[str, Any], max_retries: int | None, own: tuple[str, ...]
+) -> None:
+    rules = retry_rules(Settings(), SyncInput.model_validate({"connection": "demo", **typed}))
+    assert (rules.max_retries, rules.own) == (max_retries, own)
+    assert rules.partial_failures_max_total == (7 if "partial_failures_max_total" in own else 20)

@@ -233,6 +233,7 @@ async def test_without_a_result_the_first_error_trace_is_the_failure_and_no_exit
     failure = only(await connector(operation, "source").after(log("hello"), said, code=code))
     assert (failure.origin, failure.type) == (FailureOrigin.SOURCE, FailureType.CONFIG_ERROR)
     assert (failure.message, failure.internal_message) == ("no such host", "getaddrinfo")
+    assert failure.command == operation
 
 
 async def test_of_several_error_traces_the_first_decides_and_all_are_told(connector: Run) -> None:
@@ -253,6 +254,7 @@ async def test_an_error_trace_without_a_message_is_a_failure_too(connector: Run,
 async def test_silence_is_a_failure_that_names_the_exit_code(connector: Run, operation: str) -> None:
     """V2"""
     failure = only(await connector(operation, "source").after(log("hello"), code=b"1\n"))
+    assert failure.command == operation
     assert (failure.origin, failure.type) == (FailureOrigin.SOURCE, FailureType.SYSTEM_ERROR)
     assert failure.message == f"source: {operation} exited with code 1 without an output"
 
@@ -298,6 +300,7 @@ async def test_a_connector_that_ran_out_of_memory_is_told_of(
     failure = only(result)
     assert result.exit_code == 137
     assert (failure.origin, failure.type) == (FailureOrigin(origin), FailureType.OUT_OF_MEMORY)
+    assert failure.command == "discover"
     assert failure.message.startswith(f"the {origin} exited with code 137: ")
     assert words in failure.message
 

@@ -1,8 +1,8 @@
 """The source's side of an attempt: what goes on, what is counted, what ends it (groups G, J and N as they apply).
 
 Left out of G: G12 (the version is not looked for: all versions are read alike). Of J: J17 (decisions.md: statuses are
-sent unless `stream_status: omit`, see the orchestrator's tests). Of N: what needs the published run states (N1, N2, N9,
-N11, N12) is not built.
+sent unless `stream_status: omit`, see the end-to-end tests). N is in test_stream_statuses.py, R4 of connectors that
+are asked something in test_sidecar.py.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from airbyte_lines import (
 
 from airbyte_workers.models import FailureOrigin, FailureType
 from airbyte_workers.replication.core import Ends, ReplicationFailed
+from airbyte_workers.replication.traces import LOST_ERROR
 
 
 def types(lines: list[bytes]) -> list[str]:
@@ -199,6 +200,36 @@ def test_a_state_that_speaks_for_all_is_held_back_when_one_stream_failed(held: b
     assert attempt.source(error("broken", "a"), held) == []
 
 
+def test_an_error_of_a_stream_that_nobody_knows_may_be_of_any_and_holds_back_every_state() -> None:
+    attempt = Attempt(("a", "n"), "b")
+    assert attempt.source(error("broken", "a"), stream_state("a", {}, "n"), stream_state("b")) == []
+    assert attempt.evidence().states_held_back == 2
+
+
+def test_what_was_staged_before_a_streams_trouble_is_still_committed() -> None:
+    attempt = Attempt("a")
+    record_sent, sent = attempt.source(record("a"), stream_state("a", {"c": 1}))
+    assert attempt.source(error("broken", "a"), record("a"), stream_state("a", {"c": 2}))[1:] == []
+    attempt.destination(record_sent, sent)
+    batch = attempt.commit()
+    assert batch is not None
+    assert [commit.state for commit in batch.commits] == [
+        b'{"type":"STREAM","stream":{"stream_descriptor":{"name":"a"},"stream_state":{"c":1}}}'
+    ]
+    assert attempt.counts() == {"a": (2, 1, 0)}
+
+
+@pytest.mark.parametrize(
+    "trouble", [error(), error("broken", "a"), status("a", "INCOMPLETE")], ids=["error", "error of a stream", "status"]
+)
+@pytest.mark.parametrize("after", [status("a", "RUNNING"), status("a", "COMPLETE"), record("a")])
+def test_nothing_that_a_source_says_later_makes_good_a_streams_trouble(trouble: bytes, after: bytes) -> None:
+    attempt = Attempt("a")
+    sent = attempt.source(trouble, after, stream_state("a"))
+    assert "STATE" not in types(sent)
+    assert not attempt.ledger.read_to_the_end(WELL)
+
+
 def test_a_state_after_a_dropped_record_is_held_back() -> None:
     attempt = Attempt("a")
     lost = record("a").replace(b'"id":1', b'"id":NaN')
@@ -322,6 +353,35 @@ def test_a_source_that_had_to_be_stopped_completed_nothing_unless_it_said_so() -
     assert attempt.evidence(forced).completion == "reported"
 
 
+@pytest.mark.parametrize(
+    ("said", "ends", "whether"),
+    [
+        ([], WELL, True),
+        ([record("a"), stream_state("a")], WELL, True),
+        ([status("a", "COMPLETE"), status("b", "COMPLETE")], WELL, True),
+        ([status("a", "COMPLETE"), status("a", "COMPLETE"), status("b", "COMPLETE")], WELL, True),
+        ([status("a", "COMPLETE")], WELL, False),
+        ([status("a", "COMPLETE"), status("b", "RUNNING")], WELL, False),
+        ([status("a", "COMPLETE"), status("b", "INCOMPLETE")], WELL, False),
+        ([error()], WELL, False),
+        ([error("broken", "a")], WELL, False),
+        ([b'{"type":"RECORD","record":{"stream":"a","data":NaN}}\n'], WELL, False),
+        ([], Ends(source_exit_code=1), False),
+        ([], Ends(source_exit_code=None), False),
+        ([], Ends(source_exit_code=0, source_stopped=True), False),
+        ([], Ends(source_exit_code=0, source_forced=True), False),
+        ([status("a", "COMPLETE"), status("b", "COMPLETE")], Ends(source_exit_code=143, source_forced=True), True),
+    ],
+)
+def test_the_destination_is_told_of_completion_only_after_a_good_end(
+    said: list[bytes], ends: Ends, whether: bool
+) -> None:
+    """J16: after exit code 1, and after every other bad end, no status follows, and no empty state."""
+    attempt = Attempt("a", "b")
+    attempt.source(*said)
+    assert attempt.ledger.read_to_the_end(ends) is whether
+
+
 # --- error traces ---
 
 
@@ -347,11 +407,21 @@ def test_an_error_trace_is_a_failure_of_its_type(given: str | None, kind: Failur
     assert attempt.evidence().error_traces == 1
 
 
-def test_an_error_trace_says_which_stream() -> None:
+@pytest.mark.parametrize("namespace", [None, "n"])
+def test_an_error_trace_says_which_stream(namespace: str | None) -> None:
     attempt = Attempt()
-    body = {"message": "no", "stream_descriptor": {"name": "users", "namespace": "n"}}
+    named = {} if namespace is None else {"namespace": namespace}
+    body = {"message": "no", "stream_descriptor": {"name": "users"} | named}
     attempt.source(line({"type": "TRACE", "trace": {"type": "ERROR", "error": body}}))
-    assert [(failure.stream, failure.namespace) for failure in attempt.failures] == [("users", "n")]
+    assert [(failure.stream, failure.namespace) for failure in attempt.failures] == [("users", namespace)]
+
+
+def test_what_failed_in_a_source_failed_while_it_read() -> None:
+    attempt = Attempt()
+    attempt.source(error())
+    with pytest.raises(ReplicationFailed) as caught:
+        attempt.source(record("orders"))
+    assert [failure.command for failure in (*attempt.failures, caught.value.failure)] == ["read", "read"]
 
 
 def test_the_stack_trace_of_an_error_is_in_the_log() -> None:
@@ -378,6 +448,42 @@ def test_an_error_trace_is_never_lost_however_it_is_spelt(trace: bytes) -> None:
     attempt.source(b'{"type":"TRACE","trace":' + trace + b"}\n")
     assert len(attempt.failures) == attempt.evidence().error_traces == 1
     assert attempt.source(stream_state()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b'{"type":"TRACE","trace":{"type":"ERROR","error":{"message":"k\xe9"}}}\n', "k\ufffd"),
+        (b'{"type":"TRACE","trace":{"type":"ERROR","error":{"message":"cut o\n', LOST_ERROR),
+        (b' {"trace": {"type" : "ERROR", "error": {}}, "type" : "TRACE"\n', LOST_ERROR),
+    ],
+)
+def test_an_error_trace_that_is_not_even_json_or_text_is_not_lost_either(text: bytes, message: str) -> None:
+    attempt = Attempt()
+    assert attempt.source(text, stream_state()) == []
+    assert [failure.message for failure in attempt.failures] == [message]
+    assert attempt.evidence().error_traces == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'INFO sent {"type":"TRACE","trace":{"type":"ERROR"}}\n',
+        b'{"type":"LOG","log":{"message":"\\"type\\":\\"TRACE\\" \\"type\\":\\"ERROR\\"\n',
+        b'{"type":"TRACE","trace":{"type":"ANALYTICS","analytics":{"type":"x\n',
+    ],
+)
+def test_a_line_that_only_speaks_of_errors_is_none(text: bytes) -> None:
+    attempt = Attempt()
+    attempt.source(text)
+    assert attempt.failures == []
+
+
+@pytest.mark.parametrize("reasons", ["text", [7], [{"type": None}], [{"type": "X", "rate_limited": "soon"}]])
+def test_a_streams_trouble_is_not_lost_for_an_odd_reason(reasons: Any) -> None:
+    attempt = Attempt("a")
+    assert attempt.source(status("a", "INCOMPLETE", reasons=reasons), stream_state("a")) == []
+    assert attempt.evidence().streams_incomplete == ("a",)
 
 
 @pytest.mark.parametrize("trace", [b"{}", b'{"type":5}', b"null", b'{"type":"STREAM_STATUS","stream_status":{}}'])

@@ -1,6 +1,6 @@
 """STATE messages on their way: an id, a count where there is none, all other bytes as received (group J).
 
-Left out: J4, J5 (filtered records: there are no filters yet). J15 to J18 are in test_source_side.py.
+Left out: J4 and the filtered part of J5 (there are no filters yet). J15 to J18 are in test_source_side.py.
 """
 
 from __future__ import annotations
@@ -215,6 +215,13 @@ def test_a_state_message_without_a_state_is_dropped_and_counted_as_malformed(bod
     attempt = Attempt()
     assert attempt.source(b'{"type":"STATE",' + body + b"}\n") == []
     assert attempt.ledger.malformed == 1
+
+
+@pytest.mark.parametrize("stated", [None, {}, {"recordCount": None}])
+def test_without_any_record_the_count_is_zero(stated: Any) -> None:
+    attempt = Attempt()
+    (sent,) = attempt.source(stream_state() if stated is None else stream_state(sourceStats=stated))
+    assert state_of(sent)["sourceStats"] == {"recordCount": 0}
 
 
 def test_ids_count_up_from_one() -> None:

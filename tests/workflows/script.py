@@ -53,7 +53,8 @@ class Gate:
 class Script:
     """`outcomes`: of the attempts in order; `answers` and `launches`: of the other pods, by name.
 
-    `hold`: calls that wait for `release`; `lost`: how often a call fails before it does what it should.
+    `hold`: calls that wait for `release`; `lost`: how often a call fails before it does what it should; `silent`: calls
+    that say nothing any more the first time, as if their worker were gone.
     """
 
     outcomes: Sequence[AttemptOutcome] = ()
@@ -67,11 +68,14 @@ class Script:
     refuse: str | None = None
     hold: Sequence[str] = ()
     lost: dict[str, int] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
+    limits: Limits = LIMITS
     calls: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     opened: OpenOperation | None = None
     closed: CloseJob | None = None
     closed_operation: CloseOperation | None = None
+    launched: list[AttemptRef] = field(default_factory=list)
     closed_attempts: list[CloseAttempt] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -161,7 +165,12 @@ class Script:
             for number in range(len(self.waits))
         )
         return SyncReport(
-            job_id=7, connection="demo", status=request.status, failures=request.failures, attempts=attempts
+            job_id=7,
+            connection="demo",
+            status=request.status,
+            failures=request.failures,
+            attempts=attempts,
+            reason=request.reason,
         )
 
     @activity.defn(name="close_operation")
@@ -184,6 +193,7 @@ class Script:
     @activity.defn(name="launch_workload")
     async def launch_workload(self, ref: AttemptRef) -> Launched:
         await self._called(f"launch {_pod(ref)}")
+        self.launched.append(ref)
         return self.launches.get(_pod(ref), Launched(launched=True))
 
     @activity.defn(name="watch_workload")
@@ -206,13 +216,16 @@ class Script:
     def _planned(self, connection: str = "") -> JobPlan:
         if self.refuse:
             raise ApplicationError(self.refuse, type="InvalidInput", non_retryable=True)
-        return JobPlan(job_id=7, connection=connection, limits=LIMITS, retries=self.rules, **self.plan)
+        return JobPlan(job_id=7, connection=connection, limits=self.limits, retries=self.rules, **self.plan)
 
     async def _called(self, call: str) -> None:
         self.calls.append(call)
         if self.lost.get(call):
             self.lost[call] -= 1
             raise RuntimeError("the database is away")
+        if call in self.silent:
+            self.silent.discard(call)
+            await asyncio.Event().wait()
         gate = self._gates.get(call)
         if gate is None:
             return

@@ -74,7 +74,8 @@ async def test_the_parent_sees_why_a_sync_failed_and_its_report(
     async with Script([complete()], rules=NO_RETRIES).played(env.client):
         seen = await (await parent(somebody, Careful, id)).result()
     assert seen["type"] == "SyncFailed"
-    assert seen["message"] == "sync of demo failed (1 attempt(s)): source: broke"
+    assert seen["message"].startswith("sync of demo failed: stopped after 1 attempt: ")
+    assert seen["message"].endswith("; last reason: source: broke")
     [report] = seen["details"]
     assert (report["status"], report["failures"][0]["message"]) == ("failed", "broke")
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from by_hand import assert_cancelled
-from said import IMAGE, spec
+from said import IMAGE, spec, success
 from script import Script
 from temporalio.testing import WorkflowEnvironment
 
 from airbyte_workers import runs
-from airbyte_workers.client import Client, InvalidInput, Run, RunCancelled, RunFailed
+from airbyte_workers.client import CancelAnswer, Client, InvalidInput, NotRunning, Run, RunCancelled, RunFailed
 from airbyte_workers.models import JobStatus, SyncInput
 from airbyte_workers.names import WATCH_QUEUE, JobKind
 
@@ -133,7 +133,7 @@ async def test_a_cancel_closes_the_job_cancelled_and_says_who_and_why(
         run = await started(airbyte, kind)
         await script.reached(held)
         before = len(script.calls)
-        await run.cancel(by="me", reason="enough")
+        assert await run.cancel(by="me", reason="enough") is CancelAnswer.ACCEPTED
         with pytest.raises(RunCancelled):
             await run.result()
         await assert_cancelled(env, run.workflow_id)
@@ -158,7 +158,7 @@ async def test_temporal_s_own_cancel_does_the_same(
     assert script.calls[before:] == [*ended(held), f"close {kind} cancelled"]
     assert script.closed_operation is not None
     assert script.closed_operation.outcome.status == JobStatus.CANCELLED
-    assert script.closed_operation.by == ""
+    assert script.closed_operation.by == "somebody, through Temporal"
 
 
 async def test_a_cancel_now_says_so(env: WorkflowEnvironment, airbyte: Client) -> None:
@@ -176,17 +176,56 @@ async def test_a_cancel_before_there_is_a_job_is_temporal_s(env: WorkflowEnviron
     async with script.played(env.client):
         run = await airbyte.start_spec(INPUT)
         await script.reached("open spec")
-        await run.cancel(by="me")
+        assert await run.cancel(by="me", reason="enough") is CancelAnswer.LEFT_TO_TEMPORAL
         script.release("open spec")
         await assert_cancelled(env, run.workflow_id)
     assert script.calls == ["open spec", "close spec cancelled"]
+    assert script.closed_operation is not None
+    assert script.closed_operation.reason == "enough (asked for by me)"
+
+
+async def test_while_no_worker_answers_temporal_keeps_the_cancel(
+    env: WorkflowEnvironment, airbyte: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "_QUERY_TIMEOUT", timedelta(seconds=0.5))
+    script = Script()
+    run = await airbyte.start_check(INPUT)
+    assert await run.cancel(by="me") is CancelAnswer.LEFT_TO_TEMPORAL
+    assert await run.cancel(by="me") is CancelAnswer.LEFT_TO_TEMPORAL
+    assert await run.is_running()
+    async with script.played(env.client):
+        await assert_cancelled(env, run.workflow_id)
+
+
+async def test_a_second_cancel_is_as_good_as_the_first(env: WorkflowEnvironment, airbyte: Client) -> None:
+    script = Script(outcomes=[], hold=["watch sync 0", "close attempt 0 cancelled"])
+    async with script.played(env.client):
+        run = await airbyte.start_sync(SYNC)
+        await script.reached("watch sync 0")
+        assert await run.cancel(by="me", reason="first") is CancelAnswer.ACCEPTED
+        await script.reached("close attempt 0 cancelled")
+        assert await airbyte.cancel("demo", by="you", reason="second", now=True) is CancelAnswer.ACCEPTED
+        script.release("close attempt 0 cancelled")
+        with pytest.raises(RunCancelled):
+            await run.result()
+    assert "cancel by you now" in script.calls
+
+
+async def test_a_connection_that_does_not_sync_has_nothing_to_cancel(env: WorkflowEnvironment, airbyte: Client) -> None:
+    """Neither one that never did, nor one whose sync has ended."""
+    async with Script(outcomes=[success()]).played(env.client):
+        for _ in range(2):
+            with pytest.raises(NotRunning, match="connection demo is not syncing"):
+                await airbyte.cancel("demo")
+            await (await airbyte.start_sync(SYNC, join=True)).report()
 
 
 async def test_a_cancel_that_comes_too_late_changes_nothing(env: WorkflowEnvironment, airbyte: Client) -> None:
     async with Script().played(env.client):
         run = await airbyte.start_check(INPUT)
         result = await run.result()
-        await run.cancel(by="me")
+        assert not await run.is_running()
+        assert await run.cancel(by="me") is CancelAnswer.ENDED
         assert await run.result() == result
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from by_hand import assert_cancelled
+from by_hand import assert_cancelled, details
 from said import complete, success
 from script import Script
 from temporalio.api.enums.v1 import EventType
@@ -13,7 +14,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
 from airbyte_workers.client import Client, RunCancelled
-from airbyte_workers.models import AttemptOutcome, CancelRequest, JobStatus, RetryRules, SyncInput
+from airbyte_workers.models import AttemptOutcome, CancelRequest, FailureType, JobStatus, RetryRules, SyncInput
 from airbyte_workers.names import WATCH_QUEUE, sync_workflow_id
 
 pytestmark = pytest.mark.temporal
@@ -22,6 +23,7 @@ INPUT = SyncInput.model_validate(
 )
 ID = sync_workflow_id("demo")
 RUNNING = "watch sync 0"
+PATIENT = RetryRules(complete_failures_backoff_min_interval_s=1e6, complete_failures_backoff_max_interval_s=1e6)
 CANCELLED = ["close attempt 0 cancelled", "close job cancelled"]
 
 
@@ -58,6 +60,8 @@ async def test_temporal_s_own_cancel_does_the_same(env: WorkflowEnvironment, air
         await env.client.get_workflow_handle(ID).cancel()
         await assert_cancelled(env, ID)
     assert script.calls[-2:] == CANCELLED
+    assert script.closed is not None
+    assert script.closed.by == "somebody, through Temporal"
 
 
 async def test_a_cancel_of_another_job_is_refused(env: WorkflowEnvironment, airbyte: Client) -> None:
@@ -76,18 +80,24 @@ async def test_a_cancel_of_another_job_is_refused(env: WorkflowEnvironment, airb
 async def test_a_cancel_during_the_wait_between_attempts_ends_the_job(
     env: WorkflowEnvironment, airbyte: Client
 ) -> None:
-    script = Script([complete(), success()], rules=RetryRules(backoff_min_interval_s=1e6, backoff_max_interval_s=1e6))
+    script = Script([complete(), success()], rules=PATIENT)
     async with script.played(env.client):
         started = await airbyte.start_sync(INPUT)
         with env.auto_time_skipping_disabled():
             while (phase := await started.phase()) is None or phase.phase != "waiting":
                 await asyncio.sleep(0.05)
-            assert phase.next_attempt_in_s == 1e6
-            assert "attempt 2 starts in" in phase.detail
-            await started.cancel(by="me")
+            assert phase.next_attempt_at is not None
+            assert phase.next_attempt_at - datetime.now(UTC) > timedelta(days=10)
+            assert phase.detail == "attempt 2 starts in 277 h 46 m: 1 complete failure in a row"
+            assert f"{phase.detail}\n\nnext attempt at {phase.next_attempt_at:%Y-%m-%d}" in await details(env, ID)
+            await started.cancel(by="me", reason="enough")
             await assert_cancelled(env, ID)
     assert script.waits == [0]
     assert script.calls[-1] == "close job cancelled"
+    assert script.closed is not None
+    assert [(each.type, each.message) for each in script.closed.failures] == [
+        (FailureType.MANUAL_CANCELLATION, "cancelled by me: enough")
+    ]
 
 
 @pytest.mark.parametrize("held", ["open job", "configure", "open attempt 0"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from by_hand import assert_cancelled, details
@@ -11,16 +12,19 @@ from script import Script
 from temporalio.testing import WorkflowEnvironment
 
 from airbyte_workers.client import AlreadySyncing, Client, InvalidInput, SyncFailed
+from airbyte_workers.jobs.failures import for_history
 from airbyte_workers.models import (
     AttemptOutcome,
     Configured,
     FailureType,
     JobStatus,
+    Launched,
     RetryRules,
     SyncInput,
     SyncReport,
 )
-from airbyte_workers.names import sync_workflow_id
+from airbyte_workers.names import Role, sync_workflow_id
+from airbyte_workers.quantities import duration
 
 pytestmark = pytest.mark.temporal
 INPUT = SyncInput.model_validate(
@@ -69,7 +73,61 @@ async def test_attempts_follow_each_other_by_upstream_s_rules(
     script = Script([OUTCOMES[letter]() for letter in attempts])
     assert (await report_of(env, airbyte, script)).status is status
     assert script.waits == waits
+    expected = [f"attempt {number + 2} {_starts(wait)}" for number, wait in enumerate(waits[1:])]
+    ends = [f"stopped after {len(attempts)} attempts" if status is JobStatus.FAILED else ""]
+    assert [each.follows.partition(":")[0] for each in script.closed_attempts] == expected + ends
     assert [each.ref.attempt for each in script.closed_attempts] == list(range(len(attempts)))
+
+
+def _starts(wait_s: float) -> str:
+    return f"starts in {duration(wait_s)}" if wait_s else "follows at once"
+
+
+async def test_checks_come_first_unless_the_last_sync_succeeded(env: WorkflowEnvironment, airbyte: Client) -> None:
+    script = Script([complete(), success()], plan={"previous_succeeded": True})
+    await report_of(env, airbyte, script)
+    both = (Role.SOURCE, Role.DESTINATION)
+    assert [ref.checks for ref in script.launched] == [(), both]  # C16; before every retry
+    script = Script([success()])
+    await report_of(env, airbyte, script)
+    assert [ref.checks for ref in script.launched] == [both]
+
+
+async def test_an_attempt_whose_check_failed_ends_the_job_and_starts_nothing(
+    env: WorkflowEnvironment, airbyte: Client
+) -> None:
+    no = failure(FailureType.CONFIG_ERROR, "the check failed: no such host")
+    script = Script(launches={"sync 0": Launched(launched=False, failure=no)})
+    report = await report_of(env, airbyte, script)
+    assert (report.status, report.failures) == (JobStatus.FAILED, (no,))  # C12
+    assert script.calls[-3:] == ["launch sync 0", "close attempt 0 failed", "close job failed"]
+
+
+async def test_a_check_that_crashed_is_tried_again(env: WorkflowEnvironment, airbyte: Client) -> None:
+    crashed = Launched(launched=False, failure=failure())
+    script = Script([success(), success()], launches={"sync 0": crashed})
+    assert (await report_of(env, airbyte, script)).status is JobStatus.SUCCEEDED  # C14
+    assert script.waits == [0, 10]
+
+
+async def test_a_source_s_quota_is_waited_for(env: WorkflowEnvironment, airbyte: Client) -> None:
+    soon = await env.get_current_time() + timedelta(minutes=30)
+    script = Script([partial().model_copy(update={"retry_at": soon}), success()])
+    assert (await report_of(env, airbyte, script)).status is JobStatus.SUCCEEDED
+    assert 1700 < script.waits[1] <= 1800
+    assert "rate limited" in script.closed_attempts[0].follows
+
+
+async def test_twenty_attempts_leave_a_small_history(env: WorkflowEnvironment, airbyte: Client) -> None:
+    """The longest job that the limits allow: ten failures with a wait, and ten half-way; checks before each."""
+    bad = for_history([failure(message=f"{number} {'x' * 50_000}") for number in range(10)])
+    failed = [AttemptOutcome(status="failed", failures=bad, records_committed=1 - number % 2) for number in range(19)]
+    script = Script([*failed, success()])
+    assert (await report_of(env, airbyte, script)).status is JobStatus.SUCCEEDED
+    history = await env.client.get_workflow_handle(ID).fetch_history()
+    assert len(script.waits) == 20
+    assert len(history.events) < 700
+    assert sum(event.ByteSize() for event in history.events) < 256 * 1024
 
 
 async def test_the_counters_go_with_every_closed_attempt(env: WorkflowEnvironment, airbyte: Client) -> None:
@@ -94,6 +152,8 @@ async def test_a_config_error_is_not_retried(env: WorkflowEnvironment, airbyte: 
     assert (await report_of(env, airbyte, script)).status is JobStatus.FAILED
     assert script.closed is not None
     assert script.closed.failures[0].message == "no such table"
+    stopped = "stopped after 1 attempt: a config_error is not retried; last reason: source: no such table"
+    assert script.closed.reason == stopped  # A28
 
 
 async def test_a_pod_that_cannot_be_launched_is_a_failed_attempt_without_a_watch(
@@ -124,7 +184,9 @@ async def test_a_step_that_is_lost_is_done_again(env: WorkflowEnvironment, airby
 async def test_a_failed_job_raises_with_its_report(env: WorkflowEnvironment, airbyte: Client) -> None:
     script = Script([complete()], rules=NO_RETRIES)
     async with script.played(env.client):
-        with pytest.raises(SyncFailed, match=r"sync of demo failed \(1 attempt\(s\)\): source: broke") as error:
+        with pytest.raises(
+            SyncFailed, match=r"sync of demo failed: stopped after 1 attempt: .*; last reason: source: broke"
+        ) as error:
             await airbyte.sync(INPUT)
     assert error.value.report.status is JobStatus.FAILED
 

@@ -1,0 +1,108 @@
+"""The checks before an attempt: each connector is asked, on the dataplane that will run it, whether it can work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import asyncpg
+
+from activities.answers import Answers
+from activities.launching import Launching
+from activities.lifecycle import leaves_pod_alone
+from activities.operations import read_check
+from activities.watching import Watch
+from airbyte_workers.models import AttemptOutcome, AttemptRef, Failure, FailureOrigin, FailureType
+from airbyte_workers.names import JobKind, Role
+from airbyte_workers.pods.pod import LaunchFailed
+from airbyte_workers.settings import Settings
+from airbyte_workers.store import jobs, workloads
+from airbyte_workers.store.jobs import Job
+from airbyte_workers.store.secrets import SecretError
+from airbyte_workers.store.workloads import Workload
+
+_NEVER_RAN = frozenset(
+    {
+        FailureType.ORCHESTRATOR_LOST,
+        FailureType.NEVER_OPENED,
+        FailureType.EXIT_UNKNOWN,
+        FailureType.LAUNCH_FAILED,
+    }
+)
+
+
+class Checks:
+    """Runs the checks that an attempt needs; they cost no events in Temporal's history."""
+
+    def __init__(self, db: asyncpg.Pool, settings: Settings, answers: Answers, launching: Launching) -> None:
+        self._db = db
+        self._settings = settings
+        self._answers = answers
+        self._launching = launching
+
+    async def failure(self, job: Job, ref: AttemptRef, place: Workload, tell: Callable[[str], None]) -> Failure | None:
+        """Why the attempt cannot go on: the first failed check is the last one. Its `place` is kept meanwhile.
+
+        Raises LaunchFailed, retryable, for a check that could not run: that is nobody's failed attempt.
+        """
+        for role in ref.checks:
+            tell(f"checking the {role}")
+            await self._keep(place)
+            failure = await self._check(
+                job, AttemptRef(job_id=job.id, attempt=ref.attempt, kind=JobKind.CHECK, of=role), place
+            )
+            verdict = failure.message if failure is not None else "passed"
+            await jobs.note(self._db, job.id, f"check of the {role}", reason=verdict)
+            if failure is not None:
+                return failure
+        return None
+
+    async def _check(self, job: Job, ref: AttemptRef, place: Workload) -> Failure | None:
+        workload = await self._launching.workload(job, ref)
+        try:
+            await self._launching.place(job, workload, lambda: self._keep(place))
+            await self._launching.launch_in_time(job, ref, workload)
+        except (LaunchFailed, SecretError):
+            await self._launching.end(job, workload, "failure")
+            raise
+        except asyncio.CancelledError:
+            if not leaves_pod_alone():
+                await self._launching.end(job, workload, "cancelled")
+            raise
+        return await self._judged(job, ref, await self._followed(self._launching.watch(job, ref)))
+
+    async def _followed(self, watch: Watch) -> AttemptOutcome:
+        await watch.require_here()
+        try:
+            await watch.until_final()
+        except asyncio.CancelledError:
+            if not leaves_pod_alone():
+                await watch.end()
+            raise
+        return await watch.finish()
+
+    async def _judged(self, job: Job, ref: AttemptRef, outcome: AttemptOutcome) -> Failure | None:
+        """A no is a config error, whatever it says; without an answer the connector's own failure counts."""
+        role = job.asked(ref)
+        told = await self._answers.result(ref)
+        if told is not None and told.result is not None:
+            check = read_check(told.result)
+            return None if check.status == "succeeded" else _refusal(role, check.message)
+        if not outcome.failures or outcome.failures[0].type in _NEVER_RAN:
+            why = outcome.failures[0].message if outcome.failures else "its answer is gone"
+            raise LaunchFailed(f"the {role} could not be checked: {why}", origin=FailureOrigin.PLATFORM, retryable=True)
+        first = outcome.failures[0]
+        message = f"the check of the {role} ended without an answer: {first.message}"
+        return first.model_copy(update={"message": message, "command": "check"})
+
+    async def _keep(self, place: Workload) -> None:
+        await workloads.extend(self._db, place.pod, lease_s=self._settings.lease_seconds)
+
+
+def _refusal(role: Role, message: str) -> Failure:
+    return Failure(
+        origin=FailureOrigin(role),
+        type=FailureType.CONFIG_ERROR,
+        message=f"the check failed: {message or 'the connector gave no reason'}",
+        command="check",
+    )

@@ -1,0 +1,200 @@
+"""Launching a pod: its place on the dataplane, what must be ready first, and what a launch that fails leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+
+import asyncpg
+import structlog
+
+from activities.lifecycle import hand_over_if_stopping
+from activities.pod_specs import RUN, Author, origin_of, program
+from activities.watching import Watch
+from airbyte_workers.models import AttemptRef, Connector, JobStatus
+from airbyte_workers.names import REPLICATION_KINDS, JobKind, Role, pod_name
+from airbyte_workers.orchestrator.markers import Markers
+from airbyte_workers.pods.pod import Launcher, LauncherAway, LaunchFailed, PodSpec, RemovalFailed
+from airbyte_workers.settings import Settings
+from airbyte_workers.store import attempts, jobs, workloads
+from airbyte_workers.store.jobs import Job
+from airbyte_workers.store.objects import Objects
+from airbyte_workers.store.workloads import Workload
+
+_PLACE_POLL_S = 0.5
+_log = structlog.get_logger(__name__)
+
+
+class Launching:
+    """Starts the pods of one dataplane."""
+
+    def __init__(
+        self,
+        db: asyncpg.Pool,
+        settings: Settings,
+        objects: Objects,
+        launchers: Mapping[str, Launcher],
+        author: Author,
+    ) -> None:
+        self._db = db
+        self._settings = settings
+        self._objects = objects
+        self._launchers = launchers
+        self._author = author
+
+    def watch(self, job: Job, ref: AttemptRef) -> Watch:
+        """What follows the pod to its end."""
+        markers = Markers(self._objects, pod_name(ref.kind, ref.job_id, ref.attempt, ref.of))
+        return Watch(self._db, self._settings, self.launcher(job), markers, ref)
+
+    async def runs(self, job: Job, workload: Workload) -> bool:
+        """Whether the pod was launched before and may be adopted."""
+        with suppress(LauncherAway):
+            return (await self.launcher(job).inspect(workload.pod)).running
+        return False
+
+    async def workload(self, job: Job, ref: AttemptRef) -> Workload:
+        """The pod as this dataplane would run it."""
+        fence = 0
+        if ref.kind in REPLICATION_KINDS:
+            fence = (await attempts.read_attempt(self._db, job.id, ref.attempt)).fence
+        return Workload(
+            pod=pod_name(ref.kind, job.id, ref.attempt, ref.of),
+            kind=ref.kind,
+            job_id=job.id,
+            attempt=ref.attempt,
+            connection_id=job.connection_id if ref.kind in REPLICATION_KINDS else None,
+            dataplane=self._settings.dataplane,
+            launcher=self.launcher(job).name,
+            fence=fence,
+        )
+
+    async def place(self, job: Job, workload: Workload, waits: Callable[[], Awaitable[None]]) -> None:
+        """Queue before start: nothing is started that does not fit; `waits` is called while that takes a while."""
+        limit = self._limit(workload.kind)
+        told = False
+        while not await workloads.claim(self._db, workload, limit=limit, lease_s=self._settings.lease_seconds):
+            if not told:
+                await self._tell_queued(job, f"{limit} {workload.kind} pods are live on {workload.dataplane}")
+            told = True
+            await waits()
+            hand_over_if_stopping()
+            await asyncio.sleep(_PLACE_POLL_S)
+        if told:
+            place = f"has its place on {workload.dataplane}"
+            await jobs.move(self._db, job.id, JobStatus.PENDING, reason=place, expected=[JobStatus.QUEUED])
+
+    async def _tell_queued(self, job: Job, reason: str) -> None:
+        """A new job is queued from now on; one that has got further only waits once more, and keeps its status."""
+        if not await jobs.move(self._db, job.id, JobStatus.QUEUED, reason=reason, expected=[JobStatus.PENDING]):
+            await jobs.note(self._db, job.id, "waits for a place", reason=reason)
+
+    async def launch_in_time(self, job: Job, ref: AttemptRef, workload: Workload) -> None:
+        """Raises LaunchFailed; a database that takes too long is no launch that did."""
+        minutes = self._settings.launch_timeout_minutes
+        try:
+            async with asyncio.timeout(minutes * 60) as limit:
+                await self._launch(job, ref, workload)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise LaunchFailed(f"the pod did not start within {minutes:g} min") from None
+
+    def _limit(self, kind: JobKind) -> int:
+        settings = self._settings
+        limits = {
+            JobKind.SPEC: settings.max_spec_workers,
+            JobKind.CHECK: settings.max_check_workers,
+            JobKind.DISCOVER: settings.max_discover_workers,
+        }
+        return limits.get(kind, settings.max_sync_workers)
+
+    async def _launch(self, job: Job, ref: AttemptRef, workload: Workload) -> None:
+        launcher = self.launcher(job)
+        for role, connector in _connectors(job, ref).items():
+            await _prepare(launcher, role, connector)
+        if workload.connection_id is not None:
+            await self._end_older(workload)
+        spec = await self._spec(job, ref)
+        try:
+            await self._forget_namesake(launcher, spec)
+            await launcher.launch(spec)
+        except LaunchFailed as error:
+            raise _told_of(error, job, ref) from error
+        await workloads.launched(self._db, workload.pod)
+        if ref.kind is job.kind:  # what a job asks first does not make it running
+            await jobs.move(
+                self._db,
+                job.id,
+                JobStatus.RUNNING,
+                reason=f"pod {spec.name} runs on {workload.dataplane} ({launcher.name})",
+                expected=[JobStatus.PENDING, JobStatus.QUEUED, JobStatus.INCOMPLETE],
+            )
+
+    async def _forget_namesake(self, launcher: Launcher, spec: PodSpec) -> None:
+        """A database that is made anew counts jobs from 1 again: what has this name may be another run's, not ours."""
+        seen = await launcher.inspect(spec.name)
+        if seen.exists and seen.labels.get(RUN, "") in ("", spec.labels[RUN]):
+            return  # launched before, and adopted
+        if seen.exists:
+            await launcher.remove(spec.name)
+        await Markers(self._objects, spec.name).clear()
+
+    async def _spec(self, job: Job, ref: AttemptRef) -> PodSpec:
+        if ref.kind not in REPLICATION_KINDS:
+            return await self._author.operation(job, ref)
+        return await self._author.replication(job, await attempts.read_attempt(self._db, job.id, ref.attempt))
+
+    async def _end_older(self, workload: Workload) -> None:
+        """The fence is raised: pods of earlier attempts are stopped and proven gone, or their lease is waited for."""
+        assert workload.connection_id is not None
+        while older := await workloads.older_pods(self._db, workload.connection_id, workload.fence):
+            for pod in older:
+                if pod.dataplane == workload.dataplane:
+                    await self._launchers[pod.launcher].remove(pod.pod)
+                if pod.dataplane == workload.dataplane or pod.lease_over:
+                    await workloads.release(self._db, pod.pod, "failure")
+            await asyncio.sleep(_PLACE_POLL_S)
+
+    async def end(self, job: Job, workload: Workload, status: str) -> None:
+        """What was started goes again. What resists keeps its place: the connection's next attempt ends it first."""
+        try:
+            await self.launcher(job).remove(workload.pod)
+        except RemovalFailed as error:
+            _log.error("pod not removed", pod=workload.pod, error=str(error))
+        else:
+            await workloads.release(self._db, workload.pod, status)
+
+    async def release_if_nothing_is_there(self, job: Job, workload: Workload) -> None:
+        """Between two tries: a pod that runs, or that nobody can look at, keeps its place."""
+        with suppress(LauncherAway):
+            if not await self.launcher(job).remains(workload.pod):
+                await workloads.release(self._db, workload.pod, "failure")
+
+    def launcher(self, job: Job) -> Launcher:
+        return self._launchers[job.launcher or "process"]
+
+
+def _told_of(error: LaunchFailed, job: Job, ref: AttemptRef) -> LaunchFailed:
+    """The launcher knows the role in the pod; people know a source or a destination."""
+    role = job.asked(ref)
+    if error.origin != Role.MAIN:
+        return error
+    return LaunchFailed(str(error), origin=origin_of(role, job.connectors[role]), retryable=error.retryable)
+
+
+async def _prepare(launcher: Launcher, role: Role, connector: Connector) -> None:
+    """Have what the connector runs ready. Raises LaunchFailed with whose it is: a wrong image is no fault of ours."""
+    try:
+        await launcher.prepare(program(connector))
+    except LaunchFailed as error:
+        raise LaunchFailed(str(error), origin=origin_of(role, connector), retryable=error.retryable) from error
+
+
+def _connectors(job: Job, ref: AttemptRef) -> Mapping[Role, Connector]:
+    """The connectors that the pod runs."""
+    if ref.kind in REPLICATION_KINDS:
+        return job.connectors
+    role = job.asked(ref)
+    return {role: job.connectors[role]}

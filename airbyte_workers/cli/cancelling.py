@@ -1,0 +1,88 @@
+"""`airbyte-workers jobs cancel`: end one job, whatever its kind, and see it end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import click
+from temporalio.service import RPCError
+
+from airbyte_workers.cli.environment import run
+from airbyte_workers.cli.follow import Interrupted, follow, left
+from airbyte_workers.cli.interrupts import left_by_ctrl_c, whoever_asks
+from airbyte_workers.cli.output import Exit, Problem, Shape, bad_input, say
+from airbyte_workers.cli.sync import print_result
+from airbyte_workers.client import CancelAnswer, Client, NotRunning, UnknownJob
+from airbyte_workers.models import TERMINAL_JOB_STATUSES, JobStatus, SyncReport
+from airbyte_workers.runs import Run
+from airbyte_workers.runtime.database import DatabaseUnusable
+from airbyte_workers.settings import Settings
+from airbyte_workers.store import history
+
+_LOOK_EVERY_S = 0.5
+_AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DatabaseUnusable, RPCError)
+
+
+@click.command("cancel")
+@click.argument("job_id", type=click.IntRange(1, 2**63 - 1))
+@click.option("--reason", default="", help="Why; it stands in the job's past.")
+@click.option("--now", is_flag=True, help="End its pod at once, without waiting for the destination to finish.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Shape of the report.")
+@click.pass_context
+def cancel_job(context: click.Context, /, job_id: int, output: Shape, **options: Any) -> None:
+    """End a job of any kind, and follow it to its end. Ctrl-C leaves it; it goes on ending.
+
+    Exit codes: 0 it is cancelled, 1 it ended otherwise meanwhile, 2 it had ended before, or there is no such job.
+    """
+
+    async def command(settings: Settings) -> Exit:
+        async with Client.connect(settings) as client:
+            started = await _asked(client, job_id, **options)
+            try:
+                report = await follow(started, lambda: _ended(client, started, job_id), left_by_ctrl_c)
+            except Interrupted:
+                raise left() from None
+        print_result(report, output)
+        if report.status is JobStatus.CANCELLED:
+            return Exit.DONE
+        say(f"job {job_id} was not cancelled: it {report.status} before")
+        return Exit.FAILED
+
+    context.exit(run(command, output))
+
+
+async def _asked(client: Client, job_id: int, *, reason: str, now: bool) -> Run[Any]:
+    """The run that was asked to end. Raises Problem."""
+    try:
+        answer = await client.cancel_job(job_id, by=whoever_asks(), reason=reason, now=now)
+    except (UnknownJob, NotRunning) as error:
+        raise bad_input(str(error)) from None
+    started = client.run_of(await client.job(job_id))
+    if answer is CancelAnswer.ACCEPTED:
+        say(f"cancelling job {job_id}: {'its pods end at once' if now else started.ending} (Ctrl-C: leave)")
+    elif answer is CancelAnswer.LEFT_TO_TEMPORAL:
+        say(
+            f"no Temporal worker answers for job {job_id}: Temporal keeps the cancel, it takes effect when one runs"
+            " (airbyte-workers worker; Ctrl-C: leave)"
+        )
+    return started
+
+
+async def _ended(client: Client, started: Run[Any], job_id: int) -> SyncReport:
+    """The job's report once its row has ended; whoever is away meanwhile is waited for. Raises Problem."""
+    while True:
+        try:
+            running = await started.is_running()
+            report = await history.report(await client.database(), job_id)
+        except _AWAY:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            continue
+        if report.status in TERMINAL_JOB_STATUSES:
+            return report
+        if not running:  # looked at before the row: the row is written before the run ends
+            raise Problem(
+                f"job {job_id} is {report.status}, but Temporal does not run it: its run was terminated or forgotten"
+            )
+        await asyncio.sleep(_LOOK_EVERY_S)

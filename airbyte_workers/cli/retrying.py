@@ -1,0 +1,61 @@
+"""`airbyte-workers jobs retry`: what a sync did not get done, once more."""
+
+from __future__ import annotations
+
+import click
+
+from airbyte_workers.cli import again
+from airbyte_workers.cli.environment import run
+from airbyte_workers.cli.output import Exit, Shape, bad_input
+from airbyte_workers.cli.sync import accompany
+from airbyte_workers.client import AlreadySyncing, Client, UnknownJob
+from airbyte_workers.models import JobStatus, LauncherName, SyncInput
+from airbyte_workers.names import REPLICATION_KINDS, JobKind
+from airbyte_workers.settings import Settings
+from airbyte_workers.store.history import JobFacts
+
+
+@click.command("retry")
+@click.argument("job_id", type=click.IntRange(1, 2**63 - 1))
+@click.option("--launcher", type=click.Choice(["process", "docker", "auto"]), help="What runs the connectors.")
+@click.option("--detach", is_flag=True, help="Start the sync and leave.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Shape of the result.")
+@click.pass_context
+def retry_job(
+    context: click.Context, /, job_id: int, launcher: LauncherName | None, output: Shape, *, detach: bool
+) -> None:
+    """Sync the connection of a failed or cancelled job again, as it is stored now. It is a new job.
+
+    Ctrl-C and exit codes are those of `sync`.
+    """
+
+    async def command(settings: Settings) -> Exit:
+        async with Client.connect(settings) as client:
+            try:
+                job = await client.job(job_id)
+            except UnknownJob as error:
+                raise bad_input(str(error)) from None
+            if why_not := refusal(job):
+                raise bad_input(why_not)
+            try:
+                started = await client.start_sync(SyncInput(connection=job.subject, launcher=launcher))
+            except AlreadySyncing as error:  # `retry` has no --join
+                told = str(error).removesuffix("; use --join")
+                raise AlreadySyncing(f"{told}; follow it with: {again.join(job)}") from None
+            return await accompany(started, client, output, detach=detach)
+
+    context.exit(run(command, output))
+
+
+def refusal(job: JobFacts) -> str:
+    """Why the job cannot be retried, and which command to use instead; empty when it can."""
+    name = f"job {job.job_id}"
+    if job.kind not in REPLICATION_KINDS:
+        return f"{name} is a {job.kind}, not a sync; ask again with: {again.question_again(job)}"
+    if job.kind is not JobKind.SYNC:
+        return f"{name} is a {job.kind}, not a sync"
+    if not job.has_ended:
+        return f"{name} has not ended ({job.status}); follow it with: {again.join(job)}, or end it: {again.cancel(job)}"
+    if job.status is JobStatus.SUCCEEDED:
+        return f"{name} succeeded, there is nothing to retry; sync again with: {again.sync_again(job)}"
+    return ""

@@ -1,0 +1,174 @@
+"""What each type of failure means and what a person can do about it: for the documentation and for `jobs explain`.
+
+Settings stand here under their environment variables, fields of the sync file in backticks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from airbyte_workers.models import Failure, FailureOrigin, FailureType
+
+
+class Change(StrEnum):
+    """Where something must be changed before it is worth trying again."""
+
+    NOTHING = "nothing"
+    SETTINGS = "settings"
+    FILE = "sync file"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What a failure of this type means, what to do, and where the change has to be made."""
+
+    meaning: str
+    action: str
+    change: Change = Change.NOTHING
+
+
+_MORE_MEMORY = (
+    "Raise {}, or JOB_MAIN_CONTAINER_MEMORY_LIMIT; without a limit, give the machine more memory or fewer syncs "
+    "(MAX_SYNC_WORKERS)."
+)
+ADVICE: Mapping[FailureType, Advice] = {
+    FailureType.CONFIG_ERROR: Advice(
+        "The connector says that its config is wrong; or there is no such stream, program, package, image or "
+        "secret; or the connector could not be installed or pulled in ten tries "
+        "(AIRBYTE_WORKERS_LAUNCH_TRIES).",
+        "Read the message, change what it names, sync again.",
+        Change.FILE,
+    ),
+    FailureType.SYSTEM_ERROR: Advice(
+        "The connector failed: an ERROR trace without a type of its own, or an exit code other than 0.",
+        "Read the log of the attempt; the connector's own words are in it.",
+    ),
+    FailureType.TRANSIENT_ERROR: Advice(
+        "The connector says that it may work later.",
+        "Nothing, the retries are for this.",
+    ),
+    FailureType.MANUAL_CANCELLATION: Advice(
+        "Somebody cancelled the job.",
+        "Nothing is wrong; `jobs show` says who cancelled it. What was committed stays.",
+    ),
+    FailureType.HEARTBEAT_TIMEOUT: Advice(
+        "Reserved for a source that says nothing any more; nothing reports it yet.",
+        "Nothing.",
+    ),
+    FailureType.DESTINATION_TIMEOUT: Advice(
+        "Reserved for a destination that takes nothing any more; nothing reports it yet.",
+        "Nothing.",
+    ),
+    FailureType.DESTINATION_DID_NOT_EXIT: Advice(
+        "After its end of input the destination had to be stopped, so it may not have finished writing.",
+        "Raise SHUTDOWN_GRACE_PERIOD_S if it only needs longer.",
+        Change.SETTINGS,
+    ),
+    FailureType.SOURCE_DID_NOT_EXIT: Advice(
+        "The source closed its output without having completed every stream, and had to be stopped. Had it "
+        "completed all of them, this would be a warning.",
+        "Read the source's log; it hangs.",
+    ),
+    FailureType.EXIT_UNKNOWN: Advice(
+        "A connector is gone and left no exit code: it was killed together with its wrapper, or its container"
+        " was removed by somebody else.",
+        "Look for an out-of-memory kill on the host.",
+    ),
+    FailureType.NO_RESULT: Advice(
+        "The connector ended its spec, check or discover with exit code 0 and without an answer.",
+        "Read what it said: `jobs logs`. It may be a connector that cannot do what was asked.",
+    ),
+    FailureType.OUT_OF_MEMORY: Advice(
+        "A connector failed after the kernel had killed it, or a child of it, for want of memory. The message"
+        " has the limit, or says that the machine itself was full.",
+        _MORE_MEMORY.format("`resources.memory_limit` of the connector"),
+        Change.FILE,
+    ),
+    FailureType.NEVER_OPENED: Advice(
+        "A connector did not start in time.",
+        "Raise AIRBYTE_WORKERS_CONNECTOR_START_TIMEOUT_S if the host is only slow.",
+        Change.SETTINGS,
+    ),
+    FailureType.STREAM_INCOMPLETE: Advice(
+        "The source said INCOMPLETE for a stream, or did not say COMPLETE for all, or states were held back "
+        "because they came after an error of their stream.",
+        "Read the source's log around that stream.",
+    ),
+    FailureType.NO_ACKNOWLEDGEMENT: Advice(
+        "The destination sent no state back at all, so nobody knows whether it wrote anything.",
+        "Use a destination that acknowledges, or accept it: `accept_unacknowledged: true`.",
+        Change.FILE,
+    ),
+    FailureType.STATE_UNACKNOWLEDGED: Advice(
+        "The destination did not send back the last state of some streams.",
+        "Everything up to the last acknowledged state is committed; the next attempt goes on there.",
+    ),
+    FailureType.MALFORMED_MESSAGE: Advice(
+        "Lines that look like records or states could not be read, so data may have been lost with them.",
+        "Report it to the connector's authors, or accept it: `allow_malformed: true`.",
+        Change.FILE,
+    ),
+    FailureType.MESSAGE_TOO_LONG: Advice(
+        "One message is longer than the limit.",
+        "Raise MAX_MESSAGE_BYTES.",
+        Change.SETTINGS,
+    ),
+    FailureType.UNKNOWN_STREAM: Advice(
+        "The source sent records or a status of a stream that is not in the configured catalog.",
+        "Give the stream, or an up-to-date catalog.",
+        Change.FILE,
+    ),
+    FailureType.MIXED_STATE_TYPES: Advice(
+        "The source sent states of two types in one sync; they cannot be put in one order.",
+        "Report it to the source's authors.",
+    ),
+    FailureType.COUNT_MISMATCH: Advice(
+        "Numbers of records that must agree do not: received and forwarded, or sent and stated by the destination.",
+        "Report it; `fail_on_source_stats` decides whether the source's own numbers count.",
+    ),
+    FailureType.SUPERSEDED: Advice(
+        "A newer attempt of the connection has begun; this one was shut out by the fence and stopped.",
+        "Nothing: the newer attempt is the one that counts.",
+    ),
+    FailureType.LEASE_LOST: Advice(
+        "The attempt could not reach the database for LEASE_SECONDS and ended itself.",
+        "Bring the database back.",
+    ),
+    FailureType.ORCHESTRATOR_LOST: Advice(
+        "The pod's own program ended without a result: killed, or the host went down.",
+        "Nothing if it was a reboot; else look for an out-of-memory kill.",
+    ),
+    FailureType.LAUNCH_FAILED: Advice(
+        "The pod could not be started, or the host it was asked of has no such launcher.",
+        "The message says what was missing; the Temporal worker's log has more.",
+        Change.SETTINGS,
+    ),
+    FailureType.TIMED_OUT: Advice(
+        "The attempt, or the question to a connector, took longer than its limit.",
+        "SYNC_JOB_MAX_TIMEOUT_DAYS, ACTIVITY_SPEC_TIMEOUT_MINUTES, ACTIVITY_CHECK_TIMEOUT_MINUTES and "
+        "ACTIVITY_DISCOVERY_TIMEOUT_MINUTES are the limits.",
+        Change.SETTINGS,
+    ),
+}
+_CONNECTORS = (FailureOrigin.SOURCE, FailureOrigin.DESTINATION)
+
+
+def advice_for(failure: Failure) -> Advice:
+    """The advice on this very failure: whose config, limits or log it is about is said where that is known."""
+    advice = ADVICE[failure.type]
+    if failure.origin not in _CONNECTORS:
+        return advice
+    action = _action(failure, advice.action)
+    if failure.command == "check":
+        action += f" The {failure.origin} was checked before the attempt: no data was moved."
+    return replace(advice, action=action)
+
+
+def _action(failure: Failure, general: str) -> str:
+    if failure.type is FailureType.CONFIG_ERROR:
+        return f"Change `{failure.origin}.config`, or what it points at, as the message says."
+    if failure.type is FailureType.OUT_OF_MEMORY:
+        return _MORE_MEMORY.format(f"`{failure.origin}.resources.memory_limit`")
+    return general

@@ -1,0 +1,97 @@
+"""The one place where the status of a job is written: its row is held, the move is allowed, the past is told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import asyncpg
+
+from airbyte_workers.jobs.status import job_moves, steps
+from airbyte_workers.models import TERMINAL_JOB_STATUSES, JobStatus
+from airbyte_workers.names import JobKind
+
+TERMINAL = [str(status) for status in TERMINAL_JOB_STATUSES]
+_WHY_PASSED = {JobStatus.PENDING: "it waits for no place any more", JobStatus.RUNNING: "its pod has run"}
+_MOVE = """
+update jobs set status = $2, updated_at = clock_timestamp(),
+    queued_at = case when $2 = 'queued' then coalesce(queued_at, clock_timestamp()) else queued_at end,
+    started_at = case when $2 = 'running' then coalesce(started_at, clock_timestamp()) else started_at end,
+    ended_at = case when $2 = any($3) then clock_timestamp() else ended_at end
+where id = $1
+"""
+
+
+@dataclass(frozen=True)
+class HeldJob:
+    """A job whose row is locked until the transaction of `session` ends: nobody else writes its status."""
+
+    session: asyncpg.pool.PoolConnectionProxy
+    id: int
+    kind: JobKind
+    status: JobStatus
+    connection_id: int | None
+    catalog_id: int | None
+
+
+@asynccontextmanager
+async def held(db: asyncpg.Pool, job_id: int) -> AsyncIterator[HeldJob]:
+    """One transaction over a job. Raises LookupError."""
+    async with db.acquire() as session, session.transaction():
+        row = await session.fetchrow(
+            "select kind, status, connection_id, catalog_id from jobs where id = $1 for update", job_id
+        )
+        if row is None:
+            raise LookupError(f"there is no job {job_id}")
+        yield HeldJob(
+            session, job_id, JobKind(row["kind"]), JobStatus(row["status"]), row["connection_id"], row["catalog_id"]
+        )
+
+
+async def step(job: HeldJob, status: JobStatus, *, by: str = "", reason: str) -> HeldJob:
+    """One move of the table; a job that has ended stays as it is. Raises IllegalTransition."""
+    if not job_moves(job.id, job.status, status):
+        return job
+    await job.session.execute(_MOVE, job.id, str(status), TERMINAL)
+    await write_event(job.session, job.id, None, status, by=by, reason=reason)
+    return replace(job, status=status)
+
+
+async def reach(job: HeldJob, status: JobStatus, *, by: str = "", reason: str) -> HeldJob:
+    """The same for the end of an attempt or a job, through what was not written on the way to it."""
+    for passed in steps(job.status, status)[:-1]:
+        job = await step(job, passed, reason=_WHY_PASSED[passed])
+    return await step(job, status, by=by, reason=reason)
+
+
+async def write_event(
+    session: asyncpg.pool.PoolConnectionProxy,
+    job_id: int,
+    attempt: int | None,
+    event: str,
+    *,
+    by: str = "",
+    reason: str = "",
+) -> None:
+    """Add a line to the job's past: what happened, by whom, why."""
+    await session.execute(
+        "insert into job_events (job_id, attempt, event, by, reason) values ($1, $2, $3, $4, $5)",
+        job_id,
+        attempt,
+        str(event),
+        storable(by),
+        storable(reason),
+    )
+
+
+def storable(value: Any) -> Any:
+    """PostgreSQL takes no NUL character and no half of a surrogate pair (airbyte-behaviour.md 1.7)."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode(errors="replace").decode()
+    if isinstance(value, list):
+        return [storable(item) for item in value]
+    if isinstance(value, dict):
+        return {name: storable(member) for name, member in value.items()}
+    return value
