@@ -126,8 +126,11 @@ class RetryLimits(Typed):
 
 
 def _retries(typed: object) -> object:
-    is_number = isinstance(typed, int) and not isinstance(typed, bool)
-    return {"max_retries": typed} if is_number else typed
+    if isinstance(typed, int) and not isinstance(typed, bool):
+        return {"max_retries": typed}
+    if typed is None or isinstance(typed, dict | RetryLimits):
+        return typed
+    raise ValueError("must be a number of retries, or an object of limits")
 
 
 class SyncInput(Typed):
@@ -146,7 +149,9 @@ class SyncInput(Typed):
     catalog: dict[str, Any] | None = None
     catalog_id: UUID | None = None
     launcher: LauncherName | None = None
-    retries: Annotated[RetryLimits | None, BeforeValidator(_retries)] = None
+    retries: Annotated[
+        RetryLimits | None, BeforeValidator(_retries, json_schema_input_type=int | RetryLimits | None)
+    ] = None
     max_retries: Annotated[int, Field(ge=0)] | None = None
     local_root: str | None = None
     accept_unacknowledged: bool = False

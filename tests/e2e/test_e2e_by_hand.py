@@ -66,5 +66,5 @@ def test_a_sync_s_input_is_printed_without_anything_being_started(place: Place, 
     started = temporal(place, "result", "--workflow-id", "sync/printed", "-o", "json")
     assert (started["result"]["status"], place.ids("stream_0")) == ("succeeded", list(range(10)))
     again = nowhere.run("sync", "printed", "--print-input", "--launcher", "process", "--retries", "3")
-    assert json.loads(again.out) == {"connection": "printed", "launcher": "process", "retries": 3}
+    assert json.loads(again.out) == {"connection": "printed", "launcher": "process", "max_retries": 3}
     assert not nowhere.home.exists()

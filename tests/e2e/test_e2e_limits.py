@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -158,37 +157,16 @@ def sync(place: Place, number: int, gate: Path) -> dict[str, Any]:
 async def test_two_of_five_syncs_run_and_a_check_waits_for_none(crowded: Place) -> None:
     gate = crowded.work / "gate"
     async with connected(crowded) as client:
-        await client.check(CHECK)  # from now on the image's spec is known
-        normal_s = await check_s(client)
         async with sampled(crowded, client, "sync") as samples:
             runs = [await client.start_sync(sync(crowded, number, gate)) for number in range(5)]
             waiting = await until_waiting(client, "sync", 3)
-            busy_s = await check_s(client)
+            assert (await client.check(CHECK)).status == "succeeded"  # while the gate is shut
             await say_why_they_wait(crowded, waiting, list(runs), "2 sync pods are live on ")
             gate.touch()
             reports = await asyncio.gather(*(run.result() for run in runs))
         assert [report.records_committed for report in reports] == [3] * 5
         assert samples.most == (2, 2, 2)
         assert len(samples.rows) > 20
-        assert busy_s < 4 * normal_s + 2
-        assert await began_after_s(client) < 1
-
-
-async def check_s(client: Client) -> float:
-    """How long a check takes."""
-    began = time.monotonic()
-    assert (await client.check(CHECK)).status == "succeeded"
-    return time.monotonic() - began
-
-
-async def began_after_s(client: Client) -> float:
-    """How long the last check waited for its pod."""
-    waited = await (await client.database()).fetchval(
-        "select extract(epoch from workloads.created_at - jobs.created_at) from jobs"
-        " join workloads on workloads.job_id = jobs.id and workloads.kind = 'check'"
-        " where jobs.kind = 'check' order by jobs.id desc limit 1"
-    )
-    return float(waited)
 
 
 async def test_checks_come_one_after_the_other_where_one_may_run(crowded: Place) -> None:
