@@ -127,8 +127,8 @@ class BookkeepingActivities:
         """Raise the fence: from now on only this attempt may commit."""
         try:
             await attempts.open_attempt(self._db, request.job_id, request.attempt, waited_s=request.waited_s)
-        except attempts.JobEnded as error:
-            raise ApplicationError(str(error), type="JobEnded", non_retryable=True) from None
+        except (attempts.AttemptRefused, LookupError) as error:
+            raise ApplicationError(str(error), type="AttemptRefused", non_retryable=True) from None
 
     @activity.defn(name="close_attempt")
     async def close_attempt(self, request: CloseAttempt) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import (
+    ActivityError,
     ApplicationError,
     CancelledError,
     ChildWorkflowError,
@@ -85,14 +86,17 @@ class SyncWorkflow(JobRun):
 
     async def _job(self, plan: JobPlan) -> SyncReport:
         """From the first row to the last; every path ends with a closed job."""
-        failure = await self._settle_catalog(plan)
-        if failure is not None:
-            end = CloseJob(job_id=plan.job_id, status=JobStatus.FAILED, failures=(failure,), reason=failure.message)
-        else:
-            end = await self._attempts(plan)
+        try:
+            end = await self._until_decided(plan)
+        except ActivityError as error:
+            end = _failed(plan, _broken(error))
         report = await self._books(BookkeepingActivities.close_job, end, summary=f"close job: {end.status}")
         self._show(phase=str(end.status), detail=end.reason, failures=report.failures, next_attempt_at=None)
         return report
+
+    async def _until_decided(self, plan: JobPlan) -> CloseJob:
+        failure = await self._settle_catalog(plan)
+        return await self._attempts(plan) if failure is None else _failed(plan, failure)
 
     async def _attempts(self, plan: JobPlan) -> CloseJob:
         """One after another until success, the rules' no, or a cancel: how the job is to be closed."""
@@ -184,6 +188,17 @@ class _After:
 
     tally: RetryTally
     decision: Decision | None
+
+
+def _failed(plan: JobPlan, failure: Failure) -> CloseJob:
+    return CloseJob(job_id=plan.job_id, status=JobStatus.FAILED, failures=(failure,), reason=failure.message)
+
+
+def _broken(error: ActivityError) -> Failure:
+    """A step that no repetition helps: nobody's attempt failed, the job cannot go on."""
+    said = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause or error)
+    message = f"the job could not go on: {error.activity_type} failed: {said}"
+    return Failure(origin=FailureOrigin.PLATFORM, type=FailureType.SYSTEM_ERROR, message=message)
 
 
 def _headline(report: SyncReport) -> str:

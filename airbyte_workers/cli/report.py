@@ -41,6 +41,8 @@ def why_ended(report: SyncReport) -> str:
     if report.status is JobStatus.CANCELLED:
         by = f"cancelled by {report.ended_by}" if report.ended_by else "cancelled"
         return f"{by}: {report.reason}" if report.reason else by
+    if report.status is JobStatus.SUCCEEDED and len(report.attempts) == 1:
+        return ""
     return report.reason if report.attempts or not report.failures else ""
 
 

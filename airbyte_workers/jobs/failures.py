@@ -100,5 +100,6 @@ def _noticed(failures: Sequence[Failure], keep: int) -> tuple[Failure, ...]:
 
 
 def _cut_bytes(text: str, limit: int) -> str:
-    whole = text.encode()
-    return text if len(whole) <= limit else whole[: limit - len(_CUT)].decode(errors="ignore") + _CUT
+    clean = cut(text)
+    whole = clean.encode()
+    return clean if len(whole) <= limit else whole[: limit - len(_CUT)].decode(errors="ignore") + _CUT

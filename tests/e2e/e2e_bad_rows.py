@@ -78,7 +78,13 @@ def one(workflow: str, name: str, *said: str, how: Mapping[str, Any] | None = No
 FIELDS = (
     sync("unknown field", "stream: unknown field; did you mean streams?", stream=1),
     sync("misspelt field", "source.confg: unknown field; did you mean config?", source=source(confg={"x": HIDDEN})),
-    sync("two wrong fields", "retries: must be a number of retries, or an object of limits", "bogus: unknown field", retries=HIDDEN, bogus=HIDDEN),
+    sync(
+        "two wrong fields",
+        "retries: must be a number of retries, or an object of limits",
+        "bogus: unknown field",
+        retries=HIDDEN,
+        bogus=HIDDEN,
+    ),
     sync("config as text", "source.config: must be an object", source=source(config=HIDDEN)),
     sync("source as text", "source: must be an object", source=HIDDEN),
     sync("config_id that is none", "source.config_id: must be a UUID", source={"image": PLAIN, "config_id": HIDDEN}),

@@ -103,8 +103,7 @@ PROVEN: dict[str, Any] = {
     "records_emitted": 8,
     "records_forwarded": 8,
 }
-TEXT = st.text(max_size=6) | st.sampled_from(["a\0b", "\0", "ünï"])
-REMARK = TEXT | st.just("half \ud83d")
+TEXT = st.text(max_size=6) | st.sampled_from(["a\0b", "\0", "ünï", "half \ud83d"])
 NAMES = st.lists(TEXT, max_size=2).map(tuple)
 FEW = st.integers(0, 3)
 CODE = st.sampled_from([0, 0, 1, 137, 143, None])
@@ -205,7 +204,7 @@ BUNDLES = st.builds(
     policy=st.builds(Policy, st.booleans(), st.booleans(), st.booleans()),
     cancelled=st.sampled_from([False, False, False, True]),
     streams=STREAMS,
-    remark=REMARK,
+    remark=TEXT,
     launch=st.sampled_from([("queued", "pending", "running"), ("running",), ("queued",), ()]),
 )
 
@@ -334,6 +333,7 @@ class Seen:
 
 WHICH = st.integers(0, 3)  # the newest job first
 OFFSET = st.sampled_from([0, 0, 0, 0, 1, -1])  # from the number that is right
+END = st.sampled_from(["failed", "failed", "succeeded", "cancelled"])
 HOW = st.sampled_from(["once", "once", "answer lost", "at once", *range(7)])  # a number: the connection breaks after it
 
 
@@ -459,7 +459,7 @@ class JobMachine(RuleBasedStateMachine):
         else:
             assert isinstance(said, IllegalTransition)
 
-    @rule(which=WHICH, offset=OFFSET, end=st.sampled_from(["succeeded", "failed", "failed", "cancelled"]), how=HOW)
+    @rule(which=WHICH, offset=OFFSET, end=END, how=HOW)
     def close_attempt(self, which: int, offset: int, end: str, how: str | int) -> None:
         job = self.chosen(which)
         number = len(self.seen.of(job["id"])) - 1 + offset
@@ -477,7 +477,7 @@ class JobMachine(RuleBasedStateMachine):
             assert self.seen == before
 
     @rule(which=WHICH, end=st.sampled_from(ENDS), how=HOW)
-    @precondition(lambda self: len(self.seen.attempts) > 1)
+    @precondition(lambda self: self.seen.attempts)
     def close_job(self, which: int, end: str, how: str | int) -> None:
         job, before = self.chosen(which), self.seen
         call = partial(closed, job["id"], JobStatus(end))
@@ -497,14 +497,18 @@ class JobMachine(RuleBasedStateMachine):
         assert (self.seen == before) == (job["status"] in ENDS)
         self.reached["cancel requested"] += job["status"] not in ENDS
 
-    @rule(which=WHICH, how=HOW)
-    def try_in_vain(self, which: int, how: str | int) -> None:
-        """The usual way of an attempt that fails: else few jobs would see a second one."""
-        if self.chosen(which)["status"] not in ENDS:
-            self.open_attempt(which, 0, how)
-            self.start_pod(which, "once")
+    @rule(which=WHICH, queued=st.booleans(), started=st.booleans(), end=END, how=HOW)
+    def whole_attempt(self, which: int, queued: bool, started: bool, end: str, how: str | int) -> None:
+        """The usual way of an attempt: else few jobs would see a second one."""
+        if self.chosen(which)["status"] in ENDS:
+            return
+        self.open_attempt(which, 0, how)
+        if queued:
+            self.move(which, "queued", {"pending"}, how)
+        if started:
+            self.start_pod(which, how)
             self.commit(0, "x", False, "once")
-            self.close_attempt(which, 0, "failed", how)
+        self.close_attempt(which, 0, end, how)
 
     @precondition(lambda self: self.seen.attempts)
     @rule(which=st.integers(0, 2), stream=st.sampled_from("xy"), older=st.booleans(), how=HOW)
@@ -583,6 +587,11 @@ def check_change(before: Seen, after: Seen) -> None:
             assert state["fence"] == before.fences[after.job(state["job_id"])["connection"]]
 
 
+INTERLEAVINGS = settings(
+    max_examples=200, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
 def test_two_hundred_interleavings_of_crashes_and_cancels_leave_the_books_right(books: Books) -> None:
     reached: Counter[str] = Counter()
 
@@ -590,12 +599,11 @@ def test_two_hundred_interleavings_of_crashes_and_cancels_leave_the_books_right(
         def __init__(self) -> None:
             super().__init__(books, reached)
 
-    run_state_machine_as_test(
-        OnTheseBooks,
-        settings=settings(
-            max_examples=200, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
-    )
     refusals = {"ConnectionBusy", "AttemptRefused", "JobEnded", "IllegalTransition", "LookupError", "StaleFence"}
     steps = {"broken", "at once", "second attempt", "commit", "cancel requested"}
-    assert refusals | steps | {f"job {status}" for status in MOVES} <= set(+reached)
+    everything = refusals | steps | {f"job {status}" for status in MOVES}
+    for _ in range(3):  # what is rare may be missed by one round of them
+        run_state_machine_as_test(OnTheseBooks, settings=INTERLEAVINGS)
+        if everything <= set(+reached):
+            break
+    assert everything <= set(+reached)

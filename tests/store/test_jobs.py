@@ -290,6 +290,7 @@ async def test_a_full_refresh_stream_starts_a_generation_and_loses_its_state_wit
 ) -> None:
     job_id = await open_with_catalog(db, seal)
     job = await jobs.read_job(db, seal, job_id)
+    assert job.connection_id is not None
     for number in range(2):
         await db.execute(
             "insert into states (connection_id, type, stream, namespace, state, fence, seq, job_id, attempt)"

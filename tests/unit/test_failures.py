@@ -195,6 +195,11 @@ def test_what_crosses_temporal_is_counted_in_bytes() -> None:
     assert MAX_MESSAGE_IN_HISTORY - 3 < len(short.message.encode()) <= MAX_MESSAGE_IN_HISTORY
 
 
+def test_what_crosses_temporal_holds_nothing_that_json_or_sql_cannot() -> None:
+    (short,) = for_history([failure("half \ud83d of\0 it")])
+    assert short.message == "half ? of it"
+
+
 def test_a_list_of_attempts_has_one_short_failure_each() -> None:
     (short,) = in_one_line([failure("x" * 1000), failure("b"), failure("config", FailureType.CONFIG_ERROR)])
     assert short.message == "config (and 2 more failures)"

@@ -53,8 +53,8 @@ class Gate:
 class Script:
     """`outcomes`: of the attempts in order; `answers` and `launches`: of the other pods, by name.
 
-    `hold`: calls that wait for `release`; `lost`: how often a call fails before it does what it should; `silent`: calls
-    that say nothing any more the first time, as if their worker were gone.
+    `hold`: calls that wait for `release`; `lost`: how often a call fails before it does what it should; `broken`:
+    calls that no repetition helps; `silent`: calls that say nothing the first time, as if their worker were gone.
     """
 
     outcomes: Sequence[AttemptOutcome] = ()
@@ -68,6 +68,7 @@ class Script:
     refuse: str | None = None
     hold: Sequence[str] = ()
     lost: dict[str, int] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
     limits: Limits = LIMITS
     calls: list[str] = field(default_factory=list)
@@ -223,6 +224,8 @@ class Script:
         if self.lost.get(call):
             self.lost[call] -= 1
             raise RuntimeError("the database is away")
+        if call in self.broken:
+            raise ApplicationError(self.broken[call], type="Broken", non_retryable=True)
         if call in self.silent:
             self.silent.discard(call)
             await asyncio.Event().wait()

@@ -16,6 +16,7 @@ from airbyte_workers.jobs.failures import for_history
 from airbyte_workers.models import (
     AttemptOutcome,
     Configured,
+    FailureOrigin,
     FailureType,
     JobStatus,
     Launched,
@@ -179,6 +180,18 @@ async def test_a_step_that_is_lost_is_done_again(env: WorkflowEnvironment, airby
     script = Script([success()], lost={call: 2})
     assert (await report_of(env, airbyte, script)).status is JobStatus.SUCCEEDED
     assert script.calls.count(call) == 3
+
+
+@pytest.mark.parametrize("call", ["configure", "open attempt 0", "close attempt 0 succeeded"])
+async def test_a_step_that_no_repetition_helps_ends_the_job_too(
+    env: WorkflowEnvironment, airbyte: Client, call: str
+) -> None:
+    """A run that ended without closing its job would leave the connection locked (C18)."""
+    script = Script([success()], broken={call: "attempt 1 of job 7 is still running"})
+    report = await report_of(env, airbyte, script)
+    assert (report.status, report.failures[0].origin) == (JobStatus.FAILED, FailureOrigin.PLATFORM)
+    assert "failed: attempt 1 of job 7 is still running" in report.failures[0].message
+    assert script.calls[-1] == "close job failed"
 
 
 async def test_a_failed_job_raises_with_its_report(env: WorkflowEnvironment, airbyte: Client) -> None:
