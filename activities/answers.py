@@ -13,7 +13,7 @@ from airbyte_workers.models import AttemptRef, Connector, ConnectorResult
 from airbyte_workers.names import REPLICATION_KINDS, JobKind, Role, pod_name
 from airbyte_workers.orchestrator.markers import Markers
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import catalogs
+from airbyte_workers.store import catalogs, workloads
 from airbyte_workers.store.jobs import Job
 from airbyte_workers.store.objects import Objects
 
@@ -74,7 +74,10 @@ class Answers:
 
     async def result(self, ref: AttemptRef) -> ConnectorResult | None:
         """How the connector pod ended; None while it has not."""
-        reading = await Markers(self._objects, pod_name(ref.kind, ref.job_id, ref.attempt, ref.of)).read()
+        pod = pod_name(ref.kind, ref.job_id, ref.attempt, ref.of)
+        if not await workloads.owns_markers(self._db, pod):
+            return None
+        reading = await Markers(self._objects, pod).read()
         return ConnectorResult.model_validate_json(reading.body) if reading.final else None
 
 

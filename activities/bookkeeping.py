@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 
 import asyncpg
@@ -47,12 +48,13 @@ from airbyte_workers.pods.choice import Containers, choose
 from airbyte_workers.protocol.catalog import InvalidCatalog
 from airbyte_workers.protocol.messages import serialise
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import attempts, connections, history, jobs, opening
+from airbyte_workers.store import attempts, connections, history, jobs, opening, workloads
 from airbyte_workers.store.jobs import Job
 from airbyte_workers.store.objects import Objects, StorageError
 from airbyte_workers.store.sealing import Seal
 
 MAX_WHY = 300  # characters
+_ROW_FIRST_S = 2.0
 _log = structlog.get_logger(__name__)
 
 
@@ -134,8 +136,7 @@ class BookkeepingActivities:
     async def close_attempt(self, request: CloseAttempt) -> None:
         """Turn the attempt's marker into its row."""
         ref = request.ref
-        reading = await Markers(self._objects, pod_name(ref.kind, ref.job_id, ref.attempt)).read()
-        summary = AttemptSummary.model_validate_json(reading.body) if reading.final else None
+        summary = await self._summary(pod_name(ref.kind, ref.job_id, ref.attempt))
         follows = request.follows if request.retried else ""  # else the job's end says it
         await attempts.close_attempt(self._db, ref.job_id, ref.attempt, request.outcome, summary, follows=follows)
         if request.tally is not None:
@@ -181,10 +182,21 @@ class BookkeepingActivities:
     @activity.defn(name="request_cancel")
     async def request_cancel(self, request: CancelRequest) -> None:
         """Write down who cancels and how, then ask Temporal to cancel the run (a workflow cannot ask for itself)."""
-        await jobs.request_cancel(self._db, request.job_id, by=request.by, now=request.now)
         info = activity.info()
         assert info.workflow_id is not None
-        await activity.client().get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id).cancel()
+        run = activity.client().get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id)
+        try:
+            async with asyncio.timeout(_ROW_FIRST_S):
+                await jobs.request_cancel(self._db, request.job_id, by=request.by, now=request.now)
+        finally:  # a database that is away stops no cancel; the row is written by this activity's next try
+            await run.cancel()
+
+    async def _summary(self, pod: str) -> AttemptSummary | None:
+        """What the attempt's pod said at its end; None for one that was never launched, or said nothing."""
+        if not await workloads.owns_markers(self._db, pod):
+            return None
+        reading = await Markers(self._objects, pod).read()
+        return AttemptSummary.model_validate_json(reading.body) if reading.final else None
 
     async def _tell_next(self, request: CloseAttempt) -> None:
         """Retry state and backoff stand in the attempt's log too; a storage that is away keeps no job waiting."""

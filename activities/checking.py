@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import asyncpg
+from temporalio.exceptions import ApplicationError
 
 from activities.answers import Answers
 from activities.launching import Launching
@@ -59,27 +60,40 @@ class Checks:
 
     async def _check(self, job: Job, ref: AttemptRef, place: Workload) -> Failure | None:
         workload = await self._launching.workload(job, ref)
+        await self._launching.require_here(workload)
         try:
             await self._launching.place(job, workload, lambda: self._keep(place))
+            await self._keep(place)
             await self._launching.launch_in_time(job, ref, workload)
-        except (LaunchFailed, SecretError):
+            await self._keep(place)
+            outcome = await self._followed(self._launching.watch(job, ref))
+        except (LaunchFailed, SecretError, ApplicationError):
+            # also of a worker that stops: a check is soon asked again, wherever the attempt is launched then
             await self._launching.end(job, workload, "failure")
             raise
         except asyncio.CancelledError:
             if not leaves_pod_alone():
                 await self._launching.end(job, workload, "cancelled")
             raise
-        return await self._judged(job, ref, await self._followed(self._launching.watch(job, ref)))
+        return await self._judged(job, ref, outcome)
 
     async def _followed(self, watch: Watch) -> AttemptOutcome:
-        await watch.require_here()
         try:
             await watch.until_final()
+            return await watch.finish()
         except asyncio.CancelledError:
             if not leaves_pod_alone():
                 await watch.end()
             raise
-        return await watch.finish()
+
+    async def end(self, job: Job, ref: AttemptRef) -> None:
+        """End checks that a cancel left without anybody who looks after them."""
+        for role in ref.checks:
+            asked = AttemptRef(job_id=job.id, attempt=ref.attempt, kind=JobKind.CHECK, of=role)
+            workload = await self._launching.workload(job, asked)
+            await self._launching.require_here(workload)
+            if await workloads.is_live(self._db, workload.pod):
+                await self._launching.end(job, workload, "cancelled")
 
     async def _judged(self, job: Job, ref: AttemptRef, outcome: AttemptOutcome) -> Failure | None:
         """A no is a config error, whatever it says; without an answer the connector's own failure counts."""

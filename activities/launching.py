@@ -9,13 +9,13 @@ from contextlib import suppress
 import asyncpg
 import structlog
 
-from activities.lifecycle import hand_over_if_stopping
+from activities.lifecycle import hand_over, hand_over_if_stopping
 from activities.pod_specs import RUN, Author, origin_of, program
 from activities.watching import Watch
 from airbyte_workers.models import AttemptRef, Connector, JobStatus
 from airbyte_workers.names import REPLICATION_KINDS, JobKind, Role, pod_name
 from airbyte_workers.orchestrator.markers import Markers
-from airbyte_workers.pods.pod import Launcher, LauncherAway, LaunchFailed, PodSpec, RemovalFailed
+from airbyte_workers.pods.pod import Launcher, LauncherAway, LaunchFailed, PodSpec, PodStatus, RemovalFailed
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import attempts, jobs, workloads
 from airbyte_workers.store.jobs import Job
@@ -48,11 +48,9 @@ class Launching:
         markers = Markers(self._objects, pod_name(ref.kind, ref.job_id, ref.attempt, ref.of))
         return Watch(self._db, self._settings, self.launcher(job), markers, ref)
 
-    async def runs(self, job: Job, workload: Workload) -> bool:
-        """Whether the pod was launched before and may be adopted."""
-        with suppress(LauncherAway):
-            return (await self.launcher(job).inspect(workload.pod)).running
-        return False
+    async def is_launched(self, job: Job, workload: Workload) -> bool:
+        """Whether an earlier try has launched the pod, which may have ended since. Raises LauncherAway."""
+        return _is_of_run(await self.launcher(job).inspect(workload.pod), job.run_id)
 
     async def workload(self, job: Job, ref: AttemptRef) -> Workload:
         """The pod as this dataplane would run it."""
@@ -69,6 +67,15 @@ class Launching:
             launcher=self.launcher(job).name,
             fence=fence,
         )
+
+    async def require_here(self, workload: Workload) -> None:
+        """Leave a pod with a place on another dataplane, where it may run, to a worker there while its lease lasts.
+
+        Raises WorkerShutdown.
+        """
+        elsewhere = await workloads.place_elsewhere(self._db, workload.pod, workload.dataplane)
+        if elsewhere is not None:
+            hand_over(f"pod {workload.pod} has its place on {elsewhere}, a worker there must launch it")
 
     async def place(self, job: Job, workload: Workload, waits: Callable[[], Awaitable[None]]) -> None:
         """Queue before start: nothing is started that does not fit; `waits` is called while that takes a while."""
@@ -135,11 +142,12 @@ class Launching:
     async def _forget_namesake(self, launcher: Launcher, spec: PodSpec) -> None:
         """A database that is made anew counts jobs from 1 again: what has this name may be another run's, not ours."""
         seen = await launcher.inspect(spec.name)
-        if seen.exists and seen.labels.get(RUN, "") in ("", spec.labels[RUN]):
+        if _is_of_run(seen, spec.labels[RUN]):
             return  # launched before, and adopted
         if seen.exists:
             await launcher.remove(spec.name)
         await Markers(self._objects, spec.name).clear()
+        await workloads.is_cleared(self._db, spec.name)
 
     async def _spec(self, job: Job, ref: AttemptRef) -> PodSpec:
         if ref.kind not in REPLICATION_KINDS:
@@ -174,6 +182,10 @@ class Launching:
 
     def launcher(self, job: Job) -> Launcher:
         return self._launchers[job.launcher or "process"]
+
+
+def _is_of_run(seen: PodStatus, run: str) -> bool:
+    return seen.exists and seen.labels.get(RUN, "") in ("", run)
 
 
 def _told_of(error: LaunchFailed, job: Job, ref: AttemptRef) -> LaunchFailed:

@@ -25,12 +25,18 @@ from airbyte_workers.orchestrator.markers import Marker, Markers, Reading
 from airbyte_workers.pods.pod import ContainerStatus, Launcher, LauncherAway, RemovalFailed
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import attempts, jobs, workloads
+from airbyte_workers.store.database import is_away
 from airbyte_workers.store.objects import StorageError
 
 _INSPECT_EVERY_S = 1.0
 _SHORTEST_PAUSE_S = 0.05
 _PAUSE_SHARE = 0.1  # of the time watched so far
 _EXIT_WAIT_S = 10.0
+_ENDED_BY_OTHERS = Failure(
+    origin=FailureOrigin.PLATFORM,
+    type=FailureType.ORCHESTRATOR_LOST,
+    message="the pod was told to end, but not by us: a shutdown of its host, or somebody's SIGTERM",
+)
 _log = structlog.get_logger(__name__)
 
 
@@ -89,6 +95,10 @@ class Watch:
 
     async def end(self) -> AttemptOutcome:
         """End a pod that nobody looked after when its job was cancelled; one that was never launched is as good."""
+        if not await workloads.owns_markers(self._db, self._pod):  # what stands there is another database's
+            if await self._remove():
+                await workloads.release(self._db, self._pod, "cancelled")
+            return AttemptOutcome(status="cancelled")
         await self.stop()
         return await self.finish()
 
@@ -175,13 +185,21 @@ class Watch:
         deadline = loop.time() + _patience_s(self._settings)
         while not (await self._read()).final:
             await self._report_exits()
-            hurried = await jobs.cancel_now(self._db, self._ref.job_id)
-            if hurried or loop.time() >= deadline or not await self._program_runs():
+            if await self._is_hurried() or loop.time() >= deadline or not await self._program_runs():
                 await self._kill()
                 if not (await self._markers.read()).final:
                     await self._write_failure(failure)
                 return
             await asyncio.sleep(self._settings.marker_poll_interval_ms / 1000)
+
+    async def _is_hurried(self) -> bool:
+        """Whether somebody asked for the end at once; while the database is away nobody can have."""
+        try:
+            return await jobs.cancel_now(self._db, self._ref.job_id)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            return False
 
     async def _terminate(self) -> None:
         try:
@@ -256,10 +274,12 @@ class Watch:
         return summary.status
 
     def _failures(self, summary: AttemptSummary | ConnectorResult) -> tuple[Failure, ...]:
-        if self._stopped_because is None or self._cancelled:
+        if self._cancelled:
             return summary.failures
-        others = (each for each in summary.failures if each.type is not FailureType.MANUAL_CANCELLATION)
-        return (self._stopped_because, *others)
+        others = tuple(each for each in summary.failures if each.type is not FailureType.MANUAL_CANCELLATION)
+        if self._stopped_because is not None:
+            return (self._stopped_because, *others)
+        return others if len(others) == len(summary.failures) else (_ENDED_BY_OTHERS, *others)
 
 
 def ending_s(settings: Settings) -> float:

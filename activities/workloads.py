@@ -29,7 +29,7 @@ from airbyte_workers.models import (
 )
 from airbyte_workers.pods.pod import Launcher, LaunchFailed
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import jobs
+from airbyte_workers.store import jobs, workloads
 from airbyte_workers.store.jobs import Job
 from airbyte_workers.store.objects import Objects
 from airbyte_workers.store.sealing import Seal
@@ -69,6 +69,7 @@ class WorkloadActivities:
         job = await jobs.read_job(self._db, self._seal, ref.job_id)
         workload = await self._launching.workload(job, ref)
         step = _Step()
+        await self._launching.require_here(workload)
         async with heartbeating(lambda: Progress(phase=step.phase)):
             try:
                 await self._launching.place(job, workload, step.queued)
@@ -81,6 +82,9 @@ class WorkloadActivities:
                 await self._launching.launch_in_time(job, ref, workload)
             except (LaunchFailed, SecretError) as error:
                 return await self._refused(job, workload, error, step.queued_s)
+            except ApplicationError:  # this worker stops, and the next one may be another host's
+                await self._launching.release_if_nothing_is_there(job, workload)
+                raise
             except asyncio.CancelledError:
                 if not leaves_pod_alone():
                     await self._launching.end(job, workload, "cancelled")
@@ -89,12 +93,12 @@ class WorkloadActivities:
 
     async def _check(self, job: Job, ref: AttemptRef, workload: Workload, step: _Step) -> Failure | None:
         """A pod that an earlier try of this activity started was checked by it."""
-        if not ref.checks or await self._launching.runs(job, workload):
+        if not ref.checks or await self._launching.is_launched(job, workload):
             return None
         return await self._checks.failure(job, ref, workload, step.tell)
 
     async def _refused(self, job: Job, workload: Workload, error: Exception, queued_s: float) -> Launched:
-        tried = activity.info().attempt
+        tried = await workloads.count_failed_launch(self._db, workload.pod)
         if isinstance(error, LaunchFailed) and error.retryable and tried < self._settings.launch_tries:
             await self._launching.release_if_nothing_is_there(job, workload)
             # without its causes: with their traces a failure can be too large for Temporal, and says nothing then
@@ -129,6 +133,7 @@ class WorkloadActivities:
         """End what a cancelled job may have left: its pod, or the place of one that was about to start."""
         watch = await self._watch(ref)
         async with heartbeating(lambda: watch.progress):
+            await self._checks.end(await jobs.read_job(self._db, self._seal, ref.job_id), ref)
             return await watch.end()
 
     async def _watch(self, ref: AttemptRef) -> Watch:

@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from airbyte_workers.names import JobKind, Role
-from airbyte_workers.quantities import cpus, memory_bytes
+from airbyte_workers.quantities import InAll, InARow, Interval, Retries, cpus, memory_bytes
 
 ConnectionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 LauncherName = Literal["process", "docker", "auto"]
@@ -115,14 +115,14 @@ class RetryLimits(Typed):
     `max_retries` limits the retries of a job whatever they were for; a number in place of the object stands for it.
     """
 
-    max_retries: Annotated[int, Field(ge=0)] | None = None
-    complete_failures_max_successive: Annotated[int, Field(ge=1)] | None = None
-    complete_failures_max_total: Annotated[int, Field(ge=1)] | None = None
-    complete_failures_backoff_min_interval_s: Annotated[float, Field(ge=0)] | None = None
-    complete_failures_backoff_max_interval_s: Annotated[float, Field(ge=0)] | None = None
-    complete_failures_backoff_base: Annotated[float, Field(ge=1)] | None = None
-    partial_failures_max_successive: Annotated[int, Field(ge=1)] | None = None
-    partial_failures_max_total: Annotated[int, Field(ge=1)] | None = None
+    max_retries: Retries | None = None
+    complete_failures_max_successive: InARow | None = None
+    complete_failures_max_total: InAll | None = None
+    complete_failures_backoff_min_interval_s: Interval | None = None
+    complete_failures_backoff_max_interval_s: Interval | None = None
+    complete_failures_backoff_base: Annotated[float, Field(ge=1, le=1000)] | None = None
+    partial_failures_max_successive: InARow | None = None
+    partial_failures_max_total: InAll | None = None
 
 
 def _retries(typed: object) -> object:
@@ -152,7 +152,7 @@ class SyncInput(Typed):
     retries: Annotated[
         RetryLimits | None, BeforeValidator(_retries, json_schema_input_type=int | RetryLimits | None)
     ] = None
-    max_retries: Annotated[int, Field(ge=0)] | None = None
+    max_retries: Retries | None = None
     local_root: str | None = None
     accept_unacknowledged: bool = False
     allow_malformed: bool = False

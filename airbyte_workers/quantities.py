@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
+
+from pydantic import Field
 
 _AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?|\.[0-9]{1,15})([A-Za-z]*)")  # never more than a float can hold
 _MEMORY = {
@@ -22,6 +25,14 @@ _MEMORY = {
 }
 LEAST_MEMORY = 6 * 2**20  # bytes; Docker refuses less
 LEAST_CPU = 0.01
+
+MAX_IN_A_ROW = 1000
+MAX_IN_ALL = 500  # failures of either kind: Temporal ends a run of 51,200 events, and an attempt is 30 of them
+MAX_INTERVAL_S = 30 * 86_400
+Retries = Annotated[int, Field(ge=0, le=MAX_IN_A_ROW)]
+InARow = Annotated[int, Field(ge=1, le=MAX_IN_A_ROW)]
+InAll = Annotated[int, Field(ge=1, le=MAX_IN_ALL)]
+Interval = Annotated[float, Field(ge=0, le=MAX_INTERVAL_S)]
 
 
 def cpus(text: str) -> float:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from airbyte_workers.quantities import cpus, memory_bytes
+from airbyte_workers.quantities import InAll, InARow, Interval, cpus, memory_bytes
 
 MIB = 1024 * 1024
 
@@ -340,42 +340,42 @@ class Settings(BaseSettings):
 
     # --- retries (upstream's names and defaults) ---
     sync_job_retries_complete_failures_max_successive: Annotated[
-        PositiveInt,
+        InARow,
         Field(
             validation_alias=_env("SYNC_JOB_RETRIES_COMPLETE_FAILURES_MAX_SUCCESSIVE"),
             description="Failed attempts without progress in a row that end a job.",
         ),
     ] = 5
     sync_job_retries_complete_failures_max_total: Annotated[
-        PositiveInt,
+        InAll,
         Field(
             validation_alias=_env("SYNC_JOB_RETRIES_COMPLETE_FAILURES_MAX_TOTAL"),
             description="Failed attempts without progress that end a job.",
         ),
     ] = 10
     sync_job_retries_partial_failures_max_successive: Annotated[
-        PositiveInt,
+        InARow,
         Field(
             validation_alias=_env("SYNC_JOB_RETRIES_PARTIAL_FAILURES_MAX_SUCCESSIVE"),
             description="Failed attempts with progress in a row that end a job.",
         ),
     ] = 1000
     sync_job_retries_partial_failures_max_total: Annotated[
-        PositiveInt,
+        InAll,
         Field(
             validation_alias=_env("SYNC_JOB_RETRIES_PARTIAL_FAILURES_MAX_TOTAL"),
             description="Failed attempts with progress that end a job.",
         ),
     ] = 20
     sync_job_retries_complete_failures_backoff_min_interval_s: Annotated[
-        PositiveFloat,
+        Interval,
         Field(
             validation_alias=_env("SYNC_JOB_RETRIES_COMPLETE_FAILURES_BACKOFF_MIN_INTERVAL_S"),
             description="First wait after a failure without progress, s.",
         ),
     ] = 10
     sync_job_retries_complete_failures_backoff_max_interval_s: Annotated[
-        PositiveFloat,
+        Interval,
         Field(
             validation_alias=_env("SYNC_JOB_RETRIES_COMPLETE_FAILURES_BACKOFF_MAX_INTERVAL_S"),
             description="Longest wait between attempts, s.",
@@ -389,7 +389,7 @@ class Settings(BaseSettings):
         ),
     ] = 3
     rate_limit_max_wait_s: Annotated[
-        PositiveFloat,
+        Interval,
         Field(description="Longest wait for the quota that a source said it must wait for (RATE_LIMITED), s."),
     ] = 86_400
 

@@ -141,7 +141,7 @@ class JobRun:
         if self._is_cancelled():
             return AttemptOutcome(status="cancelled")
         launched = await self._launch(plan, ref)
-        if launched is None:
+        if launched is None or (launched.launched and self._is_cancelled()):  # it may have ended before it was told
             return await self._end(plan, ref)
         if launched.failure is not None:
             refused = launched.failure.type is FailureType.CONFIG_ERROR
@@ -165,8 +165,8 @@ class JobRun:
             )
         except asyncio.CancelledError:
             return None
-        except ActivityError as error:
-            return None if is_cancelled_exception(error) else _launch_failed(error)
+        except ActivityError as error:  # a worker lost after the cancel is not replaced: Temporal tries no more then
+            return None if is_cancelled_exception(error) or self._is_cancelled() else _launch_failed(error)
 
     async def _watch(self, plan: JobPlan, ref: AttemptRef) -> AttemptOutcome:
         limits = plan.limits
@@ -183,7 +183,7 @@ class JobRun:
                 summary=f"watch {_pod_name(ref)}",
             )
         except (asyncio.CancelledError, ActivityError) as error:
-            if not is_cancelled_exception(error):
+            if not is_cancelled_exception(error) and not self._is_cancelled():
                 raise
             return await self._end(plan, ref)
 

@@ -89,7 +89,7 @@ class SyncWorkflow(JobRun):
         try:
             end = await self._until_decided(plan)
         except ActivityError as error:
-            end = _failed(plan, _broken(error))
+            end = self._cancelled(plan) if self._is_cancelled() else _failed(plan, _broken(error))
         report = await self._books(BookkeepingActivities.close_job, end, summary=f"close job: {end.status}")
         self._show(phase=str(end.status), detail=end.reason, failures=report.failures, next_attempt_at=None)
         return report

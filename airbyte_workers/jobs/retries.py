@@ -92,12 +92,21 @@ def decide(tally: RetryTally, rules: RetryRules, outcome: AttemptOutcome, *, now
         return Decision(False, 0, f"stopped after {_number(failed, 'attempt')}: {why}; {_last_reason(failures)}")
     backoff, quota = backoff_s(tally, rules), _quota_s(outcome.retry_at, rules, now)
     wait = max(backoff, quota)
-    if not wait:
-        return Decision(True, 0, f"attempt {failed + 1} follows at once: the last attempt committed data")
-    reason = f"{_number(tally.successive_complete, 'complete failure')} in a row"
-    if quota > backoff:
-        reason = "the source is rate limited until then"
-    return Decision(True, wait, f"attempt {failed + 1} starts in {duration(wait)}: {reason}")
+    when = f"starts in {duration(wait)}" if wait else "follows at once"
+    reason = _quota_reason(quota, rules) if quota > backoff else _reason(tally, outcome)
+    return Decision(True, wait, f"attempt {failed + 1} {when}: {reason}")
+
+
+def _reason(tally: RetryTally, outcome: AttemptOutcome) -> str:
+    if tally.successive_complete:
+        return f"{_number(tally.successive_complete, 'complete failure')} in a row"
+    return f"the last attempt {'committed data' if outcome.records_committed else 'had records rejected'}"
+
+
+def _quota_reason(quota_s: float, rules: RetryRules) -> str:
+    if quota_s < rules.rate_limit_max_wait_s:
+        return "the source is rate limited until then"
+    return "the source is rate limited for longer than AIRBYTE_WORKERS_RATE_LIMIT_MAX_WAIT_S"
 
 
 def _quota_s(retry_at: datetime | None, rules: RetryRules, now: datetime) -> float:

@@ -49,7 +49,8 @@ async def claim(db: asyncpg.Pool, workload: Workload, *, limit: int, lease_s: fl
             insert into workloads (pod, kind, job_id, attempt, connection_id, dataplane, launcher, fence, lease_until)
             values ($1, $2, $3, $4, $5, $6, $7, $8, now() + make_interval(secs => $9))
             on conflict (pod) do update set lease_until = excluded.lease_until, updated_at = now(),
-                dataplane = case when workloads.status = any($10) then workloads.dataplane else excluded.dataplane end,
+                dataplane = case when workloads.status = any($10) and workloads.lease_until > now()
+                    then workloads.dataplane else excluded.dataplane end,
                 launcher = case when workloads.status = any($10) then workloads.launcher else excluded.launcher end,
                 created_at = case when workloads.status = any($10) then workloads.created_at else now() end,
                 status = case when workloads.status = any($10) then workloads.status else 'claimed' end
@@ -104,6 +105,32 @@ async def launched(db: asyncpg.Pool, pod: str) -> None:
     )
 
 
+async def is_cleared(db: asyncpg.Pool, pod: str) -> None:
+    """Object storage has nothing under the pod's name that is not its own."""
+    await db.execute("update workloads set is_fresh = true where pod = $1", pod)
+
+
+async def owns_markers(db: asyncpg.Pool, pod: str) -> bool:
+    """Whether markers under the pod's name are its own: it was about to be launched at least once."""
+    return bool(await db.fetchval("select is_fresh from workloads where pod = $1", pod))
+
+
+async def is_live(db: asyncpg.Pool, pod: str) -> bool:
+    """Whether the pod has a place."""
+    found = await db.fetchval("select 1 from workloads where pod = $1 and status = any($2)", pod, _LIVE)
+    return found is not None
+
+
+async def count_failed_launch(db: asyncpg.Pool, pod: str) -> int:
+    """One more try to start the pod has failed: how many now."""
+    return int(
+        await db.fetchval(
+            "update workloads set failed_launches = failed_launches + 1 where pod = $1 returning failed_launches", pod
+        )
+        or 1
+    )
+
+
 async def release(db: asyncpg.Pool, pod: str, status: str) -> None:
     """The pod is gone, with this end (`success`, `failure`, `cancelled`): its place is free."""
     await db.execute(
@@ -139,6 +166,20 @@ async def older_pods(db: asyncpg.Pool, connection_id: int, fence: int) -> Sequen
         _LIVE,
     )
     return [OlderPod(**row) for row in rows]
+
+
+async def place_elsewhere(db: asyncpg.Pool, pod: str, dataplane: str) -> str | None:
+    """The other dataplane on which the pod has its place; once its lease is over it may have one here."""
+    other: str | None = await db.fetchval(
+        """
+        select dataplane from workloads
+        where pod = $1 and dataplane <> $2 and status = any($3) and lease_until > now()
+        """,
+        pod,
+        dataplane,
+        _LIVE,
+    )
+    return other
 
 
 async def dataplane_of(db: asyncpg.Pool, pod: str) -> str | None:

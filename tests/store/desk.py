@@ -30,9 +30,10 @@ from airbyte_workers.models import (
 from airbyte_workers.names import JobKind, Role, pod_name
 from airbyte_workers.orchestrator.markers import Marker, Markers
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import catalogs, configs, history, jobs
+from airbyte_workers.store import catalogs, configs, history, jobs, workloads
 from airbyte_workers.store.objects import Objects
 from airbyte_workers.store.sealing import Seal
+from airbyte_workers.store.workloads import Workload
 
 SOURCE, DESTINATION = "airbyte/source-faker:7.2.1", "airbyte/destination-null:1"
 SPEC = {
@@ -118,8 +119,13 @@ class Desk:
             status="failed" if result is None else "succeeded", failures=tuple(failures), result=result
         )
         marker = Marker.FAILURE if result is None else Marker.SUCCESS
-        markers = Markers(self.objects(), pod_name(ref.kind, ref.job_id, ref.attempt, ref.of))
-        await markers.write(marker, said.model_dump_json().encode())
+        pod = pod_name(ref.kind, ref.job_id, ref.attempt, ref.of)
+        workload = Workload(pod, ref.kind, ref.job_id, ref.attempt, None, "here", "process", 0)
+        if await workloads.dataplane_of(self.db, pod) is None:
+            await workloads.claim(self.db, workload, limit=9, lease_s=600)
+            await workloads.release(self.db, pod, "success")
+        await workloads.is_cleared(self.db, pod)
+        await Markers(self.objects(), pod).write(marker, said.model_dump_json().encode())
 
     async def events(self, job_id: int) -> list[tuple[str, str]]:
         return [(event["event"], event["reason"]) for event in await history.events(self.db, job_id)]

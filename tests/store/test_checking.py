@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,10 +16,22 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.pod_specs import Author
 from activities.workloads import WorkloadActivities
-from airbyte_workers.models import AttemptRef, Failure, FailureOrigin, FailureType, JobStatus, Launched
+from airbyte_workers.models import (
+    AttemptOutcome,
+    AttemptRef,
+    AttemptSummary,
+    CloseAttempt,
+    Failure,
+    FailureOrigin,
+    FailureType,
+    JobStatus,
+    Launched,
+    StreamCounts,
+)
 from airbyte_workers.names import JobKind, Role
+from airbyte_workers.orchestrator.markers import Marker, Markers
 from airbyte_workers.pods.pod import ContainerStatus, LaunchFailed, PodSpec, PodStatus, Program
-from airbyte_workers.store import attempts, jobs, workloads
+from airbyte_workers.store import attempts, history, jobs, workloads
 from airbyte_workers.store.workloads import Workload
 
 pytestmark = pytest.mark.postgres
@@ -97,7 +110,7 @@ async def attempt(desk: Desk, checks: tuple[Role, ...] = BOTH) -> AttemptRef:
 
 
 def working(desk: Desk, launcher: Launcher, **settings: Any) -> WorkloadActivities:
-    chosen = desk.settings(dataplane="here", **settings)
+    chosen = desk.settings(**({"dataplane": "here"} | settings))
     author = Author(desk.db, chosen, "postgresql://nowhere")
     return WorkloadActivities(desk.db, desk.seal, chosen, desk.objects(), {"process": launcher}, author)
 
@@ -183,6 +196,26 @@ async def test_a_check_that_could_not_run_is_tried_again_by_temporal(desk: Desk,
     assert await live(desk) == []
 
 
+async def test_a_check_that_somebody_else_ended_is_tried_again(desk: Desk) -> None:
+    """A shutdown of the host, not a cancel: nobody asked for one."""
+    launcher = Launcher(desk, {SOURCE_CHECK: failure(FailureType.MANUAL_CANCELLATION)})
+    with pytest.raises(ApplicationError, match="could not be checked: the pod was told to end, but not by us"):
+        await launch(desk, launcher)
+
+
+async def test_tries_are_counted_by_what_failed_not_by_temporal(desk: Desk) -> None:
+    """Workers that were lost in between use none of them up."""
+    launcher = Launcher(desk, {SOURCE_CHECK: LaunchFailed("no answer in time", retryable=True)})
+    ref = await attempt(desk)
+    fiftieth = ActivityEnvironment()
+    fiftieth.info = dataclasses.replace(fiftieth.info, attempt=50)
+    with pytest.raises(ApplicationError, match="no answer in time"):
+        await fiftieth.run(working(desk, launcher, launch_tries=2).launch_workload, ref)
+    launched = await fiftieth.run(working(desk, launcher, launch_tries=2).launch_workload, ref)
+    assert launched.failure is not None
+    assert launched.failure.type is FailureType.LAUNCH_FAILED
+
+
 async def test_after_the_last_try_a_check_that_could_not_run_fails_the_attempt(desk: Desk) -> None:
     launcher = Launcher(desk, {SOURCE_CHECK: failure(FailureType.ORCHESTRATOR_LOST, FailureOrigin.PLATFORM)})
     told = (await launch(desk, launcher, launch_tries=1)).failure
@@ -197,9 +230,10 @@ async def test_a_check_whose_pod_cannot_start_gives_its_place_back(desk: Desk) -
     assert await live(desk) == []
 
 
-async def test_a_pod_that_was_started_before_is_adopted_unchecked(desk: Desk) -> None:
-    """The worker was lost between the launch and its answer."""
-    launcher = Launcher(desk, alive={PODS[-1]})
+@pytest.mark.parametrize("ended", [False, True])
+async def test_a_pod_that_was_started_before_is_adopted_unchecked(desk: Desk, ended: bool) -> None:
+    """The worker was lost between the launch and its answer; the sync may have ended meanwhile."""
+    launcher = Launcher(desk, alive={PODS[-1]}, ended={PODS[-1]} if ended else set())
     assert (await launch(desk, launcher)).launched
     assert launcher.launched == PODS[-1:]
 
@@ -235,3 +269,77 @@ async def test_checks_wait_for_a_place_of_their_own_and_keep_the_attempts(desk: 
     assert launcher.launched == PODS
     moves = [event for event, _ in await desk.events(1) if event in {"queued", "pending", "running"}]
     assert moves == ["queued", "pending", "running"]
+
+
+# --- what a cancel finds ---
+
+
+async def end(desk: Desk, launcher: Launcher, ref: AttemptRef) -> AttemptOutcome:
+    return await ActivityEnvironment().run(working(desk, launcher).end_workload, ref)
+
+
+async def test_a_check_that_nobody_looked_after_at_the_cancel_is_ended(desk: Desk) -> None:
+    """Its worker was lost, and no other one takes up what is cancelled."""
+    ref, launcher = await attempt(desk), Launcher(desk, alive={SOURCE_CHECK})
+    for pod, kind in ((PODS[-1], JobKind.SYNC), (SOURCE_CHECK, JobKind.CHECK)):
+        await workloads.claim(desk.db, Workload(pod, kind, 1, 0, None, "here", "process", 1), limit=1, lease_s=600)
+
+    assert (await end(desk, launcher, ref)).status == "cancelled"
+
+    assert (launcher.alive, await live(desk)) == (set(), [])
+
+
+async def test_markers_of_another_database_prove_nothing(desk: Desk) -> None:
+    """The database was made anew and counts jobs from 1 again; object storage was kept."""
+    summary = AttemptSummary(status="succeeded", streams=(StreamCounts(name="users", records_committed=9),))
+    ref, launcher = await attempt(desk), Launcher(desk)
+    await Markers(desk.objects(), PODS[-1]).write(Marker.SUCCESS, summary.model_dump_json().encode())
+    await workloads.claim(
+        desk.db, Workload(PODS[-1], JobKind.SYNC, 1, 0, None, "here", "process", 1), limit=1, lease_s=600
+    )
+
+    outcome = await end(desk, launcher, ref)
+    await desk.books().close_attempt(CloseAttempt(ref=ref, outcome=outcome))
+
+    assert outcome == AttemptOutcome(status="cancelled")
+    report = await history.report(desk.db, 1)
+    assert (report.attempts[0].status, report.records_committed) == ("failed", 0)
+    assert await live(desk) == []
+
+
+# --- workers that stop, and other hosts ---
+
+
+async def test_a_worker_that_stops_leaves_nothing_that_another_host_would_wait_for(desk: Desk) -> None:
+    launcher = Launcher(desk, {SOURCE_CHECK: None})
+    ref, surroundings = await attempt(desk), ActivityEnvironment()
+    launching = asyncio.create_task(surroundings.run(working(desk, launcher).launch_workload, ref))
+    async with asyncio.timeout(30):
+        while SOURCE_CHECK not in launcher.alive:
+            await asyncio.sleep(0.02)
+        surroundings.worker_shutdown()
+        with pytest.raises(ApplicationError) as raised:
+            await launching
+
+    assert raised.value.type == "WorkerShutdown"
+    assert (launcher.alive, await live(desk)) == (set(), [])
+    there = working(desk, Launcher(desk), dataplane="there")
+    assert (await ActivityEnvironment().run(there.launch_workload, ref)).launched
+    assert await workloads.dataplane_of(desk.db, PODS[-1]) == "there"
+
+
+@pytest.mark.parametrize("pod", [PODS[-1], SOURCE_CHECK])
+async def test_what_has_a_place_on_another_host_is_left_to_a_worker_there(desk: Desk, pod: str) -> None:
+    """Its worker was killed: the pod may run there."""
+    ref, launcher = await attempt(desk), Launcher(desk)
+    kind = JobKind.CHECK if pod is SOURCE_CHECK else JobKind.SYNC
+    await workloads.claim(desk.db, Workload(pod, kind, 1, 0, None, "there", "process", 1), limit=1, lease_s=600)
+
+    with pytest.raises(ApplicationError, match=f"pod {pod} has its place on there"):
+        await ActivityEnvironment().run(working(desk, launcher).launch_workload, ref)
+
+    assert launcher.launched == []
+    assert await workloads.dataplane_of(desk.db, pod) == "there"
+    await desk.db.execute("update workloads set lease_until = now() - interval '1 second' where pod = $1", pod)
+    assert (await ActivityEnvironment().run(working(desk, launcher).launch_workload, ref)).launched
+    assert await workloads.dataplane_of(desk.db, pod) == "here"

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from activities.retry_rules import retry_rules
 from airbyte_workers.jobs import retries
@@ -53,7 +54,9 @@ def counted(tally: RetryTally, failures: str) -> RetryTally:
 def decide(
     tally: RetryTally, rules: RetryRules, failures: Sequence[Failure], retry_at: datetime | None = None
 ) -> Decision:
-    outcome = AttemptOutcome(status="failed", failures=tuple(failures), retry_at=retry_at)
+    outcome = AttemptOutcome(
+        status="failed", failures=tuple(failures), retry_at=retry_at, records_committed=1 - tally.successive_complete
+    )
     return retries.decide(tally, rules, outcome, now=NOW)
 
 
@@ -227,6 +230,24 @@ def test_a_decision_says_what_follows_and_why(failures: str, rules: dict[str, An
     assert decide(counted(RetryTally(), failures), RetryRules(**rules), [SYSTEM]).words == words
 
 
+def test_an_attempt_with_rejected_records_alone_is_followed_at_once_too() -> None:
+    outcome = AttemptOutcome(status="failed", failures=(SYSTEM,), records_rejected=1)
+    words = retries.decide(retries.counted(RetryTally(), outcome), RULES, outcome, now=NOW).words
+    assert words == "attempt 2 follows at once: the last attempt had records rejected"
+
+
+def test_a_row_without_a_wait_is_told_as_what_it_is() -> None:
+    rules = RetryRules(complete_failures_backoff_min_interval_s=0)
+    words = decide(counted(RetryTally(), "CC"), rules, [SYSTEM]).words
+    assert words == "attempt 3 follows at once: 2 complete failures in a row"
+
+
+def test_a_quota_beyond_the_limit_names_the_limit() -> None:
+    decision = decide(counted(RetryTally(), "P"), RULES, [SYSTEM], NOW + timedelta(days=9))
+    assert decision.words.startswith("attempt 2 starts in 24 h 0 m: ")
+    assert decision.words.endswith("for longer than AIRBYTE_WORKERS_RATE_LIMIT_MAX_WAIT_S")
+
+
 def test_an_end_without_a_reason_says_so() -> None:
     assert decide(counted(RetryTally(), "CCCCC"), RULES, []).words.endswith("; no reason was told")
 
@@ -319,6 +340,23 @@ def test_rules_come_from_the_settings_by_upstream_s_names() -> None:
     rules = retry_rules(settings, SyncInput(connection="demo"))
     assert [getattr(rules, name) for name in sorted(names)] == [100 + number for number in range(7)]
     assert (rules.max_retries, rules.own, rules.rate_limit_max_wait_s) == (None, (), 86_400)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {"retries": 10**9},
+        {"max_retries": 10**9},
+        {"retries": {"partial_failures_max_total": 10**9}},
+        {"retries": {"complete_failures_max_successive": 0}},
+        {"retries": {"complete_failures_backoff_min_interval_s": 1e12}},
+        {"retries": {"complete_failures_backoff_base": 0.5}},
+    ],
+)
+def test_limits_that_no_job_could_keep_are_refused(typed: dict[str, Any]) -> None:
+    """A run with a million attempts would be ended by Temporal, a wait of a million years is none."""
+    with pytest.raises(ValidationError):
+        SyncInput.model_validate({"connection": "demo", **typed})
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,8 @@ class Script:
     """`outcomes`: of the attempts in order; `answers` and `launches`: of the other pods, by name.
 
     `hold`: calls that wait for `release`; `lost`: how often a call fails before it does what it should; `broken`:
-    calls that no repetition helps; `silent`: calls that say nothing the first time, as if their worker were gone.
+    calls that no repetition helps; `silent`: calls that say nothing the first time, as if their worker were gone;
+    `deaf`: calls that do not learn of a cancel.
     """
 
     outcomes: Sequence[AttemptOutcome] = ()
@@ -69,6 +70,7 @@ class Script:
     hold: Sequence[str] = ()
     lost: dict[str, int] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
+    deaf: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
     limits: Limits = LIMITS
     calls: list[str] = field(default_factory=list)
@@ -234,7 +236,8 @@ class Script:
             return
         gate.reached.set()
         while not gate.opened.is_set():
-            activity.heartbeat(Progress(phase="held"))
+            if call not in self.deaf:
+                activity.heartbeat(Progress(phase="held"))
             await asyncio.sleep(0.05)
 
 

@@ -8,14 +8,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from by_hand import assert_cancelled, details
 from said import complete, success
-from script import Script
+from script import LIMITS, Script
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
+from workflow_servers import real
 
 from airbyte_workers.client import Client, RunCancelled
 from airbyte_workers.models import AttemptOutcome, CancelRequest, FailureType, JobStatus, RetryRules, SyncInput
 from airbyte_workers.names import WATCH_QUEUE, sync_workflow_id
+from airbyte_workers.settings import Settings
 
 pytestmark = pytest.mark.temporal
 INPUT = SyncInput.model_validate(
@@ -174,3 +176,38 @@ async def until(env: WorkflowEnvironment, kind: EventType.ValueType, count: int)
     async with asyncio.timeout(30):
         while [event.event_type for event in (await handle.fetch_history()).events].count(kind) < count:
             await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("held", ["launch sync 0", RUNNING])
+async def test_a_cancel_whose_worker_is_lost_ends_the_pod_all_the_same(held: str) -> None:
+    """Temporal gives no other worker what was asked to stop: the loss is the activity's end."""
+    brief = LIMITS.model_copy(update={"heartbeat_s": 1.0})
+    script = Script([success()], silent={held}, limits=brief)
+    async with await real() as env, script.played(env.client):
+        await Client(env.client, Settings()).start_sync(INPUT)
+        async with asyncio.timeout(30):
+            while held not in script.calls:
+                await asyncio.sleep(0.02)
+        await env.client.get_workflow_handle(ID).cancel()
+        await assert_cancelled(env, ID)
+    assert script.calls[-3:] == ["end sync 0", *CANCELLED]
+
+
+async def test_a_cancel_that_a_launch_did_not_see_ends_the_pod(env: WorkflowEnvironment, airbyte: Client) -> None:
+    """Its worker learns of it by a heartbeat, and the launch may end before the next one."""
+    script = Script([success()], deaf={"launch sync 0"}, hold=["launch sync 0"])
+    async with script.played(env.client):
+        await airbyte.start_sync(INPUT)
+        await script.reached("launch sync 0")
+        handle = env.client.get_workflow_handle(ID)
+        await handle.cancel()
+        async with asyncio.timeout(30):
+            while not any(
+                event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED
+                for event in (await handle.fetch_history()).events
+            ):
+                await asyncio.sleep(0.02)
+        script.release("launch sync 0")
+        await assert_cancelled(env, ID)
+    assert RUNNING not in script.calls
+    assert script.calls[-3:] == ["end sync 0", *CANCELLED]
