@@ -248,12 +248,12 @@ def test_explain_a_failed_check_of_a_sync_names_the_config(place: Place) -> None
 
 
 def test_a_wait_is_explained_counted_down_and_can_be_cancelled(place: Place) -> None:
-    content = failing(place, "waiting")
+    content = failing(place, "long-wait")
     with place.on_terminal("sync", "-f", str(place.write(content)), columns=150) as sync:
         sync.until_said("attempt 1 failed: source: the source exited with code 7; attempt 2 starts in 10 s: ")
         sync.until_said("(Ctrl-C to stop)")
         sync.until_said("attempt 2 starts in 8 s")
-        (line,) = place.jobs("--connection", "waiting")
+        (line,) = place.jobs("--connection", "long-wait")
         page = place.run("jobs", "explain", str(line["job_id"])).out
         cancel = place.run("jobs", "cancel", str(line["job_id"]), "--reason", "enough")
         ended = sync.ended()
