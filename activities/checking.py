@@ -25,7 +25,6 @@ from airbyte_workers.store.workloads import Workload
 _NEVER_RAN = frozenset(
     {
         FailureType.ORCHESTRATOR_LOST,
-        FailureType.NEVER_OPENED,
         FailureType.EXIT_UNKNOWN,
         FailureType.LAUNCH_FAILED,
     }

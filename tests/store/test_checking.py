@@ -169,7 +169,14 @@ async def test_a_no_is_a_config_error_and_nothing_else_is_started(desk: Desk, po
 
 
 @pytest.mark.parametrize(
-    "kind", [FailureType.SYSTEM_ERROR, FailureType.OUT_OF_MEMORY, FailureType.NO_RESULT, FailureType.TIMED_OUT]
+    "kind",
+    [
+        FailureType.SYSTEM_ERROR,
+        FailureType.OUT_OF_MEMORY,
+        FailureType.NO_RESULT,
+        FailureType.TIMED_OUT,
+        FailureType.NEVER_OPENED,
+    ],
 )
 async def test_a_connector_that_breaks_in_its_check_fails_the_attempt_as_what_it_is(
     desk: Desk, kind: FailureType
@@ -184,7 +191,7 @@ async def test_a_connector_that_breaks_in_its_check_fails_the_attempt_as_what_it
     assert launcher.launched == [SOURCE_CHECK]
 
 
-@pytest.mark.parametrize("kind", [FailureType.ORCHESTRATOR_LOST, FailureType.NEVER_OPENED, FailureType.EXIT_UNKNOWN])
+@pytest.mark.parametrize("kind", [FailureType.ORCHESTRATOR_LOST, FailureType.EXIT_UNKNOWN])
 async def test_a_check_that_could_not_run_is_tried_again_by_temporal(desk: Desk, kind: FailureType) -> None:
     launcher = Launcher(desk, {SOURCE_CHECK: failure(kind, FailureOrigin.PLATFORM)})
 
