@@ -105,7 +105,8 @@ class Checks:
             why = outcome.failures[0].message if outcome.failures else "its answer is gone"
             raise LaunchFailed(f"the {role} could not be checked: {why}", origin=FailureOrigin.PLATFORM, retryable=True)
         first = outcome.failures[0]
-        message = f"the check of the {role} ended without an answer: {first.message}"
+        said = first.message.removeprefix(f"{role}: ")
+        message = f"the check of the {role} ended without an answer: {said}"
         return first.model_copy(update={"message": message, "command": "check"})
 
     async def _keep(self, place: Workload) -> None:
