@@ -136,9 +136,10 @@ class Told:
         clients = [("check", "plain", "good"), ("sync", "plain", "crash"), ("discover", "env", "error")]
         clients += [("sync", "plain", "stream"), ("sync", "file", "long")]
         hand = self.connector("plain", "check", "no", hand=True)
+        good = self.connector("plain", "check", "good", hand=True)
         by_hand = {
             "Check": lambda: self.type("Check", hand | self.where()),
-            "Sync": lambda: self.type("Sync", self.sync("by-hand", hand, hand)),
+            "Sync": lambda: self.type("Sync", self.sync("by-hand", good, good)),
         }
         self._ask(asked, clients, by_hand)
 
