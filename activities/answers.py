@@ -74,11 +74,15 @@ class Answers:
 
     async def result(self, ref: AttemptRef) -> ConnectorResult | None:
         """How the connector pod ended; None while it has not."""
-        pod = pod_name(ref.kind, ref.job_id, ref.attempt, ref.of)
+        said = await self.end_of(pod_name(ref.kind, ref.job_id, ref.attempt, ref.of))
+        return ConnectorResult.model_validate_json(said) if said is not None else None
+
+    async def end_of(self, pod: str) -> bytes | None:
+        """The body of the pod's own final marker; None for one that was never launched, or has not ended."""
         if not await workloads.owns_markers(self._db, pod):
             return None
         reading = await Markers(self._objects, pod).read()
-        return ConnectorResult.model_validate_json(reading.body) if reading.final else None
+        return reading.body if reading.final else None
 
 
 def fingerprint(connector: Connector) -> str:

@@ -17,7 +17,7 @@ from activities.config_checks import ConfigChecks
 from activities.operations import Operations
 from activities.pod_specs import program
 from activities.retry_rules import retry_rules
-from activities.watching import ending_s
+from activities.time_limits import limits
 from airbyte_workers.jobs.failures import cut, for_history, in_one_line
 from airbyte_workers.jobs.retries import in_words
 from airbyte_workers.models import (
@@ -31,7 +31,6 @@ from airbyte_workers.models import (
     FailureOrigin,
     FailureType,
     JobPlan,
-    Limits,
     OpenAttempt,
     OpenJob,
     OpenOperation,
@@ -43,12 +42,11 @@ from airbyte_workers.models import (
 )
 from airbyte_workers.names import CONNECTION_BUSY, REPLICATION_KINDS, JobKind, pod_name
 from airbyte_workers.orchestrator.joblog import write_last
-from airbyte_workers.orchestrator.markers import Markers
 from airbyte_workers.pods.choice import Containers, choose
 from airbyte_workers.protocol.catalog import InvalidCatalog
 from airbyte_workers.protocol.messages import serialise
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import attempts, connections, history, jobs, opening, workloads
+from airbyte_workers.store import attempts, connections, history, jobs, opening
 from airbyte_workers.store.jobs import Job
 from airbyte_workers.store.objects import Objects, StorageError
 from airbyte_workers.store.sealing import Seal
@@ -136,7 +134,8 @@ class BookkeepingActivities:
     async def close_attempt(self, request: CloseAttempt) -> None:
         """Turn the attempt's marker into its row."""
         ref = request.ref
-        summary = await self._summary(pod_name(ref.kind, ref.job_id, ref.attempt))
+        said = await self._answers.end_of(pod_name(ref.kind, ref.job_id, ref.attempt))
+        summary = AttemptSummary.model_validate_json(said) if said is not None else None
         follows = request.follows if request.retried else ""  # else the job's end says it
         await attempts.close_attempt(self._db, ref.job_id, ref.attempt, request.outcome, summary, follows=follows)
         if request.tally is not None:
@@ -191,13 +190,6 @@ class BookkeepingActivities:
         finally:  # a database that is away stops no cancel; the row is written by this activity's next try
             await run.cancel()
 
-    async def _summary(self, pod: str) -> AttemptSummary | None:
-        """What the attempt's pod said at its end; None for one that was never launched, or said nothing."""
-        if not await workloads.owns_markers(self._db, pod):
-            return None
-        reading = await Markers(self._objects, pod).read()
-        return AttemptSummary.model_validate_json(reading.body) if reading.final else None
-
     async def _tell_next(self, request: CloseAttempt) -> None:
         """Retry state and backoff stand in the attempt's log too; a storage that is away keeps no job waiting."""
         ref = request.ref
@@ -225,7 +217,7 @@ class BookkeepingActivities:
             questions=questions,
             has_catalog=job.kind in REPLICATION_KINDS and job.sync.catalog is not None,
             refused=await self._checks.failure(job) if ready else None,
-            limits=self._limits(),
+            limits=limits(self._settings),
         )
 
     async def _settle_launcher(self, job: Job) -> str:
@@ -238,15 +230,3 @@ class BookkeepingActivities:
         if not await jobs.set_launcher(self._db, job.id, choice.launcher, choice.why):
             return await self._settle_launcher(await jobs.read_job(self._db, self._seal, job.id))
         return f"{choice.launcher} ({cut(choice.why, MAX_WHY)})"
-
-    def _limits(self) -> Limits:
-        settings = self._settings
-        return Limits(
-            attempt_s=settings.sync_job_max_timeout_days * 86_400,
-            spec_s=settings.spec_timeout_minutes * 60,
-            check_s=settings.check_timeout_minutes * 60,
-            discover_s=settings.discover_timeout_minutes * 60,
-            end_s=2 * ending_s(settings),
-            heartbeat_s=settings.heartbeat_timeout_s,
-            bookkeeping_s=settings.bookkeeping_timeout_s,
-        )

@@ -48,9 +48,7 @@ class Checks:
         for role in ref.checks:
             tell(f"checking the {role}")
             await self._keep(place)
-            failure = await self._check(
-                job, AttemptRef(job_id=job.id, attempt=ref.attempt, kind=JobKind.CHECK, of=role), place
-            )
+            failure = await self._check(job, _check_of(ref, role), place)
             verdict = failure.message if failure is not None else "passed"
             await jobs.note(self._db, job.id, f"check of the {role}", reason=verdict)
             if failure is not None:
@@ -88,8 +86,7 @@ class Checks:
     async def end(self, job: Job, ref: AttemptRef) -> None:
         """End checks that a cancel left without anybody who looks after them."""
         for role in ref.checks:
-            asked = AttemptRef(job_id=job.id, attempt=ref.attempt, kind=JobKind.CHECK, of=role)
-            workload = await self._launching.workload(job, asked)
+            workload = await self._launching.workload(job, _check_of(ref, role))
             await self._launching.require_here(workload)
             if await workloads.is_live(self._db, workload.pod):
                 await self._launching.end(job, workload, "cancelled")
@@ -111,6 +108,10 @@ class Checks:
 
     async def _keep(self, place: Workload) -> None:
         await workloads.extend(self._db, place.pod, lease_s=self._settings.lease_seconds)
+
+
+def _check_of(ref: AttemptRef, role: Role) -> AttemptRef:
+    return AttemptRef(job_id=ref.job_id, attempt=ref.attempt, kind=JobKind.CHECK, of=role)
 
 
 def _refusal(role: Role, message: str) -> Failure:

@@ -147,7 +147,7 @@ class Launching:
         if seen.exists:
             await launcher.remove(spec.name)
         await Markers(self._objects, spec.name).clear()
-        await workloads.is_cleared(self._db, spec.name)
+        await workloads.cleared(self._db, spec.name)
 
     async def _spec(self, job: Job, ref: AttemptRef) -> PodSpec:
         if ref.kind not in REPLICATION_KINDS:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import asyncpg
 import msgspec
 
+from airbyte_workers.jobs import checks
 from airbyte_workers.models import AttemptRef, Connector
 from airbyte_workers.names import JobKind, Role, pod_name
 from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
@@ -24,7 +25,6 @@ from airbyte_workers.store import catalogs, generations, secrets, states
 from airbyte_workers.store.attempts import Attempt
 from airbyte_workers.store.jobs import Job
 
-_CHECKED = (Role.SOURCE, Role.DESTINATION)
 RUN = "run"
 """The label that tells a pod from one of the same name that another database's job of this number had."""
 CONFIG, CATALOG, STATE = "config.json", "catalog.json", "state.json"
@@ -199,7 +199,7 @@ def _config_of(job: Job, connector: Connector) -> str:
 def _operation_log(job: Job, ref: AttemptRef) -> str:
     """A check before an attempt stands at the head of the attempt's log, source first."""
     if ref.kind is JobKind.CHECK and ref.of is not None:
-        return f"logs/{job.id}/{ref.attempt}/0-{_CHECKED.index(ref.of)}-check-{ref.of}"
+        return f"logs/{job.id}/{ref.attempt}/0-{checks.ORDER.index(ref.of)}-check-{ref.of}"
     return f"logs/{job.id}/{ref.kind}" + (f"-{ref.of}" if ref.of is not None else "")
 
 

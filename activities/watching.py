@@ -9,6 +9,7 @@ import asyncpg
 import structlog
 
 from activities.lifecycle import hand_over, hand_over_if_stopping
+from activities.time_limits import limit_s, patience_s
 from airbyte_workers.jobs.failures import for_history
 from airbyte_workers.models import (
     AttemptOutcome,
@@ -20,7 +21,7 @@ from airbyte_workers.models import (
     FailureType,
     Progress,
 )
-from airbyte_workers.names import REPLICATION_KINDS, JobKind, Role, pod_name
+from airbyte_workers.names import REPLICATION_KINDS, Role, pod_name
 from airbyte_workers.orchestrator.markers import Marker, Markers, Reading
 from airbyte_workers.pods.pod import ContainerStatus, Launcher, LauncherAway, RemovalFailed
 from airbyte_workers.settings import Settings
@@ -52,7 +53,7 @@ class Watch:
         self._markers = markers
         self._ref = ref
         self._pod = pod_name(ref.kind, ref.job_id, ref.attempt, ref.of)
-        self._limit_s = _time_limit_s(settings, ref)
+        self._limit_s = limit_s(settings, ref.kind)
         self._stopped_because: Failure | None = None
         self._cancelled = False
         self.progress: Progress | None = None
@@ -182,7 +183,7 @@ class Watch:
         self._stopped_because = failure
         await self._terminate()
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + _patience_s(self._settings)
+        deadline = loop.time() + patience_s(self._settings)
         while not (await self._read()).final:
             await self._report_exits()
             if await self._is_hurried() or loop.time() >= deadline or not await self._program_runs():
@@ -280,25 +281,6 @@ class Watch:
         if self._stopped_because is not None:
             return (self._stopped_because, *others)
         return others if len(others) == len(summary.failures) else (_ENDED_BY_OTHERS, *others)
-
-
-def ending_s(settings: Settings) -> float:
-    """The longest that the end of a pod takes: in order, then by force, then its removal with all its tries."""
-    removals = (tried**3 + settings.removal_timeout_s for tried in range(settings.removal_tries))
-    return _patience_s(settings) + sum(removals)
-
-
-def _patience_s(settings: Settings) -> float:
-    """How long an orderly end may take: the source's and the destination's own periods, and the last commit."""
-    periods = settings.shutdown_grace_period_s + 4 * settings.shutdown_term_period_s
-    return periods + settings.exit_code_timeout_s + settings.removal_timeout_s
-
-
-def _time_limit_s(settings: Settings, ref: AttemptRef) -> float:
-    if ref.kind in REPLICATION_KINDS:
-        return settings.sync_job_max_timeout_days * 86_400
-    minutes = {JobKind.SPEC: settings.spec_timeout_minutes, JobKind.CHECK: settings.check_timeout_minutes}
-    return minutes.get(ref.kind, settings.discover_timeout_minutes) * 60
 
 
 def _state(container: ContainerStatus) -> str:

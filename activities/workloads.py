@@ -118,7 +118,7 @@ class WorkloadActivities:
     @activity.defn(name="watch_workload")
     async def watch_workload(self, ref: AttemptRef) -> AttemptOutcome:
         """Follow a launched pod to its end and remove it; cancelled, end it; worker stopped, leave it alone."""
-        watch = await self._watch(ref)
+        watch = await self._watch(await jobs.read_job(self._db, self._seal, ref.job_id), ref)
         async with heartbeating(lambda: watch.progress):
             try:
                 await watch.until_final()
@@ -131,14 +131,15 @@ class WorkloadActivities:
     @activity.defn(name="end_workload")
     async def end_workload(self, ref: AttemptRef) -> AttemptOutcome:
         """End what a cancelled job may have left: its pod, or the place of one that was about to start."""
-        watch = await self._watch(ref)
+        job = await jobs.read_job(self._db, self._seal, ref.job_id)
+        watch = await self._watch(job, ref)
         async with heartbeating(lambda: watch.progress):
-            await self._checks.end(await jobs.read_job(self._db, self._seal, ref.job_id), ref)
+            await self._checks.end(job, ref)
             return await watch.end()
 
-    async def _watch(self, ref: AttemptRef) -> Watch:
+    async def _watch(self, job: Job, ref: AttemptRef) -> Watch:
         """Raises WorkerShutdown for a pod of another host."""
-        watch = self._launching.watch(await jobs.read_job(self._db, self._seal, ref.job_id), ref)
+        watch = self._launching.watch(job, ref)
         await watch.require_here()
         return watch
 

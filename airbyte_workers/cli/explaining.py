@@ -37,7 +37,7 @@ def explain_job(context: click.Context, job_id: int, output: Shape) -> None:
             except LookupError as error:
                 raise bad_input(str(error)) from None
             now = "" if job.has_ended else await _now(where, job)
-            known = Known(job, await history.report(db, job_id), await history.past(db, job_id), now)
+            known = Known(job, await history.report(db, job_id), await history.events(db, job_id), now)
         page = explain(known)
         if output == "json":
             show_json(page.model_dump(mode="json"))

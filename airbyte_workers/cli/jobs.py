@@ -24,6 +24,7 @@ from airbyte_workers.runtime.database import job_database
 from airbyte_workers.runtime.stack import stack_settings
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import history
+from airbyte_workers.store.history import Happening
 from airbyte_workers.store.objects import Objects
 
 _FOLLOW_EVERY_S = 1.0
@@ -81,7 +82,7 @@ def show_job(context: click.Context, job_id: int, output: Shape) -> None:
             return Exit.DONE
         print_report(report, console())
         for event in happened:
-            show(_event(dict(event)))
+            show(_event(event))
         return Exit.DONE
 
     context.exit(run(command, output))
@@ -161,8 +162,8 @@ def _table(lines: Any) -> Table:
     return table
 
 
-def _event(event: dict[str, Any]) -> str:
-    attempt = f"attempt {event['attempt'] + 1}: " if event["attempt"] is not None else ""
-    by = f" by {event['by']}" if event["by"] else ""
-    reason = f" ({event['reason']})" if event["reason"] else ""
-    return f"{event['at'].astimezone():%H:%M:%S}  {attempt}{event['event']}{by}{reason}"
+def _event(event: Happening) -> str:
+    attempt = f"attempt {event.attempt + 1}: " if event.attempt is not None else ""
+    by = f" by {event.by}" if event.by else ""
+    reason = f" ({event.reason})" if event.reason else ""
+    return f"{event.at.astimezone():%H:%M:%S}  {attempt}{event.event}{by}{reason}"

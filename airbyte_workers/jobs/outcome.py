@@ -65,14 +65,14 @@ def _by_blame(evidence: Evidence, causes: Sequence[Failure]) -> Sequence[Failure
 
 def _exits(evidence: Evidence) -> Iterator[Failure]:
     source, destination = FailureOrigin.SOURCE, FailureOrigin.DESTINATION
-    closed_complete = _closed_complete(evidence)
-    if evidence.source_forced and not closed_complete and not evidence.source_stopped:
+    is_complete = closed_complete(evidence)
+    if evidence.source_forced and not is_complete and not evidence.source_stopped:
         yield of_sync(
             source,
             FailureType.SOURCE_DID_NOT_EXIT,
             "the source closed its output but did not exit and was stopped",
         )
-    elif not closed_complete and not evidence.source_stopped:
+    elif not is_complete and not evidence.source_stopped:
         yield from _exit(source, evidence.source_exit_code, evidence.source_out_of_memory)
     if evidence.destination_forced:
         yield of_sync(
@@ -115,13 +115,14 @@ def _exit(origin: FailureOrigin, code: int | None, out_of_memory: int | None) ->
         yield of_sync(origin, FailureType.SYSTEM_ERROR, f"the {origin} exited with code {code}{_meaning(code)}")
 
 
-def _is_read(evidence: Evidence) -> bool:
+def is_read(evidence: Evidence) -> bool:
+    """Whether the source read every stream to its end, as far as it says."""
     return evidence.completion != "missing" and not evidence.streams_not_complete
 
 
-def _closed_complete(evidence: Evidence) -> bool:
+def closed_complete(evidence: Evidence) -> bool:
     """Whether a source that had to be stopped had said of every stream that it was complete."""
-    return evidence.source_forced and evidence.completion == "reported" and _is_read(evidence)
+    return evidence.source_forced and evidence.completion == "reported" and is_read(evidence)
 
 
 def _meaning(code: int) -> str:
@@ -144,7 +145,7 @@ def _incomplete(evidence: Evidence) -> Iterator[Failure]:
 
 
 def _completion(evidence: Evidence) -> Iterator[Failure]:
-    if _is_read(evidence):
+    if is_read(evidence):
         return
     yield of_sync(
         FailureOrigin.SOURCE,
@@ -217,7 +218,7 @@ def _counts(evidence: Evidence, policy: Policy) -> Iterator[Failure]:
 
 
 def _warnings(evidence: Evidence, policy: Policy) -> Iterator[str]:
-    if _closed_complete(evidence):
+    if closed_complete(evidence):
         yield "source_did_not_exit: the source had completed every stream but had to be stopped"
     if evidence.bare_acknowledgements:
         count = evidence.bare_acknowledgements

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 
+from airbyte_workers.jobs.outcome import closed_complete, is_read
 from airbyte_workers.models import Evidence, Value
 
 
@@ -61,7 +62,7 @@ def _source_verdict(evidence: Evidence) -> Verdict:
     if evidence.source_stopped:
         return Verdict.DOUBT  # whatever it was stopped for is bad
     if evidence.source_forced:
-        return Verdict.DOUBT if evidence.completion == "reported" else Verdict.BAD
+        return Verdict.DOUBT if closed_complete(evidence) else Verdict.BAD
     return _bad(evidence.source_exit_code != 0)
 
 
@@ -95,13 +96,13 @@ def _end_of_input(evidence: Evidence) -> str:
 
 
 def _is_incomplete(evidence: Evidence) -> bool:
-    return evidence.completion == "missing" or bool(evidence.streams_incomplete)
+    return not is_read(evidence) or bool(evidence.streams_incomplete)
 
 
 def _completion(evidence: Evidence) -> str:
     if evidence.streams_incomplete:
         return f"INCOMPLETE: {', '.join(evidence.streams_incomplete)}"
-    if evidence.completion == "missing":
+    if not is_read(evidence):
         return f"missing for {', '.join(evidence.streams_not_complete) or 'its streams'}"
     return {
         "reported": "reported: the source said COMPLETE for every stream",
@@ -120,9 +121,13 @@ def _states(evidence: Evidence) -> str:
     return f"{said}, {evidence.states_held_back} held back" if evidence.states_held_back else said
 
 
+def _lacks_acknowledgement(evidence: Evidence) -> bool:
+    return evidence.keys_unacknowledged > 0 or bool(evidence.streams_unacknowledged)
+
+
 def _acknowledged(evidence: Evidence) -> Verdict:
     nothing = not evidence.acknowledgements and bool(evidence.records_emitted)
-    if nothing or evidence.keys_unacknowledged:
+    if nothing or _lacks_acknowledgement(evidence):
         return Verdict.BAD
     unclear = evidence.bare_acknowledgements or evidence.unmatched_acknowledgements
     return Verdict.DOUBT if unclear else Verdict.GOOD
@@ -130,7 +135,7 @@ def _acknowledged(evidence: Evidence) -> Verdict:
 
 def _acknowledgements(evidence: Evidence) -> str:
     parts = [str(evidence.acknowledgements)]
-    if evidence.keys_unacknowledged:
+    if _lacks_acknowledgement(evidence):
         parts.append(f"none for the last state of {', '.join(evidence.streams_unacknowledged) or 'some streams'}")
     if evidence.unmatched_acknowledgements:
         parts.append(f"{evidence.unmatched_acknowledgements} that matched no state")

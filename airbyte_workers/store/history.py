@@ -135,16 +135,10 @@ async def report(db: asyncpg.Pool, job_id: int, *, max_streams: int | None = Non
     )
 
 
-async def events(db: asyncpg.Pool, job_id: int) -> Sequence[asyncpg.Record]:
+async def events(db: asyncpg.Pool, job_id: int) -> Sequence[Happening]:
     """Every transition of a job: what, when, by whom, why."""
-    return list(
-        await db.fetch("select at, attempt, event, by, reason from job_events where job_id = $1 order by id", job_id)
-    )
-
-
-async def past(db: asyncpg.Pool, job_id: int) -> Sequence[Happening]:
-    """The same, typed."""
-    return [Happening.model_validate(dict(event)) for event in await events(db, job_id)]
+    rows = await db.fetch("select at, attempt, event, by, reason from job_events where job_id = $1 order by id", job_id)
+    return [Happening.model_validate(dict(row)) for row in rows]
 
 
 def _attempt(row: asyncpg.Record) -> AttemptReport:

@@ -105,7 +105,7 @@ async def launched(db: asyncpg.Pool, pod: str) -> None:
     )
 
 
-async def is_cleared(db: asyncpg.Pool, pod: str) -> None:
+async def cleared(db: asyncpg.Pool, pod: str) -> None:
     """Object storage has nothing under the pod's name that is not its own."""
     await db.execute("update workloads set is_fresh = true where pod = $1", pod)
 

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import getpass
 import json
-import signal
 import socket
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e_support import Place, Running, catalog, processes_of, until
+from e2e_addressed import addressed, working
+from e2e_support import Place, catalog, processes_of, until
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
-SERVERS = str(Path(__file__).with_name("e2e_servers.py"))
 ME = f"{getpass.getuser()}@{socket.gethostname()}"
 
 
@@ -120,27 +115,6 @@ def test_cancel_a_job_that_is_not_there(place: Place) -> None:
     assert (ended.code, ended.error) == (2, "there is no job 999999")
     told = place.run("jobs", "cancel", "999999", "-o", "json")
     assert (told.code, told.report["error"]["type"]) == (2, "InvalidInput")
-
-
-@contextmanager
-def addressed(alone: Place) -> Iterator[Place]:
-    """A stack by its addresses, without any worker."""
-    with alone.started(SERVERS, program=sys.executable) as servers:
-        servers.until_said("ready")
-        told = alone.stack()
-        addresses = {"DATABASE_URL": told["database_url"], "TEMPORAL_ADDRESS": told["temporal_address"]}
-        yield replace(alone, variables=alone.variables | addresses | {"ALLOW_LOCAL_COMMANDS": "true"})
-        servers.process.send_signal(signal.SIGTERM)
-        assert servers.ended().code == 0, servers.err
-
-
-@contextmanager
-def working(place: Place) -> Iterator[Running]:
-    with place.started("worker") as worker:
-        worker.until_said("polling ")
-        yield worker
-        worker.process.send_signal(signal.SIGTERM)
-        assert worker.ended().code == 0, worker.err
 
 
 def test_cancel_without_a_worker_takes_effect_when_one_runs(alone: Place) -> None:

@@ -124,11 +124,11 @@ class Desk:
         if await workloads.dataplane_of(self.db, pod) is None:
             await workloads.claim(self.db, workload, limit=9, lease_s=600)
             await workloads.release(self.db, pod, "success")
-        await workloads.is_cleared(self.db, pod)
+        await workloads.cleared(self.db, pod)
         await Markers(self.objects(), pod).write(marker, said.model_dump_json().encode())
 
     async def events(self, job_id: int) -> list[tuple[str, str]]:
-        return [(event["event"], event["reason"]) for event in await history.events(self.db, job_id)]
+        return [(event.event, event.reason) for event in await history.events(self.db, job_id)]
 
     async def count(self, table: str) -> int:
         return int(await self.db.fetchval(f"select count(*) from {table}"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,6 +119,19 @@ def working(desk: Desk, launcher: Launcher, **settings: Any) -> WorkloadActiviti
 async def launch(desk: Desk, launcher: Launcher, checks: tuple[Role, ...] = BOTH, **settings: Any) -> Launched:
     ref = await attempt(desk, checks)
     return await ActivityEnvironment().run(working(desk, launcher, **settings).launch_workload, ref)
+
+
+@asynccontextmanager
+async def checking(
+    desk: Desk, launcher: Launcher, ref: AttemptRef
+) -> AsyncIterator[tuple[ActivityEnvironment, asyncio.Task[Launched]]]:
+    """A launch whose check of the source goes on until it is ended."""
+    surroundings = ActivityEnvironment()
+    launching = asyncio.create_task(surroundings.run(working(desk, launcher).launch_workload, ref))
+    async with asyncio.timeout(30):
+        while SOURCE_CHECK not in launcher.alive:
+            await asyncio.sleep(0.02)
+        yield surroundings, launching
 
 
 async def live(desk: Desk) -> list[str]:
@@ -247,11 +261,7 @@ async def test_a_pod_that_was_started_before_is_adopted_unchecked(desk: Desk, en
 
 async def test_a_cancel_ends_the_check_and_starts_nothing(desk: Desk) -> None:
     launcher = Launcher(desk, {SOURCE_CHECK: None})
-    ref, surroundings = await attempt(desk), ActivityEnvironment()
-    launching = asyncio.create_task(surroundings.run(working(desk, launcher).launch_workload, ref))
-    async with asyncio.timeout(30):
-        while SOURCE_CHECK not in launcher.alive:
-            await asyncio.sleep(0.02)
+    async with checking(desk, launcher, await attempt(desk)) as (surroundings, launching):
         surroundings.cancel()
         with pytest.raises(asyncio.CancelledError):
             await launching
@@ -318,12 +328,8 @@ async def test_markers_of_another_database_prove_nothing(desk: Desk) -> None:
 
 
 async def test_a_worker_that_stops_leaves_nothing_that_another_host_would_wait_for(desk: Desk) -> None:
-    launcher = Launcher(desk, {SOURCE_CHECK: None})
-    ref, surroundings = await attempt(desk), ActivityEnvironment()
-    launching = asyncio.create_task(surroundings.run(working(desk, launcher).launch_workload, ref))
-    async with asyncio.timeout(30):
-        while SOURCE_CHECK not in launcher.alive:
-            await asyncio.sleep(0.02)
+    launcher, ref = Launcher(desk, {SOURCE_CHECK: None}), await attempt(desk)
+    async with checking(desk, launcher, ref) as (surroundings, launching):
         surroundings.worker_shutdown()
         with pytest.raises(ApplicationError) as raised:
             await launching

@@ -65,7 +65,7 @@ async def test_a_job_s_past_is_in_order(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_job(db, seal)
     await jobs.set_launcher(db, job_id, "process", "because")
     await jobs.close_job(db, job_id, JobStatus.CANCELLED, failures=(), by="me", reason="why not")
-    past = await history.past(db, job_id)
+    past = await history.events(db, job_id)
     assert [(each.event, each.by, each.reason) for each in past] == [
         ("opened", "", "workflow sync/demo"),
         ("launcher", "", "process: because"),

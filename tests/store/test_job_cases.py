@@ -89,7 +89,7 @@ async def updated_at(db: asyncpg.Pool, job_id: int) -> datetime:
 
 
 async def past(db: asyncpg.Pool, job_id: int) -> list[str]:
-    return [event["event"] for event in await history.events(db, job_id)]
+    return [event.event for event in await history.events(db, job_id)]
 
 
 async def whole(db: asyncpg.Pool, job_id: int) -> list[dict[str, object]]:
@@ -270,7 +270,7 @@ async def test_d9_a_running_job_ends_as_told(db: asyncpg.Pool, seal: Seal, statu
     report = await history.report(db, job_id)
     assert (report.status, report.failures) == (status, (LOST,))
     last = (await history.events(db, job_id))[-1]
-    assert (last["event"], last["by"], last["reason"]) == (status, "me", "told so")
+    assert (last.event, last.by, last.reason) == (status, "me", "told so")
 
 
 @pytest.mark.parametrize("status", ENDS)
@@ -301,14 +301,14 @@ async def test_d10_a_queued_job_that_is_cancelled_goes_through_pending(db: async
     await end(db, job_id, J.CANCELLED, by="me")
     told = ["opened", "attempt opened", "queued", "attempt cancelled", "pending", "incomplete", "cancelled"]
     assert await past(db, job_id) == told
-    assert all(event["reason"] for event in await history.events(db, job_id))
+    assert all(event.reason for event in await history.events(db, job_id))
 
 
 async def test_a_job_leaves_the_queue_when_it_got_its_place(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await job_in(db, seal, J.QUEUED)
     assert await jobs.move(db, job_id, J.PENDING, reason="a place is free", expected=[J.QUEUED])
     assert not await jobs.move(db, job_id, J.PENDING, reason="a place is free", expected=[J.QUEUED])
-    assert (await history.events(db, job_id))[-1]["reason"] == "a place is free"
+    assert (await history.events(db, job_id))[-1].reason == "a place is free"
 
 
 # --- what is refused ---
@@ -422,7 +422,7 @@ async def test_an_attempt_that_has_ended_stays_as_it_is(
 async def test_what_follows_an_attempt_is_told_once_with_its_end(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await job_in(db, seal, J.RUNNING)
     await attempts.close_attempt(db, job_id, 0, FAILED, None, follows="attempt 2 starts in 10 s")
-    told = [(event["event"], event["attempt"], event["reason"]) for event in await history.events(db, job_id)]
+    told = [(event.event, event.attempt, event.reason) for event in await history.events(db, job_id)]
     assert told[-3:] == [
         ("attempt failed", 0, "broke"),
         ("incomplete", None, "attempt 1 failed"),

@@ -221,7 +221,7 @@ async def written(bundle: Bundle, db: asyncpg.Pool) -> tuple[SyncReport, Sequenc
     await attempts.close_attempt(db, job_id, 0, end, bundle.summary, follows=bundle.remark)
     status = JobStatus(bundle.verdict.status)
     await jobs.close_job(db, job_id, status, failures=failures, by=bundle.remark, reason=bundle.remark)
-    return await history.report(db, job_id), await history.events(db, job_id)
+    return await history.report(db, job_id), [each.model_dump() for each in await history.events(db, job_id)]
 
 
 def stored(value: Any) -> Any:

@@ -146,7 +146,7 @@ async def test_an_ended_job_gets_no_attempt_and_stays_as_it_ended(
         await attempts.open_attempt(db, job_id, 0, waited_s=0)
     await jobs.close_job(db, job_id, JobStatus.CANCELLED, failures=(), by="", reason="")
     assert (await history.report(db, job_id)).status is status
-    assert [event["event"] for event in await history.events(db, job_id)][-1] == str(status)
+    assert [event.event for event in await history.events(db, job_id)][-1] == str(status)
 
 
 async def test_an_attempt_without_a_marker_is_closed_from_what_the_workflow_knows(db: asyncpg.Pool, seal: Seal) -> None:
@@ -212,7 +212,7 @@ async def test_what_runs_a_jobs_pods_is_kept_and_told_with_its_reason(db: asyncp
     assert (await jobs.read_job(db, seal, job_id)).launcher is None
     await jobs.set_launcher(db, job_id, "docker", "Docker engine 28.5 answers")
     assert (await jobs.read_job(db, seal, job_id)).launcher == "docker"
-    told = [(event["event"], event["reason"]) for event in await history.events(db, job_id)]
+    told = [(event.event, event.reason) for event in await history.events(db, job_id)]
     assert told[-1] == ("launcher", "docker: Docker engine 28.5 answers")
 
 
@@ -222,15 +222,13 @@ async def test_the_first_choice_of_a_launcher_stands(db: asyncpg.Pool, seal: Sea
     await jobs.set_launcher(db, job_id, "docker", "first")
     await jobs.set_launcher(db, job_id, "process", "late")
     assert (await jobs.read_job(db, seal, job_id)).launcher == "docker"
-    assert [each["reason"] for each in await history.events(db, job_id) if each["event"] == "launcher"] == [
-        "docker: first"
-    ]
+    assert [each.reason for each in await history.events(db, job_id) if each.event == "launcher"] == ["docker: first"]
 
 
 async def test_a_reason_with_what_a_database_cannot_hold_is_kept_without_it(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_job(db, seal)
     await jobs.set_launcher(db, job_id, "process", "the registry said a\0b")
-    assert [event["reason"] for event in await history.events(db, job_id)][-1] == "process: the registry said ab"
+    assert [event.reason for event in await history.events(db, job_id)][-1] == "process: the registry said ab"
 
 
 async def test_what_runs_one_jobs_pods_says_nothing_of_another(db: asyncpg.Pool, seal: Seal) -> None:

@@ -53,7 +53,7 @@ async def test_what_was_left_open_is_chosen_kept_and_told(db: asyncpg.Pool, seal
     why = "Docker engine 28.5 answers and has the images, or can pull them"
     assert plan.launcher == f"docker ({why})"
     assert (await jobs.read_job(db, seal, plan.job_id)).launcher == "docker"
-    told = [(event["event"], event["reason"]) for event in await history.events(db, plan.job_id)]
+    told = [(event.event, event.reason) for event in await history.events(db, plan.job_id)]
     assert ("launcher", f"docker: {why}") in told
 
 
@@ -67,7 +67,7 @@ async def test_a_repetition_of_the_activity_keeps_the_choice_and_asks_nobody(
     again = await books(db, seal, tmp_path, engine, launcher="process").open_job(asked)
     assert again.launcher == "docker (chosen before)"
     assert (again.job_id, engine.asked) == (first.job_id, 1)
-    launchers = [event for event in await history.events(db, first.job_id) if event["event"] == "launcher"]
+    launchers = [event for event in await history.events(db, first.job_id) if event.event == "launcher"]
     assert len(launchers) == 1
 
 
@@ -109,7 +109,7 @@ async def test_a_registrys_long_words_are_cut_for_history_and_whole_in_the_event
     plan = await books(db, seal, tmp_path, engine).open_job(request(sync_input(**IMAGES)))
     assert plan.launcher.startswith("process (airbyte/source-faker:7.2.1 is not on this host")
     assert len(plan.launcher) <= MAX_WHY + len("process ()")
-    (told,) = [event["reason"] for event in await history.events(db, plan.job_id) if event["event"] == "launcher"]
+    (told,) = [event.reason for event in await history.events(db, plan.job_id) if event.event == "launcher"]
     assert told.endswith(engine.refusal)
 
 

@@ -70,7 +70,7 @@ async def row(desk: Desk) -> tuple[JobStatus, tuple[Failure, ...]]:
 
 async def last_event(desk: Desk) -> tuple[str, str, str]:
     last = (await history.events(desk.db, 1))[-1]
-    return last["event"], last["by"], last["reason"]
+    return last.event, last.by, last.reason
 
 
 # --- spec ---

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from proven import PROVEN
 from pydantic import AliasChoices
 
 from airbyte_workers.jobs.advice import ADVICE, Change, advice_for
@@ -93,17 +94,6 @@ def test_a_failed_check_says_that_nothing_was_moved(kind: FailureType) -> None:
 # --- readings ---------------------------------------------------------------------------------------------------------
 
 
-PROVEN: dict[str, Any] = {
-    "source_exit_code": 0,
-    "destination_exit_code": 0,
-    "end_of_input": True,
-    "completion": "reported",
-    "states_emitted": 2,
-    "states_committed": 2,
-    "acknowledgements": 2,
-    "records_emitted": 5,
-    "records_forwarded": 5,
-}
 STRANGE: dict[str, tuple[dict[str, Any], Verdict, str]] = {
     "source exit code": ({"source_exit_code": 1}, Verdict.BAD, "1"),
     "a source out of memory": (
@@ -174,6 +164,7 @@ CHANGES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "states_committed": st.integers(1, 2),
         "acknowledgements": st.integers(0, 2),
         "keys_unacknowledged": st.integers(0, 1),
+        "streams_unacknowledged": st.sampled_from([(), ("users",)]),
         "unmatched_acknowledgements": st.integers(0, 1),
         "bare_acknowledgements": st.integers(0, 1),
         "records_emitted": st.sampled_from([0, 5]),

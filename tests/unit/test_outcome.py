@@ -12,22 +12,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proven import PROVEN
 
 from airbyte_workers.jobs.outcome import Policy, Verdict, destination_did_not_exit, outcome
 from airbyte_workers.models import Evidence, Failure, FailureOrigin, FailureType
 from airbyte_workers.settings import Settings
 
-PROVEN: dict[str, Any] = {
-    "source_exit_code": 0,
-    "destination_exit_code": 0,
-    "end_of_input": True,
-    "completion": "reported",
-    "states_emitted": 2,
-    "states_committed": 2,
-    "acknowledgements": 2,
-    "records_emitted": 5,
-    "records_forwarded": 5,
-}
 ERROR = Failure(origin=FailureOrigin.SOURCE, type=FailureType.TRANSIENT_ERROR, message="no route to host")
 LOST = Failure(origin=FailureOrigin.PLATFORM, type=FailureType.LEASE_LOST, message="lease lost")
 MIB = 2**20

@@ -1,0 +1,42 @@
+"""How long pods may take, from the settings: for who watches them, and for the workflow that waits for who watches."""
+
+from __future__ import annotations
+
+from airbyte_workers.models import Limits
+from airbyte_workers.names import JobKind
+from airbyte_workers.settings import Settings
+
+
+def limits(settings: Settings) -> Limits:
+    """What a workflow needs to know; a replay must not depend on the environment."""
+    return Limits(
+        attempt_s=limit_s(settings, JobKind.SYNC),
+        spec_s=limit_s(settings, JobKind.SPEC),
+        check_s=limit_s(settings, JobKind.CHECK),
+        discover_s=limit_s(settings, JobKind.DISCOVER),
+        end_s=2 * ending_s(settings),
+        heartbeat_s=settings.heartbeat_timeout_s,
+        bookkeeping_s=settings.bookkeeping_timeout_s,
+    )
+
+
+def limit_s(settings: Settings, kind: JobKind) -> float:
+    """The longest that a pod of this kind may run."""
+    minutes = {
+        JobKind.SPEC: settings.spec_timeout_minutes,
+        JobKind.CHECK: settings.check_timeout_minutes,
+        JobKind.DISCOVER: settings.discover_timeout_minutes,
+    }
+    return minutes[kind] * 60 if kind in minutes else settings.sync_job_max_timeout_days * 86_400
+
+
+def ending_s(settings: Settings) -> float:
+    """The longest that the end of a pod takes: in order, then by force, then its removal with all its tries."""
+    removals = (tried**3 + settings.removal_timeout_s for tried in range(settings.removal_tries))
+    return patience_s(settings) + sum(removals)
+
+
+def patience_s(settings: Settings) -> float:
+    """How long an orderly end may take: the source's and the destination's own periods, and the last commit."""
+    periods = settings.shutdown_grace_period_s + 4 * settings.shutdown_term_period_s
+    return periods + settings.exit_code_timeout_s + settings.removal_timeout_s
