@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,12 @@ def content(place: Place, name: str, **source: Any) -> dict[str, Any]:
 
 def servers(place: Place) -> set[int]:
     """Temporal servers and postmasters of the home."""
-    return {
-        process.pid
-        for process in processes_of(place.home)
-        if process.name() == "temporal" or (process.name() == "postgres" and "-D" in process.cmdline())
-    }
+    found = set()
+    for process in processes_of(place.home):
+        with suppress(psutil.NoSuchProcess):  # one that ends meanwhile, like a process PostgreSQL starts for a while
+            if process.name() == "temporal" or (process.name() == "postgres" and "-D" in process.cmdline()):
+                found.add(process.pid)
+    return found
 
 
 def test_two_at_once_share_one_stack_and_a_third_survives_its_owner(alone: Place) -> None:
