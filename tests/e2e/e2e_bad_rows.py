@@ -176,7 +176,7 @@ CONFIGS = (
     sync(
         "secret in no file", "secret file:none: No such file",
         streams=[{"name": "orders"}], destination=destination(config={"path": {"_secret": "file:none"}}),
-        how={"type": SYNC_FAILED},
+        how={"type": SYNC_FAILED, "seconds": ASKED_S},
     ),
 )  # fmt: skip
 CONNECTORS = (

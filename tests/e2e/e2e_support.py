@@ -251,9 +251,10 @@ class Place:
         return connector(launcher, ["destination-jsonl"], "destination-jsonl:1", {"path": folder, **config})
 
     def lines(self, stream: str) -> list[dict[str, Any]]:
-        """What destination-jsonl has of a stream."""
+        """What destination-jsonl has of a stream; a line that it is still writing is none yet."""
         file = self.work / "out" / f"{stream}.jsonl"
-        return [json.loads(line) for line in file.read_bytes().splitlines()] if file.exists() else []
+        written = file.read_bytes() if file.exists() else b""
+        return [json.loads(line) for line in written.splitlines(keepends=True) if line.endswith(b"\n")]
 
     def ids(self, stream: str) -> list[int]:
         return [row["id"] for row in self.lines(stream)]

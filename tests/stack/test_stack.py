@@ -288,3 +288,26 @@ async def test_foreground_joins_one_in_the_background(lab: Lab) -> None:
         assert await local.said() == "stopped"
         assert await local.process.wait() == 0
         assert lab.processes() == []
+
+
+async def test_stacks_in_the_foreground_that_start_at_once_have_servers_of_their_own(tmp_path: Path) -> None:
+    """All want the familiar ports and find them free; what answers there is one's only."""
+    labs = [Lab(tmp_path / f"home-{number}") for number in range(3)]
+    try:
+        async with AsyncExitStack() as exits:
+            running = [await exits.enter_async_context(lab.program("stack_foreground.py")) for lab in labs]
+            for local in running:
+                assert (await local.said()).startswith("ready")
+            addresses = set()
+            for lab in labs:
+                async with lab.connected() as stack:
+                    assert await query(stack, "SELECT 1") == 1
+                    addresses.add(stack.temporal_address)
+                assert len(lab.servers()) == 2
+            assert len(addresses) == 3
+            for local in running:
+                local.process.send_signal(signal.SIGTERM)
+                assert await local.said() == "stopped"
+    finally:
+        for lab in labs:
+            kill_all(lab.home)

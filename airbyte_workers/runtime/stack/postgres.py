@@ -112,6 +112,11 @@ class Postgres:
         """End servers that still work on our cluster."""
         return await end_clusters(self.home)
 
+    @property
+    def listens_on(self) -> tuple[int, ...]:
+        """Where its clients find it."""
+        return (self.ports.postgres,)
+
     async def answers(self) -> bool:
         """Whether our database can be used; it is made on the first start."""
         try:

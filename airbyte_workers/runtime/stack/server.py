@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import psutil
@@ -36,6 +36,10 @@ class Kind(Protocol):
     async def answers(self) -> bool:
         """Whether it can be used now; raises StackError if it never will."""
 
+    @property
+    def listens_on(self) -> Collection[int]:
+        """Its ports: another's server may answer there."""
+
 
 class Server:
     """Starts, checks and ends one server."""
@@ -53,13 +57,26 @@ class Server:
         """Start it and wait until it answers."""
         program = await asyncio.to_thread(self.kind.program)
         self.process = spawn(program)
-        while not await self.kind.answers():
+        while not (await self.kind.answers() and await asyncio.to_thread(self._listens)):
             if self.process.poll() is not None:
                 raise StackError(
                     f"{self.kind.name} ended with code {self.process.returncode} while it started. "
                     f"{program.log} ends with:\n{tail(program.log)}"
                 )
             await asyncio.sleep(POLL_S)
+
+    def _listens(self) -> bool:
+        """Whether it is this process that has its ports, as far as one may know."""
+        assert self.process is not None
+        try:
+            own = psutil.Process(self.process.pid)
+            processes = [own, *own.children(recursive=True)]
+            held = [each for one in processes for each in one.net_connections("tcp")]
+        except psutil.AccessDenied:
+            return True
+        except psutil.NoSuchProcess:
+            return False
+        return set(self.kind.listens_on) <= {each.laddr.port for each in held if each.status == psutil.CONN_LISTEN}
 
     async def restart(self) -> None:
         """Start it again after it ended; parts of it may live a moment longer than the whole."""

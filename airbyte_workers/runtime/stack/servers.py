@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
+from pathlib import Path
 
 import structlog
 
 from airbyte_workers.runtime.stack.errors import StackError, tail
 from airbyte_workers.runtime.stack.home import Home
 from airbyte_workers.runtime.stack.leftovers import end_leftovers
+from airbyte_workers.runtime.stack.lock import Hold, LockFile
 from airbyte_workers.runtime.stack.ports import Ports, choose_ports
 from airbyte_workers.runtime.stack.postgres import Postgres
 from airbyte_workers.runtime.stack.server import Server
@@ -87,7 +91,18 @@ async def running_servers(home: Home, preferred: Ports | None, seconds: float) -
     """Both servers for the length of a block; on other ports where somebody took one meanwhile."""
     if left := await end_leftovers(home):  # first of all: they hold the ports that we want again
         log.warning("ended the servers that a killed supervisor left", pids=left)
-    for tries_left in reversed(range(PORT_TRIES)):
+    async with _own_turn(preferred, seconds):
+        servers = await _started(home, preferred, seconds)
+    try:
+        yield servers
+    finally:
+        await servers.stop()
+
+
+async def _started(home: Home, preferred: Ports | None, seconds: float) -> Servers:
+    tries_left = PORT_TRIES
+    while True:
+        tries_left -= 1
         servers = Servers(home, choose_ports(home, preferred))
         try:
             await servers.start(seconds)
@@ -99,8 +114,15 @@ async def running_servers(home: Home, preferred: Ports | None, seconds: float) -
             await servers.stop()
             raise
         else:
-            break
-    try:
-        yield servers
-    finally:
-        await servers.stop()
+            return servers
+
+
+@asynccontextmanager
+async def _own_turn(preferred: Ports | None, seconds: float) -> AsyncIterator[None]:
+    """Stacks of one user that want the same ports start one after another: at once, each may take one of them."""
+    with ExitStack() as stack:
+        if preferred is not None:
+            with suppress(StackError):  # somebody else's file: then it is only less likely to go well
+                path = Path(tempfile.gettempdir()) / f"airbyte-workers-ports-{os.getuid()}.lock"
+                await stack.enter_context(LockFile(path)).wait(Hold.EXCLUSIVE, seconds)
+        yield

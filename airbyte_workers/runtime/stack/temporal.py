@@ -72,6 +72,11 @@ class Temporal:
         """End servers that still work on our file: two of them corrupt it."""
         return await end_temporals(self.home)
 
+    @property
+    def listens_on(self) -> tuple[int, ...]:
+        """Front end and UI."""
+        return self.ports.temporal, self.ports.ui
+
     async def answers(self) -> bool:
         """Whether its front end answers and knows the namespace, and its UI can be reached."""
         if not (_listens(self.ports.temporal) and _listens(self.ports.ui)):
