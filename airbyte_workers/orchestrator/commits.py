@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import asyncpg
 
+from airbyte_workers.protocol.catalog import StreamKey, shown
 from airbyte_workers.replication.core import Batch, Ledger
 from airbyte_workers.replication.states import Commit
 from airbyte_workers.replication.words import JobLog
@@ -16,6 +17,7 @@ from airbyte_workers.store.states import StaleFence, StateRow, Writer
 
 _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 5.0
+_TELL_EVERY_S = 10.0  # per stream; some commit a hundred times a second
 
 
 class Committer:
@@ -31,6 +33,7 @@ class Committer:
         self._on_stale = on_stale
         self._wake = asyncio.Event()
         self._closing = False
+        self._told: dict[StreamKey, float] = {}
 
     def wake(self) -> None:
         """There may be something to commit."""
@@ -55,7 +58,7 @@ class Committer:
     async def _commit(self, batch: Batch) -> bool:
         wait = _FIRST_WAIT_S
         counts = self._ledger.counts_after(batch)
-        rows = [_row(commit) for commit in batch.commits if commit.state is not None]
+        rows = [_row(commit, batch) for commit in batch.commits if commit.stored]
         while True:
             try:
                 await states.commit(self._db, self._writer, rows, counts)
@@ -76,17 +79,29 @@ class Committer:
                 wait = min(wait * 2, _LONGEST_WAIT_S)
                 continue
             self._ledger.committed(batch)
+            self._tell(batch)
             return True
 
+    def _tell(self, batch: Batch) -> None:
+        """How much of a stream is durable stands in the job's log, now and then."""
+        now = asyncio.get_running_loop().time()
+        for key in batch.counts:
+            if now - self._told.get(key, -_TELL_EVERY_S) >= _TELL_EVERY_S:
+                self._told[key] = now
+                committed = self._ledger.streams[key].committed
+                text = f"{shown(key)}: {committed.records - committed.rejected:,} records committed"
+                self._log("airbyte_platform", "INFO", text, key)
 
-def _row(commit: Commit) -> StateRow:
-    assert commit.state is not None
+
+def _row(commit: Commit, batch: Batch) -> StateRow:
+    """The newest commit of a key; what the batch's earlier ones counted is committed with it."""
     name, namespace = commit.key.stream or ("", None)
+    counts = batch.counts if commit.key.stream is None else {commit.key.stream: batch.counts.get(commit.key.stream)}
     return StateRow(
         type=commit.key.type,
         stream=name,
         namespace=namespace,
-        state=commit.state.decode(),
+        state=None if commit.state is None else commit.state.decode(),
         seq=commit.number,
-        records=sum(tally.records for tally in commit.counts.values()),
+        records=sum(tally.records for tally in counts.values() if tally is not None),
     )

@@ -6,18 +6,16 @@ staged states up to it and nothing else (decisions.md, "Messages").
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from msgspec import Raw
-
-from airbyte_workers.protocol.catalog import StreamKey, stream_key
-from airbyte_workers.protocol.messages import ABSENT, State, StreamState, serialise
+from airbyte_workers.protocol.catalog import StreamKey
+from airbyte_workers.protocol.messages import State
+from airbyte_workers.replication.state_forms import StateKey, digest_of, key_of, stored_form
 from airbyte_workers.replication.statistics import Tally, merged
+
+__all__ = ["Commit", "MixedStateTypes", "Staged", "StateKey", "StateLedger", "key_of"]
 
 _STATE_BYTES = 256  # what a waiting state takes beside its blob, about
 _COUNT_BYTES = 200  # and each of its counts
@@ -25,18 +23,11 @@ _HALF = 8  # bytes of a merged state's number, and as many of its digest
 
 
 @dataclass(frozen=True)
-class StateKey:
-    """Whose state it is; `stream` is None for GLOBAL and LEGACY."""
-
-    type: str
-    stream: StreamKey | None = None
-
-
-@dataclass(frozen=True)
 class Staged:
-    """A state on its way. `state` is None for the empty one of our own: its echo is proof, it is not stored.
+    """A state on its way. `stored` is false for the empty one of our own: its echo is proof, it is not stored.
 
-    `merged` holds number and digest of every state that was merged into this one and not yet echoed.
+    `state` is None where what was kept under its key is to be erased. `merged` holds number and digest of every state
+    that was merged into this one and not yet echoed.
     """
 
     number: int
@@ -47,82 +38,23 @@ class Staged:
     size: int
     covers: int = 1
     merged: bytes = b""
+    stored: bool = True
 
 
 @dataclass(frozen=True)
 class Commit:
-    """What one echo proves durable: the state, and what was counted up to it."""
+    """What one echo proves durable: the state, and what was counted up to it. `state` and `stored` as in `Staged`."""
 
     number: int
     key: StateKey
     state: bytes | None
     counts: Mapping[StreamKey, Tally]
     covers: int
+    stored: bool = True
 
 
 class MixedStateTypes(Exception):
     """A source sent states of two types in one sync."""
-
-
-def key_of(state: State) -> StateKey:
-    """The key of a state; no type means LEGACY."""
-    if state.type == "STREAM" and state.stream is not None:
-        descriptor = state.stream.stream_descriptor
-        return StateKey("STREAM", stream_key(descriptor.name, descriptor.namespace))
-    return StateKey("GLOBAL" if state.type == "GLOBAL" else "LEGACY")
-
-
-def stored_form(state: State) -> bytes:
-    """What is kept of a state and given back to the source: without stamps and statistics; LEGACY: its blob alone."""
-    if key_of(state).type == "LEGACY":
-        return bytes(state.data) if state.data != ABSENT else b"{}"
-    data = ABSENT if key_of(state).type in ("STREAM", "GLOBAL") else state.data
-    unknown = {name: value for name, value in state.unknown_fields.items() if name not in ("id", "sourceStats")}
-    kept = State(type=state.type, stream=state.stream, global_=state.global_, data=data, unknown_fields=unknown)
-    return serialise(kept)
-
-
-def digest_of(state: State) -> bytes:
-    """A fingerprint of (key, blob) that a destination's re-serialising does not change."""
-    blobs = _blobs(state)
-    try:
-        plain = "\n".join(_canonical([key, json.loads(bytes(blob))]) for key, blob in blobs).encode()
-    except (ValueError, RecursionError):  # numbers or nesting beyond what Python reads: as it stands
-        plain = b"\n".join(bytes(blob) for _, blob in blobs)
-    return hashlib.blake2b(plain, digest_size=16).digest()
-
-
-def _blobs(state: State) -> list[tuple[StreamKey | None, Raw]]:
-    """What a connector wrote into a state, each blob with the stream it speaks of."""
-    if state.type == "STREAM" and state.stream is not None:
-        return [_blob(state.stream)]
-    if state.type == "GLOBAL" and state.global_ is not None:
-        return [(None, _or_null(state.global_.shared_state)), *map(_blob, state.global_.stream_states)]
-    return [(None, _or_null(state.data))]
-
-
-def _blob(state: StreamState) -> tuple[StreamKey, Raw]:
-    descriptor = state.stream_descriptor
-    return stream_key(descriptor.name, descriptor.namespace), _or_null(state.stream_state)
-
-
-def _or_null(blob: Raw) -> Raw:
-    return Raw(b"null") if blob == ABSENT else blob
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(_normal(value), sort_keys=True, separators=(",", ":"))
-
-
-def _normal(value: Any) -> Any:
-    """Nulls and absent members are the same, and so are 1 and 1.0: libraries differ in both."""
-    if isinstance(value, dict):
-        return {name: _normal(member) for name, member in value.items() if member is not None}
-    if isinstance(value, list):
-        return [_normal(item) for item in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    return value
 
 
 @dataclass
@@ -156,9 +88,10 @@ class StateLedger:
             number=self.emitted,
             key=key,
             state=blob if stored else None,
+            stored=stored,
             digest=digest_of(state),
             counts=counts,
-            size=len(blob) + _STATE_BYTES + _COUNT_BYTES * len(counts),
+            size=len(blob or b"") + _STATE_BYTES + _COUNT_BYTES * len(counts),
         )
         self._keys_seen.add(key)
         self._staged.setdefault(key, deque()).append(staged)
@@ -194,7 +127,7 @@ class StateLedger:
         self._bytes -= sum(staged.size for staged in taken)
         covers = sum(staged.covers for staged in taken)
         counts = merged(*(staged.counts for staged in taken))
-        return Commit(last.number, last.key, last.state, counts, covers)
+        return Commit(last.number, last.key, last.state, counts, covers, last.stored)
 
     def _thin(self) -> None:
         """Merge every second waiting state into the next one; the newest of each key always stays."""

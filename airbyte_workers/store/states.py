@@ -2,56 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 
 import asyncpg
 import msgspec
 from msgspec import Raw
 
 from airbyte_workers.models import StreamCounts
+from airbyte_workers.protocol.catalog import StreamKey, stream_key
+from airbyte_workers.replication.state_forms import without_streams
+from airbyte_workers.store import state_changes
+from airbyte_workers.store.state_changes import Session, StateRow, Writer
+
+__all__ = ["StaleFence", "StateRow", "Writer", "commit", "forget", "load", "write_counts"]
 
 
 class StaleFence(Exception):
     """A newer attempt of the connection has begun: nothing of this one may be committed any more."""
 
 
-@dataclass(frozen=True)
-class Writer:
-    """Who commits: one attempt, under its fence."""
-
-    connection_id: int
-    job_id: int
-    attempt: int
-    fence: int
-
-
-@dataclass(frozen=True)
-class StateRow:
-    """A state to commit: `seq` grows within an attempt; `stream` is empty for GLOBAL and LEGACY."""
-
-    type: str
-    stream: str
-    namespace: str | None
-    state: str
-    seq: int
-    records: int = 0
-
-
-_FENCE = "select fence from connections where id = $1 for share"
-_STATE = """
-insert into states (connection_id, type, stream, namespace, state, fence, seq, job_id, attempt)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-on conflict (connection_id, type, stream, coalesce(namespace, '')) do update
-    set state = excluded.state, fence = excluded.fence, seq = excluded.seq,
-        job_id = excluded.job_id, attempt = excluded.attempt, updated_at = now()
-    where (states.fence, states.seq) < (excluded.fence, excluded.seq)
-"""
-_LOG = """
-insert into state_log (connection_id, type, stream, namespace, state, fence, seq, job_id, attempt, records_committed)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-"""
-_OTHER_TYPES = "delete from states where connection_id = $1 and type <> $2"
+_FENCE = "select fence from connections where id = $1 for no key update"
+_KEPT = "select type, stream, namespace, state from states where connection_id = $1"
 _COUNTS = """
 insert into stream_stats (job_id, attempt, stream, namespace, status, records_emitted, records_committed,
     records_filtered, records_rejected, bytes_emitted, bytes_committed)
@@ -79,9 +50,9 @@ async def commit(
         if fence != writer.fence:
             raise StaleFence(f"fence {writer.fence} is stale, the connection is at {fence}")
         if states:
-            await connection.execute(_OTHER_TYPES, writer.connection_id, states[0].type)
-            await connection.executemany(_STATE, [_state_arguments(writer, state) for state in states])
-            await connection.executemany(_LOG, [(*_state_arguments(writer, state), state.records) for state in states])
+            change = await state_changes.change_of(connection, writer)
+            await state_changes.erase_other_types(connection, change, states[0].type)
+            await state_changes.write(connection, change, states)
         await write_counts(connection, writer.job_id, writer.attempt, counts)
         await connection.execute(_TOTALS, writer.job_id, writer.attempt)
 
@@ -111,6 +82,41 @@ async def write_counts(
     )
 
 
+async def forget(session: Session, writer: Writer, streams: Collection[StreamKey], *, whole: bool = False) -> None:
+    """Erase these streams' states: what is read of them begins anew. Call it with the connection's row held.
+
+    A GLOBAL state loses their entries, and goes when none is left. `whole`: they are all that the connection syncs, so
+    a GLOBAL state goes with what its streams share, and so does a LEGACY one, which nobody could divide.
+    """
+    kept = await session.fetch(_KEPT, writer.connection_id)
+    without = [row for row in (_without(each, streams, whole=whole) for each in kept) if row is not None]
+    if without:
+        await state_changes.write(session, await state_changes.change_of(session, writer), without)
+
+
+async def forget_all(session: Session, writer: Writer) -> None:
+    """Erase every state of the connection, also those of streams that it syncs no more. As `forget`."""
+    kept = await session.fetch(_KEPT, writer.connection_id)
+    erased = [StateRow(row["type"], row["stream"], row["namespace"], None, seq=0) for row in kept]
+    if erased:
+        await state_changes.write(session, await state_changes.change_of(session, writer), erased)
+
+
+def _without(kept: asyncpg.Record, streams: Collection[StreamKey], *, whole: bool) -> StateRow | None:
+    """What a row becomes; None: it stays as it is."""
+    state = str(kept["state"]).encode()
+    left: bytes | None = state
+    if kept["type"] == "STREAM":
+        left = None if stream_key(kept["stream"], kept["namespace"]) in streams else state
+    elif whole:
+        left = None
+    elif kept["type"] == "GLOBAL":
+        left = without_streams(state, streams)
+    if left == state:
+        return None
+    return StateRow(kept["type"], kept["stream"], kept["namespace"], None if left is None else left.decode(), seq=0)
+
+
 async def load(pool: asyncpg.Pool, connection_id: int) -> bytes | None:
     """The state file of a `read`: a list of state messages, a LEGACY blob, or None when nothing was committed."""
     rows = await pool.fetch(
@@ -121,17 +127,3 @@ async def load(pool: asyncpg.Pool, connection_id: int) -> bytes | None:
     if rows[0]["type"] == "LEGACY":
         return str(rows[0]["state"]).encode()
     return msgspec.json.encode([Raw(row["state"].encode()) for row in rows])
-
-
-def _state_arguments(writer: Writer, state: StateRow) -> tuple[object, ...]:
-    return (
-        writer.connection_id,
-        state.type,
-        state.stream,
-        state.namespace,
-        state.state.replace("\0", ""),
-        writer.fence,
-        state.seq,
-        writer.job_id,
-        writer.attempt,
-    )

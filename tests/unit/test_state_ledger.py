@@ -15,14 +15,8 @@ from msgspec import Raw
 
 from airbyte_workers.protocol.catalog import StreamKey
 from airbyte_workers.protocol.messages import State, parse
-from airbyte_workers.replication.states import (
-    MixedStateTypes,
-    StateKey,
-    StateLedger,
-    digest_of,
-    key_of,
-    stored_form,
-)
+from airbyte_workers.replication.state_forms import digest_of, stored_form, without_streams
+from airbyte_workers.replication.states import MixedStateTypes, StateKey, StateLedger, key_of
 from airbyte_workers.replication.statistics import Tally
 
 ROOM = 1 << 20
@@ -302,7 +296,77 @@ def test_a_stream_has_had_a_state_also_after_its_echo() -> None:
     ],
 )
 def test_a_state_is_kept_without_stamps_and_statistics(body: dict[str, Any], kept: Any) -> None:
-    assert json.loads(stored_form(parse(State, json.dumps(body).encode()))) == kept
+    assert json.loads(stored_form(parse(State, json.dumps(body).encode())) or b"") == kept
+
+
+NOTHING = {"stream_descriptor": {"name": "n"}}
+SOMETHING = {"stream_descriptor": {"name": "a"}, "stream_state": {"c": 1}}
+
+
+def of_all(*streams: dict[str, Any], **shared: Any) -> dict[str, Any]:
+    return {"type": "GLOBAL", "global": {**shared, "stream_states": list(streams)}}
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        ({"type": "STREAM", "stream": NOTHING}, None),
+        ({"type": "STREAM", "stream": {**NOTHING, "stream_state": None}}, None),
+        ({"type": "STREAM", "stream": {**NOTHING, "stream_state": {}}}, {"stream_state": {}}),
+        (of_all(NOTHING), None),
+        (of_all(shared_state=None), None),
+        (of_all({**NOTHING, "stream_state": None}, shared_state=None), None),
+        (of_all(NOTHING, SOMETHING), {"stream_states": [SOMETHING]}),
+        (of_all(NOTHING, shared_state={"l": 1}), {"shared_state": {"l": 1}, "stream_states": []}),
+        (of_all(shared_state={}), {"shared_state": {}, "stream_states": []}),
+        ({"type": "LEGACY", "data": None}, None),
+        ({"data": None}, None),
+    ],
+)
+def test_null_erases_what_was_kept_and_an_empty_object_does_not(body: dict[str, Any], kept: Any) -> None:
+    form = stored_form(parse(State, json.dumps(body).encode()))
+    if kept is None:
+        assert form is None
+    else:
+        assert form is not None
+        whole = json.loads(form)
+        assert {name: (whole.get("stream") or whole["global"]).get(name) for name in kept} == kept
+
+
+def test_an_acknowledged_null_is_to_be_stored_as_an_erasure() -> None:
+    ledger = StateLedger(ROOM)
+    null = parse(State, b'{"type":"STREAM","stream":{"stream_descriptor":{"name":"a"},"stream_state":null}}')
+    ledger.stage(null, {})
+    commit = ledger.acknowledge(null)
+    assert commit is not None
+    assert (commit.state, commit.stored) == (None, True)
+
+
+# --- streams that are forgotten ---
+
+USERS = {"stream_descriptor": {"name": "users"}, "stream_state": {"n": 12345678901234567890123}}
+LOGS = {"stream_descriptor": {"name": "logs", "namespace": "n"}, "stream_state": {"c": 1}}
+
+
+def kept_of(*streams: dict[str, Any], **shared: Any) -> bytes:
+    return json.dumps(of_all(*streams, **shared)).encode()
+
+
+def test_a_global_state_loses_the_streams_that_are_forgotten() -> None:
+    left = without_streams(kept_of(USERS, LOGS, shared_state={"l": 1}), [("logs", "n")])
+    assert left is not None
+    assert json.loads(left) == of_all(USERS, shared_state={"l": 1})
+    assert b"12345678901234567890123" in left
+
+
+def test_a_global_state_of_other_streams_stays_as_it_stands() -> None:
+    kept = kept_of(USERS, shared_state={"l": 1})
+    assert without_streams(kept, [("logs", "n"), ("users", "n")]) == kept
+    assert without_streams(kept_of(shared_state={"l": 1}), [("users", None)]) == kept_of(shared_state={"l": 1})
+
+
+def test_a_global_state_whose_streams_are_all_forgotten_goes_with_what_they_shared() -> None:
+    assert without_streams(kept_of(USERS, LOGS, shared_state={"l": 1}), [("logs", "n"), ("users", None)]) is None
 
 
 def test_stamps_do_not_change_a_states_fingerprint() -> None:
@@ -315,7 +379,7 @@ def test_the_state_of_our_own_is_proof_and_is_not_stored() -> None:
     ledger.stage(of_stream("a", {}), {}, stored=False)
     commit = ledger.acknowledge(of_stream("a", {}))
     assert commit is not None
-    assert commit.state is None
+    assert (commit.state, commit.stored) == (None, False)
 
 
 # --- a bound on memory ---
