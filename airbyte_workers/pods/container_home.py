@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from airbyte_workers.names import Role, container_name
 from airbyte_workers.pods.archives import Folder, Owner
-from airbyte_workers.pods.containers import FOLDER, WRAPPER_NAME, ContainerPlan, Mount, wrapped
+from airbyte_workers.pods.containers import FOLDER, POD_LABEL, WRAPPER_NAME, ContainerPlan, Mount, wrapped
 from airbyte_workers.pods.created import Creator, user_of
 from airbyte_workers.pods.folders import OWN_FIFOS
 from airbyte_workers.pods.host_processes import ended_early, not_ready
@@ -120,8 +120,11 @@ class ContainerHome:
     async def look(self, pod: str) -> ContainerStatus | None:
         """The engine knows it as a container."""
 
-    async def pods(self) -> Sequence[str]:
-        return ()
+    async def pods(self) -> Collection[str]:
+        return {labels[POD_LABEL] for labels in (await self._engine.volumes(self._creator.filters())).values()}
+
+    async def labels(self, pod: str) -> Mapping[str, str]:
+        return next(iter((await self._engine.volumes(self._creator.filters(pod))).values()), {})
 
     async def terminate(self, pod: str) -> None:
         for role in ORCHESTRATOR_WORDS:
@@ -139,7 +142,7 @@ class ContainerHome:
         return tuple(f"volume {name}" for name in await self._volumes(pod))
 
     async def _volumes(self, pod: str) -> Sequence[str]:
-        return await self._engine.volumes(self._creator.filters(pod))
+        return sorted(await self._engine.volumes(self._creator.filters(pod)))
 
 
 def _own_folder(role: Role) -> str:

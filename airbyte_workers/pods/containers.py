@@ -142,14 +142,13 @@ def wrapped(words: Sequence[str], mode: str, folder: str, shell: str = SHELL) ->
 
 def container_labels(stack: str, spec: PodSpec, role: Role) -> dict[str, str]:
     """The pod's own labels as they are, and ours by which containers are found again."""
-    return {
-        **spec.labels,
-        STACK_LABEL: stack,
-        POD_LABEL: spec.name,
-        ROLE_LABEL: role,
-        ROLES_LABEL: ",".join(spec.roles),
-        OWN_LABELS: ",".join(spec.labels),
-    }
+    ours = {STACK_LABEL: stack, POD_LABEL: spec.name, ROLE_LABEL: role}
+    return {**found_labels(spec.labels, spec.roles), **ours}
+
+
+def found_labels(own: Mapping[str, str], roles: Sequence[Role]) -> dict[str, str]:
+    """What `pod_labels` and `pod_roles` read."""
+    return {**own, ROLES_LABEL: ",".join(roles), OWN_LABELS: ",".join(own)}
 
 
 def pod_labels(seen: Mapping[str, str]) -> dict[str, str]:

@@ -171,10 +171,17 @@ class DockerLauncher:
         for home in self._homes:
             if (own := await home.look(pod)) is not None:
                 seen[own.role] = own
-        labels = containers[0]["Labels"] if containers else {}
+        labels = containers[0]["Labels"] if containers else await self._labels_left(pod)
         roles = pod_roles(labels) or tuple(seen)
         statuses = (seen.get(role) or ContainerStatus(role, running=False, detail="gone") for role in roles)
         return PodStatus(pod, tuple(statuses), pod_labels(labels))
+
+    async def _labels_left(self, pod: str) -> Mapping[str, str]:
+        """Of a pod without containers, whose launch or removal was broken off."""
+        for home in self._homes:
+            if labels := await home.labels(pod):
+                return labels
+        return {}
 
     async def _container(self, listed: Mapping[str, Any]) -> ContainerStatus:
         role = role_of(listed)

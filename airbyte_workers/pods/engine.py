@@ -177,11 +177,11 @@ class Engine:
     async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         await self.do(f"create volume {name}", lambda client: client.create_volume(name, labels=dict(labels)))
 
-    async def volumes(self, labels: Sequence[str]) -> Sequence[str]:
-        """The names of the volumes that carry all these labels."""
+    async def volumes(self, labels: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        """The labels of the volumes that carry all these, by name."""
         filters = {"label": list(labels)}
         found = await self.ask("list volumes", lambda client: client.volumes(filters=filters))
-        return sorted(str(each["Name"]) for each in found.get("Volumes") or ())
+        return {str(each["Name"]): each.get("Labels") or {} for each in found.get("Volumes") or ()}
 
     async def remove_volume(self, name: str) -> None:
         """Delete a volume; one that is gone is no error."""

@@ -119,14 +119,25 @@ def _pinned(wanted: Requirement, version: str) -> Requirement:
 
 
 def _installed(folder: Path) -> Executable | None:
-    """The environment's program, unless it is half-made or its interpreter has gone."""
+    """The environment's program, unless it is half-made or its interpreter has gone. To ask is to use it."""
     try:
         ready = msgspec.json.decode((folder / "ready.json").read_bytes(), type=Ready)
+        _note_use(folder / "ready.json")
     except (FileNotFoundError, msgspec.DecodeError):
         return None
     script = folder / "bin" / ready.script
     usable = os.access(script, os.X_OK) and os.access(folder / "bin" / "python", os.X_OK)
     return Executable((str(script),), (script.parent,)) if usable else None
+
+
+def _note_use(ready: Path) -> None:
+    """Raises FileNotFoundError; a cache that others look after may be one that we can only read."""
+    try:
+        os.utime(ready)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return
 
 
 def _finish(folder: Path, wanted: Requirement) -> Executable:

@@ -10,13 +10,13 @@ import asyncio
 import os
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from airbyte_workers.names import Role
-from airbyte_workers.pods.containers import FOLDER, Mount
+from airbyte_workers.pods.containers import FOLDER, Mount, found_labels
 from airbyte_workers.pods.folders import FIFOS, PodFolders, leave_empty
 from airbyte_workers.pods.host_processes import HostProcesses
 from airbyte_workers.pods.locks import to_its_end
@@ -46,8 +46,11 @@ class OrchestratorHome(Protocol):
     async def look(self, pod: str) -> ContainerStatus | None:
         """The orchestrator, where the engine does not know it."""
 
-    async def pods(self) -> Sequence[str]:
+    async def pods(self) -> Collection[str]:
         """Pods of which something is left that the engine does not know as a container."""
+
+    async def labels(self, pod: str) -> Mapping[str, str]:
+        """What the pod's containers carried, as that tells it; empty when nothing is left."""
 
     async def terminate(self, pod: str) -> None:
         """Ask the orchestrator to end the pod in order."""
@@ -108,8 +111,12 @@ class HostHome:
         record = self._folders.read(pod)
         return None if record is None else self._processes.look(record, record.orchestrator)
 
-    async def pods(self) -> Sequence[str]:
+    async def pods(self) -> Collection[str]:
         return await asyncio.to_thread(self._folders.names, "docker")
+
+    async def labels(self, pod: str) -> Mapping[str, str]:
+        record = await asyncio.to_thread(self._folders.read, pod)
+        return found_labels(record.labels, record.roles) if record is not None else {}
 
     async def terminate(self, pod: str) -> None:
         await self._processes.terminate_orchestrator(pod)

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
+
+PAGE = 1000
+"""Objects listed or deleted with one request, at most: what S3 takes."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object as a listing tells it."""
+
+    key: str
+    size: int
+    modified: datetime
 
 
 class StorageError(Exception):
@@ -23,6 +38,11 @@ class Objects:
         self._shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
         self._store = self._open(url)
 
+    @property
+    def address(self) -> str:
+        """Where they are, without credentials."""
+        return self._shown
+
     async def put(self, key: str, body: bytes) -> None:
         """Write or replace an object, whole or not at all. Raises StorageError."""
         try:
@@ -37,6 +57,19 @@ class Objects:
             async with asyncio.timeout(self._timeout):
                 result = await self._store.get_async(key)
                 return bytes(await result.bytes_async())
+        except FileNotFoundError:
+            return None
+        except (BaseError, OSError, TimeoutError) as error:
+            raise self._failed("read", key, error) from error
+
+    async def part(self, key: str, start: int, end: int) -> bytes | None:
+        """The object's bytes from `start` to before `end`, fewer where it is shorter; None when there is none.
+
+        Raises StorageError, also where the object ends before `start`.
+        """
+        try:
+            async with asyncio.timeout(self._timeout):
+                return bytes(await self._store.get_range_async(key, start=start, end=end))
         except FileNotFoundError:
             return None
         except (BaseError, OSError, TimeoutError) as error:
@@ -62,6 +95,34 @@ class Objects:
         except (BaseError, OSError, TimeoutError) as error:
             raise self._failed("list", prefix, error) from error
         return sorted(found)
+
+    async def pages(self, prefix: str) -> AsyncIterator[Sequence[Stored]]:
+        """What is below a prefix, in no order, a page after the other: never all in memory. Raises StorageError."""
+        listing = aiter(self._store.list(prefix=prefix, chunk_size=PAGE))
+        while True:
+            try:
+                async with asyncio.timeout(self._timeout):
+                    page = await anext(listing, None)
+            except FileNotFoundError:
+                return
+            except (BaseError, OSError, TimeoutError) as error:
+                raise self._failed("list", prefix, error) from error
+            if page is None:
+                return
+            yield [Stored(meta["path"], meta["size"], meta["last_modified"]) for meta in page]
+
+    async def delete_all(self, keys: Sequence[str]) -> None:
+        """Remove objects, many with one request where that is possible. Raises StorageError."""
+        for begin in range(0, len(keys), PAGE):
+            some = keys[begin : begin + PAGE]
+            try:
+                async with asyncio.timeout(self._timeout):
+                    await self._store.delete_async(some)
+            except FileNotFoundError:  # a folder says so of one, and may not have come to the others
+                for key in some:
+                    await self.delete(key)
+            except (BaseError, OSError, TimeoutError) as error:
+                raise self._failed("delete", some[0], error) from error
 
     def _open(self, url: str) -> ObjectStore:
         parts = urlsplit(url)

@@ -1,0 +1,154 @@
+"""gc on the log of states: whatever goes, every replay that the log still promises is exact."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import asyncpg
+import pytest
+from old_jobs import Archive, removed
+from rows import next_attempt, open_with_catalog
+
+from airbyte_workers.jobs.retention import Entry, Thing, spare_entries
+from airbyte_workers.replication.state_history import Point
+from airbyte_workers.store import attempts, state_log, state_positions, states
+from airbyte_workers.store.connections import Refused
+from airbyte_workers.store.sealing import Seal
+from airbyte_workers.store.states import StateRow, Writer
+
+pytestmark = pytest.mark.postgres
+STREAMS = [("a", None), ("a", "n"), ("b", None), ("c", "n")]
+
+
+@pytest.fixture
+def archive(db: asyncpg.Pool, tmp_path: Path) -> Archive:
+    return Archive(db, tmp_path)
+
+
+def shared(number: int) -> str:
+    stream = {"stream_descriptor": {"name": "a"}, "stream_state": {"n": number}}
+    return json.dumps({"type": "GLOBAL", "global": {"shared_state": {"n": number}, "stream_states": [stream]}})
+
+
+async def committed(db: asyncpg.Pool, seal: Seal, connection: str, seed: int) -> int:
+    """A connection whose states have changed sixty times, in every way; returns its id."""
+    chance = random.Random(seed)
+    job_id = await open_with_catalog(db, seal, connection)
+    owner = int(await db.fetchval("select connection_id from jobs where id = $1", job_id))
+    number = 0
+    attempt = await attempts.open_attempt(db, job_id, 0, waited_s=0)
+    for seq in range(1, 61):
+        writer = Writer(owner, job_id, number, attempt.fence)
+        what = chance.random()
+        if what < 0.08:
+            number += 1
+            attempt = await next_attempt(db, job_id, number)
+        elif what < 0.25:
+            async with db.acquire() as session, session.transaction():
+                await session.execute("select from connections where id = $1 for no key update", owner)
+                await states.forget(session, writer, chance.sample(STREAMS, 2))
+        elif what < 0.3:
+            await states.commit(db, writer, [StateRow("GLOBAL", "", None, shared(seq), seq)], [])
+        else:
+            rows = [
+                StateRow("STREAM", *key, f'{{"n":{seq}}}', seq) for key in chance.sample(STREAMS, chance.randint(1, 3))
+            ]
+            await states.commit(db, writer, rows, [])
+    return owner
+
+
+async def spread_over_days(db: asyncpg.Pool, owner: int) -> None:
+    """Each change is a day older than the next."""
+    await db.execute(
+        """
+        update state_log set at = now() - newer * interval '1 day' from (
+            select id, dense_rank() over (order by at desc) - 1 as newer from state_log
+            where connection_id = $1) as ranked
+        where ranked.id = state_log.id
+        """,
+        owner,
+    )
+
+
+async def entries_of(db: asyncpg.Pool, owner: int) -> list[Entry]:
+    rows = await db.fetch("select * from state_log where connection_id = $1 order by id", owner)
+    return [
+        Entry(row["id"], (row["type"], row["stream"], row["namespace"] or ""), row["state"] is None, row["fence"])
+        for row in rows
+    ]
+
+
+async def replays(db: asyncpg.Pool, log: state_log.Log, positions: list[int]) -> dict[int, object]:
+    return {position: await state_log.as_of(db, log, position) for position in positions}
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_every_replay_from_the_cut_on_is_what_it_was(archive: Archive, seal: Seal, seed: int) -> None:
+    db, days, name = archive.db, 15 + 5 * (seed % 3), "demo"
+    owner = await committed(db, seal, name, seed)
+    other = await committed(db, seal, "other", seed + 100)
+    await spread_over_days(db, owner)
+    before = await entries_of(db, owner)
+    untouched = await entries_of(db, other)
+    cut: int = await db.fetchval(
+        "select max(id) from state_log where connection_id = $1 and at < now() - make_interval(days => $2)", owner, days
+    )
+    fence: int = await db.fetchval("select fence from connections where id = $1", owner)
+    log = await state_log.open_log(db, name)
+    positions = [entry.id for entry in before if entry.id >= cut]
+    told = await replays(db, log, positions)
+    kept = await state_log.kept(db, log)
+    report = await archive.gc(state_log_days=days, gc_batch=7)
+    spare = spare_entries(before, cut, fence)
+    assert spare, "nothing was old: the test tests nothing"
+    assert [entry for entry in before if entry.id not in spare] == await entries_of(db, owner)
+    assert removed(report) == {Thing.STATES: len(spare)}
+    log = await state_log.open_log(db, name)
+    assert log.exact_from == cut
+    assert await replays(db, log, positions) == told
+    assert await state_log.kept(db, log) == kept
+    assert await entries_of(db, other) == untouched
+    assert (await state_log.open_log(db, "other")).exact_from == 0
+
+
+async def test_what_was_cut_off_is_refused_and_what_was_not_is_found(archive: Archive, seal: Seal) -> None:
+    owner = await committed(archive.db, seal, "demo", 1)
+    await spread_over_days(archive.db, owner)
+    first = (await entries_of(archive.db, owner))[0].id
+    log = await state_log.open_log(archive.db, "demo")
+    assert await state_positions.locate(archive.db, log, Point("entry", first)) >= first
+    await archive.gc(state_log_days=10)
+    log = await state_log.open_log(archive.db, "demo")
+    assert await state_positions.locate(archive.db, log, Point("entry", log.exact_from)) == log.exact_from
+    left = (await entries_of(archive.db, owner))[0].id
+    assert left < log.exact_from
+    with pytest.raises(Refused, match=f"goes back to @{log.exact_from} of "):
+        await state_positions.locate(archive.db, log, Point("entry", left))
+
+
+@pytest.mark.parametrize("ends_erased", [False, True])
+async def test_a_connection_that_rests_loses_nothing_it_needs(archive: Archive, seal: Seal, ends_erased: bool) -> None:
+    """All is old: what is kept now is what every later replay gives, and the next attempt finds that position."""
+    db = archive.db
+    await committed(db, seal, "demo", 3)
+    await db.execute("update state_log set at = at - interval '400 days'")
+    if ends_erased:
+        await db.execute("update state_log set state = null, fence = 0 where id = (select max(id) from state_log)")
+    log = await state_log.open_log(db, "demo")
+    head = await state_log.head(db, log)
+    kept = await state_log.as_of(db, log, head)
+    assert removed(await archive.gc()) != {}
+    assert removed(await archive.gc()) == {}
+    log = await state_log.open_log(db, "demo")
+    assert (await state_log.head(db, log), log.exact_from) == (head, head)
+    assert await state_log.as_of(db, log, head) == kept
+
+
+async def test_nothing_is_cut_off_where_nothing_is_old(archive: Archive, seal: Seal) -> None:
+    owner = await committed(archive.db, seal, "demo", 2)
+    before = await entries_of(archive.db, owner)
+    assert removed(await archive.gc()) == {}
+    assert await entries_of(archive.db, owner) == before
+    assert (await state_log.open_log(archive.db, "demo")).exact_from == 0
