@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.history import look_back
 from benchmarks.limits import bare_relay, plain_pipe
 from benchmarks.product import Product
 from benchmarks.relay import our_relay
@@ -48,6 +49,8 @@ def measure(workloads: list[Workload], rounds: int, folder: Path) -> Results:
     for number in range(1, rounds + 1):
         _say(f"round {number} of {rounds}, a sync that starts the stack itself")
         results.cold.append(product.first_record())
+    _say("the commands that look at jobs, with and without a past")
+    results.past = look_back(rounds, folder)
     results.took_s = time.perf_counter() - began
     return results
 

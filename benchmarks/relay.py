@@ -9,7 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from airbyte_workers.orchestrator.pipes import FifoReader, FifoWriter, blocks, try_open_writer
+from airbyte_workers.orchestrator.pipes import FifoReader, FifoWriter, blocks, open_reader, try_open_writer
+from airbyte_workers.protocol.catalog import StreamKey
 from airbyte_workers.replication.core import Ledger
 from airbyte_workers.replication.source import SourceSide
 from airbyte_workers.settings import Settings
@@ -27,7 +28,7 @@ def our_relay(workload: Workload, folder: Path) -> Run:
         for fifo in (out, into):
             os.mkfifo(fifo)
         began, cpu_began = time.perf_counter(), time.process_time()
-        reader = FifoReader(out)
+        reader = open_reader(out)
         source = _shell('exec "$@" >"$0"', out, *workload.read_command(folder))
         sink = _shell('exec cat <"$0" >/dev/null', into)
         try:
@@ -74,5 +75,5 @@ def _shell(script: str, *words: str | Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(["/bin/sh", "-c", script, *map(str, words)])
 
 
-def _quiet(leg: str, level: str, text: str) -> None:
+def _quiet(leg: str, level: str, text: str, stream: StreamKey | None = None) -> None:
     """A benchmark keeps no log; lines of the source would be an error that the counts show."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
+from benchmarks.history import JOBS, Look
 from benchmarks.limits import Run
 from benchmarks.peers import NOTE, PEERS
 from benchmarks.product import Sync
@@ -87,6 +88,7 @@ class Results:
     moved: list[Moved]
     warm: list[Sync] = field(default_factory=list)
     cold: list[Sync] = field(default_factory=list)
+    past: list[Look] = field(default_factory=list)
     took_s: float = 0
     load: float = field(default_factory=lambda: os.getloadavg()[0])
 
@@ -103,12 +105,13 @@ class Results:
                 "running_stack": [asdict(run) for run in self.warm],
                 "no_stack": [asdict(run) for run in self.cold],
             },
+            "past": {"jobs": JOBS, "commands": [each.figures() for each in self.past]},
             "peers": {"note": NOTE, "published": [peer._asdict() for peer in PEERS]},
         }
 
     def markdown(self) -> str:
         """The tables for people."""
-        return "\n\n".join((self._head(), self._ratios(), self._rates(), self._starts(), _peers()))
+        return "\n\n".join((self._head(), self._ratios(), self._rates(), self._starts(), self._past(), _peers()))
 
     def _head(self) -> str:
         day = datetime.now(UTC).date().isoformat()
@@ -161,6 +164,18 @@ class Results:
             if runs
         ]
         return _table(("a sync of one record", "command to first record", "whole command"), rows)
+
+    def _past(self) -> str:
+        rows = [
+            (
+                f"`{each.words}`" if "," not in each.words else each.words,
+                f"{median(each.one):.2f} s",
+                f"{median(each.many):.2f} s",
+                f"{each.more_s * 1000:+.0f} ms",
+            )
+            for each in self.past
+        ]
+        return _table(("whole command", "database of one job", f"of {JOBS:,} jobs", "more"), rows)
 
 
 def machine() -> str:

@@ -9,12 +9,13 @@ from typing import Any
 import click
 from temporalio.service import RPCError
 
+from airbyte_workers.cli.cancelling import cut_off
 from airbyte_workers.cli.environment import run
 from airbyte_workers.cli.explanation import Explanation, Known, explain
 from airbyte_workers.cli.output import Exit, Shape, bad_input, show, show_json
+from airbyte_workers.cli.report import evidence_line
 from airbyte_workers.cli.screens import moving_line
 from airbyte_workers.client import Client, TemporalUnreachable
-from airbyte_workers.jobs.readings import Reading, Verdict
 from airbyte_workers.runs import Run, RunProgress
 from airbyte_workers.runtime.database import job_database
 from airbyte_workers.runtime.stack import stack_settings
@@ -56,14 +57,14 @@ async def _now(where: Settings, job: JobFacts) -> str:
     """What a job that has not ended is doing or waiting for; the database alone does not know."""
     try:
         async with Client.connect(where) as client:
-            return await _doing(client.run_of(job))
+            return await _doing(client.run_of(job), where)
     except (TemporalUnreachable, RPCError) as error:
         return f"what it does now is not known, Temporal does not answer: {error}"
 
 
-async def _doing(started: Run[Any]) -> str:
+async def _doing(started: Run[Any], settings: Settings) -> str:
     if not await started.is_running():
-        return "nothing: Temporal does not run it any more, its run was terminated or is forgotten"
+        return f"nothing: {cut_off(settings)}"
     return doing(await started.look(), datetime.now(UTC))
 
 
@@ -92,7 +93,7 @@ def lines(page: Explanation) -> Iterator[str]:
     yield from _part(f"What happened ({page.happened[0].at.astimezone():%Y-%m-%d})" if happened else "", happened)
     yield from _part("Why", page.decisive)
     if page.evidence:
-        yield from _part(f"Evidence of attempt {page.evidence_of_attempt}", map(_evidence, page.evidence))
+        yield from _part(f"Evidence of attempt {page.evidence_of_attempt}", map(evidence_line, page.evidence))
     yield from _part("What to do", page.change)
     yield from _part("How to go on", [f"{step.command}    {step.when}" for step in page.go_on])
     yield from _part("Log", [page.log])
@@ -102,8 +103,3 @@ def _part(title: str, body: Iterable[str]) -> Iterator[str]:
     rows = [f"  {row}" for row in body]
     if rows:
         yield from ("", title, *rows)
-
-
-def _evidence(reading: Reading) -> str:
-    mark = {Verdict.GOOD: "ok", Verdict.DOUBT: "?", Verdict.BAD: "RED"}[reading.verdict]
-    return f"{mark:<4}{reading.name:<22}{reading.value}"

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from airbyte_workers.cli import again
-from airbyte_workers.cli.output import amount
-from airbyte_workers.cli.report import why_ended
+from airbyte_workers.cli.report import summary, why_ended
 from airbyte_workers.cli.timeline import Moment, cut_line, timeline, told
 from airbyte_workers.jobs.advice import Change, advice_for
 from airbyte_workers.jobs.readings import Reading, Verdict, readings
+from airbyte_workers.jobs.reconciliation import RECONCILER
 from airbyte_workers.models import (
     Evidence,
     Failure,
@@ -20,7 +20,6 @@ from airbyte_workers.models import (
     Value,
 )
 from airbyte_workers.names import REPLICATION_KINDS, JobKind
-from airbyte_workers.quantities import duration
 from airbyte_workers.store.history import Happening, JobFacts
 
 _MAX_FAILURES = 3
@@ -89,7 +88,7 @@ def explain(known: Known) -> Explanation:
         kind=job.kind,
         subject=job.subject,
         status=job.status,
-        summary=_summary(known),
+        summary=summary(report, job.kind, job.subject),
         waits_for=known.now,
         happened=timeline(job, report, known.past),
         evidence_of_attempt=attempts[-1].number if known.evidence is not None else None,
@@ -99,17 +98,6 @@ def explain(known: Known) -> Explanation:
         go_on=tuple(_go_on(known)),
         log=f"{log} --attempt {attempts[-1].number}" if attempts else log,
     )
-
-
-def _summary(known: Known) -> str:
-    job, report = known.job, known.report
-    about = f"job {job.job_id}: {job.kind} of {job.subject}, {job.status}"
-    if job.has_ended:
-        about += f" after {duration(report.duration_s)}"
-    if not known.is_sync:
-        return about
-    tries = f"{len(report.attempts)} attempt" + ("s" if len(report.attempts) != 1 else "")
-    return f"{about}; {tries}, {report.records_committed:,} records ({amount(report.bytes_committed)}) committed"
 
 
 # --- why ---
@@ -127,10 +115,12 @@ def _decisive(known: Known) -> Iterator[str]:
         return
     yield from (told(failure) for failure in known.failures[:_MAX_FAILURES])
     if known.failures and known.is_sync:
-        yield _against(known.evidence) if known.evidence is not None else _without_evidence(known)
+        yield _against(known, known.evidence) if known.evidence is not None else _without_evidence(known)
 
 
-def _against(evidence: Evidence) -> str:
+def _against(known: Known, evidence: Evidence) -> str:
+    if known.report.ended_by == RECONCILER and known.report.attempts[-1].failures == known.failures:
+        return "its pod was ended with its run: what the evidence lacks follows from that"
     bad = [reading.name for reading in readings(evidence) if reading.verdict is Verdict.BAD]
     return f"the evidence against it: {', '.join(bad) or 'none beside that'}"
 

@@ -1,13 +1,20 @@
-"""A sync's report as people read it."""
+"""A sync's report as people read it, and the pieces of it that other pages have too."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from rich.console import Console
-from rich.table import Table
 
 from airbyte_workers.cli.output import amount
-from airbyte_workers.models import AttemptReport, Failure, JobStatus, SyncReport
+from airbyte_workers.cli.tables import Column, table
+from airbyte_workers.jobs.readings import Reading, Verdict
+from airbyte_workers.models import TERMINAL_JOB_STATUSES, AttemptReport, Failure, JobStatus, StreamCounts, SyncReport
+from airbyte_workers.names import REPLICATION_KINDS, JobKind
+from airbyte_workers.protocol.catalog import shown, stream_key
 from airbyte_workers.quantities import duration
+
+_MARKS = {Verdict.GOOD: "ok", Verdict.DOUBT: "?", Verdict.BAD: "RED"}
 
 
 def print_report(report: SyncReport, console: Console) -> None:
@@ -16,24 +23,31 @@ def print_report(report: SyncReport, console: Console) -> None:
     if why := why_ended(report):
         console.print(why, highlight=False, markup=False)
     if report.streams:
-        console.print(_streams(report))
+        for line in stream_table(report.streams, console.width):
+            console.print(line, highlight=False, markup=False)
     if report.streams_omitted:
         console.print(f"and {report.streams_omitted} more streams (airbyte-workers jobs show {report.job_id})")
     if len(report.attempts) > 1 or report.status is not JobStatus.SUCCEEDED:
         for attempt in report.attempts:
-            console.print(_attempt(attempt), highlight=False)
+            console.print(_attempt(attempt), highlight=False, markup=False)
     if not report.attempts and report.status is not JobStatus.CANCELLED:
         for failure in report.failures:
-            console.print(f"  {_failure(failure)}", highlight=False, markup=False)
+            console.print(f"  {failure_line(failure)}", highlight=False, markup=False)
     for warning in report.warnings:
         console.print(f"warning: {warning}", highlight=False, markup=False)
 
 
-def _headline(report: SyncReport) -> str:
-    return (
-        f"job {report.job_id} {report.status}: {report.records_committed:,} records, "
-        f"{amount(report.bytes_committed)} committed in {duration(report.duration_s)}"
-    )
+def summary(report: SyncReport, kind: JobKind, subject: str) -> str:
+    """What a job was and came to; `subject` is what it works on."""
+    about = f"job {report.job_id}: {kind} of {subject}, {report.status}"
+    if report.status in TERMINAL_JOB_STATUSES:
+        about += f" after {duration(report.duration_s)}"
+    if kind not in REPLICATION_KINDS:
+        return about
+    tries = f"{len(report.attempts)} attempt" + ("s" if len(report.attempts) != 1 else "")
+    if kind is JobKind.CLEAR:
+        return f"{about}; {tries}, {_cleared(report)}"
+    return f"{about}; {tries}, {report.records_committed:,} records ({amount(report.bytes_committed)}) committed"
 
 
 def why_ended(report: SyncReport) -> str:
@@ -46,29 +60,54 @@ def why_ended(report: SyncReport) -> str:
     return report.reason if report.attempts or not report.failures else ""
 
 
-def _streams(report: SyncReport) -> Table:
-    table = Table("stream", "status", box=None, pad_edge=False)
-    table.add_column("emitted", justify="right")
-    table.add_column("committed", justify="right")
-    table.add_column("bytes", justify="right")
-    for stream in report.streams:
-        name = f"{stream.namespace}.{stream.name}" if stream.namespace else stream.name
-        table.add_row(
-            name,
-            stream.status,
-            f"{stream.records_emitted:,}",
-            f"{stream.records_committed:,}",
-            amount(stream.bytes_committed),
+def stream_table(streams: Sequence[StreamCounts], width: int | None) -> Iterator[str]:
+    """Streams with their counts; what no stream has is left out."""
+    counts = [("emitted", [each.records_emitted for each in streams])]
+    counts.append(("committed", [each.records_committed for each in streams]))
+    seldom = [("filtered", [each.records_filtered for each in streams])]
+    seldom.append(("rejected", [each.records_rejected for each in streams]))
+    counts += [(title, numbers) for title, numbers in seldom if any(numbers)]
+    columns = [Column("stream", least=12), Column("status"), *(Column(title, right=True) for title, _ in counts)]
+    rows = [
+        (
+            shown(stream_key(each.name, each.namespace)),
+            each.status,
+            *(f"{numbers[place]:,}" for _, numbers in counts),
+            amount(each.bytes_committed),
         )
-    return table
+        for place, each in enumerate(streams)
+    ]
+    return table([*columns, Column("bytes", right=True, spare=1)], rows, width)
+
+
+def evidence_line(reading: Reading) -> str:
+    """A piece of evidence, and whether it is as it must be."""
+    return f"{_MARKS[reading.verdict]:<4}{reading.name:<22}{reading.value}"
+
+
+def failure_line(failure: Failure) -> str:
+    """Whose failure, which, and what was said."""
+    return f"{failure.origin}, {failure.type}: {failure.message}"
+
+
+def _headline(report: SyncReport) -> str:
+    took = duration(report.duration_s)
+    if report.kind is JobKind.CLEAR:
+        return f"job {report.job_id} {report.status}: {_cleared(report)} in {took}"
+    return (
+        f"job {report.job_id} {report.status}: {report.records_committed:,} records, "
+        f"{amount(report.bytes_committed)} committed in {took}"
+    )
+
+
+def _cleared(report: SyncReport) -> str:
+    streams = len(report.streams) + report.streams_omitted
+    done = "cleared" if report.status is JobStatus.SUCCEEDED else "to clear"
+    return f"{streams:,} stream{'' if streams == 1 else 's'} {done}"
 
 
 def _attempt(attempt: AttemptReport) -> str:
     waited = f", after a wait of {duration(attempt.waited_s)}" if attempt.waited_s else ""
     lines = [f"attempt {attempt.number} {attempt.status}: {attempt.records_committed:,} records committed{waited}"]
-    lines.extend(f"  {_failure(failure)}" for failure in attempt.failures)
-    return "\n".join(lines).replace("[", r"\[")
-
-
-def _failure(failure: Failure) -> str:
-    return f"{failure.origin}, {failure.type}: {failure.message}"
+    lines.extend(f"  {failure_line(failure)}" for failure in attempt.failures)
+    return "\n".join(lines)

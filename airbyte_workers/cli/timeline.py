@@ -12,7 +12,7 @@ from airbyte_workers.store.history import Happening, JobFacts
 
 _MAX_TEXT = 240  # characters of what a connector said; the log has the rest
 _FIRST, _LAST = 2, 4  # attempts that are told one by one when there are many
-_WORTH_TELLING = frozenset({"launcher", "queued", "catalog not checked", "cancel requested"})
+_WORTH_TELLING = frozenset({"launcher", "queued", "catalog not checked", "cancel requested", "run replaced"})
 _PLACES = 2  # waits for a place on the host that are told, the last ones: every attempt may have some
 
 

@@ -1,6 +1,7 @@
 """The log of one attempt: JSON lines in numbered objects, capped; the head and the tail are kept, the rest is counted.
 
-Object storage cannot append, so the newest object is written again until it is full.
+Object storage cannot append, so the newest object is written again until it is full. No other one ever changes: who
+reads along keeps an offset in each.
 """
 
 from __future__ import annotations
@@ -12,23 +13,32 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from airbyte_workers.protocol.catalog import StreamKey
 from airbyte_workers.redaction import Redactor
+from airbyte_workers.store.log_objects import chunk_key, gap_key, last_key
 from airbyte_workers.store.objects import Objects, StorageError
 
 CHUNK_BYTES = 1024 * 1024
 MAX_UNWRITTEN = 8  # chunks held while storage does not answer
 PLATFORM = "airbyte_platform"
-_LAST = "last"  # after every numbered object
 _CUT = " [cut]"
 _LEVELS = frozenset({"FATAL", "ERROR", "WARN", "WARNING", "INFO", "DEBUG", "TRACE"})
 
 
-@dataclass
+@dataclass(eq=False)
 class _Chunk:
+    """An object to write; `kept`: lines of it that are in storage; `missing`: lines that were dropped before it."""
+
     number: int
     lines: list[bytes] = field(default_factory=list)
     size: int = 0
     dirty: bool = False
+    kept: int = 0
+    missing: int = 0
+
+    @property
+    def body(self) -> bytes:
+        return b"".join([_gap(self.missing), *self.lines] if self.missing else self.lines)
 
 
 class LogWriter:
@@ -39,10 +49,13 @@ class LogWriter:
         self._objects = objects
         self._prefix = prefix
         self._max_chunks = max(2, max_bytes // CHUNK_BYTES)
+        self._head = self._max_chunks // 2  # chunks at the beginning that stay
         self._max_line = max_line_bytes
         self._current = _Chunk(0)
         self._full: deque[_Chunk] = deque()
-        self._tail: deque[tuple[int, int]] = deque()  # (number, lines) of written chunks after the head
+        self._writing: _Chunk | None = None
+        self._tail: deque[tuple[int, int, int]] = deque()  # number, lines, missing of written chunks after the head
+        self._removed = 0  # lines that were there between head and tail
         self.lines_dropped = 0
 
     @property
@@ -50,11 +63,11 @@ class LogWriter:
         """The characters of a text that decide about what is kept of it."""
         return self._max_line + self.redact.reach
 
-    def __call__(self, leg: str, level: str, text: str) -> None:
+    def __call__(self, leg: str, level: str, text: str, stream: StreamKey | None = None) -> None:
         """Add a line (or several: `text` may hold newlines). A level that is none of ours can be any text: INFO."""
-        at = _now()
         loud = level.upper() if level.upper() in _LEVELS else "INFO"
-        line = _line(at, str(leg), loud, self._shown(leg, text))
+        of = {} if stream is None else self._of(leg, stream)
+        line = _line(_now(), str(leg), loud, self._shown(leg, text), **of)
         if self._current.size + len(line) > CHUNK_BYTES and self._current.lines:
             self._turn()
         self._current.lines.append(line)
@@ -83,6 +96,12 @@ class LogWriter:
         await self._write(chunk)
         chunk.dirty = len(chunk.lines) > lines
 
+    def _of(self, leg: str, stream: StreamKey) -> dict[str, str]:
+        """What a line says of its stream: a connector may call one whatever it likes."""
+        name, namespace = stream
+        of = {"stream": self._shown(leg, name)}
+        return of | {"namespace": self._shown(leg, namespace)} if namespace else of
+
     def _shown(self, leg: str, text: str) -> str:
         """Redacted, then cut: the other way round a part of a secret could stay."""
         shown = self.redact(text, leg=leg, limit=self._max_line)
@@ -91,37 +110,57 @@ class LogWriter:
         return shown if whole else shown[: self._max_line - len(_CUT)] + _CUT
 
     def _turn(self) -> None:
-        if len(self._full) >= MAX_UNWRITTEN:
-            self.lines_dropped += len(self._full.popleft().lines)
         self._full.append(self._current)
         self._current = _Chunk(self._current.number + 1)
+        if len(self._full) > MAX_UNWRITTEN:
+            self._drop(next(chunk for chunk in self._full if chunk is not self._writing))
+
+    def _drop(self, chunk: _Chunk) -> None:
+        """Leave out what is not in storage; the next chunk says how much that was."""
+        place = self._full.index(chunk)
+        self._full.remove(chunk)
+        lines = len(chunk.lines) - chunk.kept
+        self.lines_dropped += lines
+        self._full[place].missing += chunk.missing + lines
+        if chunk.kept:
+            self._remember(chunk)
 
     async def _write(self, chunk: _Chunk) -> None:
-        await self._objects.put(f"{self._prefix}/{chunk.number:06d}.jsonl", b"".join(chunk.lines))
+        lines, self._writing = len(chunk.lines), chunk
+        try:
+            await self._objects.put(chunk_key(self._prefix, chunk.number), chunk.body)
+        finally:
+            self._writing = None
+        chunk.kept = lines
+
+    def _remember(self, chunk: _Chunk) -> None:
+        if chunk.number >= self._head:
+            self._tail.append((chunk.number, chunk.kept, chunk.missing))
 
     async def _make_room(self, chunk: _Chunk) -> None:
-        """Once the cap is reached, the oldest chunk after the head becomes one line that counts what is missing."""
-        head = self._max_chunks // 2
-        if chunk.number < head:
-            return
-        self._tail.append((chunk.number, len(chunk.lines)))
-        if len(self._tail) <= self._max_chunks - head:
-            return
-        number, lines = self._tail.popleft()
-        self.lines_dropped += lines
-        if number > head:
-            await self._objects.delete(f"{self._prefix}/{number:06d}.jsonl")
-        gap = _line("", PLATFORM, "WARN", f"{self.lines_dropped:,} lines dropped here")
-        await self._objects.put(f"{self._prefix}/{head:06d}.jsonl", gap)
+        """Over the cap, the oldest chunks after the head give way to one line that counts what is missing."""
+        self._remember(chunk)
+        while len(self._tail) > self._max_chunks - self._head:
+            number, lines, missing = self._tail[0]
+            removed = self._removed + lines + missing
+            await self._objects.put(gap_key(self._prefix, self._head), _gap(removed))
+            await self._objects.delete(chunk_key(self._prefix, number))
+            self._tail.popleft()
+            self._removed = removed
+            self.lines_dropped += lines
 
 
 async def write_last(objects: Objects, prefix: str, text: str) -> None:
     """End an attempt's log with what follows it; written again, it stands there once. Raises StorageError."""
-    await objects.put(f"{prefix}/{_LAST}.jsonl", _line(_now(), PLATFORM, "INFO", text))
+    await objects.put(last_key(prefix), _line(_now(), PLATFORM, "INFO", text))
 
 
-def _line(at: str, leg: str, level: str, text: str) -> bytes:
-    return msgspec.json.encode({"at": at, "leg": leg, "level": level, "text": text}) + b"\n"
+def _gap(lines: int) -> bytes:
+    return _line("", PLATFORM, "WARN", f"{lines:,} lines dropped here")
+
+
+def _line(at: str, leg: str, level: str, text: str, **of: str) -> bytes:
+    return msgspec.json.encode({"at": at, "leg": leg, "level": level, "text": text, **of}) + b"\n"
 
 
 def _now() -> str:

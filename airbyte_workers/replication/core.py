@@ -125,9 +125,10 @@ class Ledger:
         self.error_traces += 1
         failure = failure_of(origin, trace, self._redact, command_in_sync(origin))
         self.failures.append(failure)
-        self.log(origin, "ERROR", said(failure.message, trace.error.stack_trace if trace.error else None))
+        stream = None if failure.stream is None else stream_key(failure.stream, failure.namespace)
+        self.log(origin, "ERROR", said(failure.message, trace.error.stack_trace if trace.error else None), stream)
         if origin is FailureOrigin.SOURCE:
-            self._distrust(None if failure.stream is None else stream_key(failure.stream, failure.namespace))
+            self._distrust(stream)
 
     def _distrust(self, failed: StreamKey | None) -> None:
         """An error that names no stream that we know may be of any."""
@@ -160,7 +161,7 @@ class Ledger:
         """Note what a stream waits for; people are told of every change."""
         if quota is not None and quota != tracker.quota:
             until = f" until {quota.reset:%Y-%m-%dT%H:%M:%SZ}" if quota.reset is not None else ""
-            self.log(FailureOrigin.SOURCE, "WARN", f"{shown(tracker.key)} is rate limited{until}")
+            self.log(FailureOrigin.SOURCE, "WARN", f"{shown(tracker.key)} is rate limited{until}", tracker.key)
         tracker.quota = quota
 
     @property

@@ -11,7 +11,7 @@ from airbyte_workers.protocol.messages import State
 from airbyte_workers.replication.core import Ledger
 from airbyte_workers.replication.decoding import Sniffed, lines_of, sniff_line
 from airbyte_workers.replication.stamping import NotAState, read_state
-from airbyte_workers.replication.states import Commit
+from airbyte_workers.replication.states import Commit, key_of
 from airbyte_workers.replication.statistics import Tally
 from airbyte_workers.replication.traces import lost_error, read_trace
 from airbyte_workers.replication.words import KNOWN_TYPES, log_message, not_a_message
@@ -50,7 +50,7 @@ class DestinationSide:
     def _not_a_message(self, line: bytes) -> None:
         if (trace := lost_error(line)) is not None:
             self._ledger.trace_error(DESTINATION, trace)
-        not_a_message(self._ledger, DESTINATION, line)
+        not_a_message(self._ledger, DESTINATION, line, self._ledger.streams)
 
     def _state(self, line: bytes, sniffed: Sniffed) -> None:
         try:
@@ -78,7 +78,8 @@ class DestinationSide:
         unmatched = self._ledger.states.unmatched
         commit = self._ledger.states.acknowledge(state)
         if self._ledger.states.unmatched > unmatched:
-            self._ledger.log(DESTINATION, "WARN", "unmatched_ack: an acknowledgement matched no state that waits")
+            text = "unmatched_ack: an acknowledgement matched no state that waits"
+            self._ledger.log(DESTINATION, "WARN", text, key_of(state).stream)
         if commit is None:
             return
         self._ledger.acknowledgements += 1

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Container
 from typing import Protocol
 
 import msgspec
 
+from airbyte_workers.protocol.catalog import StreamKey, stream_key
 from airbyte_workers.protocol.messages import Log
 from airbyte_workers.replication.decoding import looks_like_data
 from airbyte_workers.replication.traces import decoded
+
+_STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]+)"|"stream_descriptor"\s*:\s*\{[^{}]*"name"\s*:\s*"([^"\\]+)"')
+_NAMESPACE = re.compile(rb'"namespace"\s*:\s*"([^"\\]+)"')
+_HEAD = 64 * 1024  # bytes of a line in which its stream is looked for
 
 KNOWN_TYPES = frozenset({"SPEC", "CONNECTION_STATUS", "CATALOG", "DESTINATION_CATALOG"})
 
 
 class JobLog(Protocol):
-    """Takes a line for the job's log; `leg` is who said it."""
+    """Takes a line for the job's log; `leg` is who said it, `stream` the one it is about, where it is about one."""
 
-    def __call__(self, leg: str, level: str, text: str) -> None: ...
+    def __call__(self, leg: str, level: str, text: str, stream: StreamKey | None = None) -> None: ...
 
 
 class Logging(Protocol):
@@ -40,15 +47,29 @@ def log_message(logging: Logging, leg: str, line: bytes) -> None:
     logging.log(leg, log.level, said(log.message, log.stack_trace))
 
 
-def not_a_message(logging: Logging, leg: str, line: bytes) -> None:
-    """A line that is no message becomes a log line; without its content where that may be a customer's data."""
+def not_a_message(logging: Logging, leg: str, line: bytes, streams: Container[StreamKey] = ()) -> None:
+    """A line that is no message becomes a log line; without its content where that may be a customer's data.
+
+    `streams`: those that it may be about.
+    """
     text = line.decode(errors="replace").strip()
     if not text:
         return
     if looks_like_data(line):
-        logging.log(leg, "WARN", f"dropped a malformed line of {len(line)} bytes that looks like a record or a state")
+        text = f"dropped a malformed line of {len(line)} bytes that looks like a record or a state"
+        logging.log(leg, "WARN", text, _stream_in(line[:_HEAD], streams))
     else:
         logging.log(leg, "INFO", f"Malformed non-Airbyte record: {text}" if text.startswith("{") else text)
+
+
+def _stream_in(line: bytes, streams: Container[StreamKey]) -> StreamKey | None:
+    """The stream that a broken line names, if it is one of these."""
+    found, namespace = _STREAM.search(line), _NAMESPACE.search(line)
+    if found is None:
+        return None
+    name = (found[1] or found[2]).decode(errors="replace")
+    key = stream_key(name, namespace[1].decode(errors="replace") if namespace is not None else None)
+    return next((each for each in (key, (name, None)) if each in streams), None)
 
 
 def said(message: str, stack_trace: str | None) -> str:

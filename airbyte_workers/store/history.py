@@ -1,10 +1,12 @@
-"""What people read of jobs: lists, one job whole, the report of a sync."""
+"""What people read of one job: what it is, its past, the report of a sync, the job whole."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -12,29 +14,13 @@ from airbyte_workers.models import (
     TERMINAL_JOB_STATUSES,
     AttemptReport,
     Evidence,
-    Failure,
     JobStatus,
     StreamCounts,
+    StreamRequest,
     SyncReport,
     Value,
 )
 from airbyte_workers.names import JobKind
-
-
-class JobLine(Value):
-    """One job in a list."""
-
-    job_id: int
-    kind: str
-    connection: str | None
-    connector: str | None
-    status: JobStatus
-    attempts: int
-    records_committed: int
-    bytes_committed: int
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
 
 
 class JobFacts(Value):
@@ -47,6 +33,7 @@ class JobFacts(Value):
     launcher: str | None = None
     workflow_id: str
     run_id: str
+    request: StreamRequest | None = None
     created_at: datetime
     ended_at: datetime | None = None
 
@@ -66,36 +53,87 @@ class Happening(Value):
     reason: str = ""
 
 
+class AttemptHistory(AttemptReport):
+    """Everything that is kept of an attempt; `streams` only where they were asked for."""
+
+    queued_s: float = 0
+    records_emitted: int = 0
+    records_rejected: int = 0
+    bytes_emitted: int = 0
+    bytes_committed: int = 0
+    log_lines_dropped: int = 0
+    warnings: tuple[str, ...] = ()
+    evidence: Evidence | None = None
+    streams: tuple[StreamCounts, ...] = ()
+
+
+class JobHistory(SyncReport):
+    """Everything that is kept of a job: the report of a sync, and more. `request`: that of a clear or a refresh."""
+
+    subject: str
+    launcher: str | None = None
+    workflow_id: str
+    run_id: str
+    is_scheduled: bool = False
+    catalog_id: int | None = None
+    request: StreamRequest | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    attempts: tuple[AttemptHistory, ...] = ()
+    events: tuple[Happening, ...] = ()
+
+
+class Standing(Value):
+    """Where a job is: how many attempts it has had, and when its log was removed to make room."""
+
+    job_id: int
+    status: JobStatus
+    attempts: int
+    log_removed_at: datetime | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Nothing happens to it any more."""
+        return self.status in TERMINAL_JOB_STATUSES
+
+
 _FACTS = """
 select id as job_id, kind, status, coalesce(connection, connector, '') as subject, launcher, workflow_id, run_id,
-    created_at, ended_at from jobs where id = $1
+    request, created_at, ended_at from jobs where id = $1
 """
 _END = """
 select by, reason from job_events where job_id = $1 and attempt is null and event = any($2) order by id desc limit 1
 """
-_LIST = """
-select jobs.id as job_id, kind, connection, connector, jobs.status, jobs.created_at, jobs.started_at, jobs.ended_at,
-    count(attempts.number) as attempts, coalesce(sum(attempts.records_committed), 0)::bigint as records_committed,
-    coalesce(sum(attempts.bytes_committed), 0)::bigint as bytes_committed
-from jobs left join attempts on attempts.job_id = jobs.id
-where ($1::text is null or connection = $1) and ($2::text is null or jobs.status = $2) and kind = any($3)
-group by jobs.id order by jobs.id desc limit $4
+_STANDING = """
+select id as job_id, status, log_removed_at, (select count(*) from attempts where job_id = jobs.id) as attempts
+from jobs where id = $1
 """
-_STREAMS = """
-select stream as name, namespace,
-    (array_agg(status order by attempt desc))[1] as status,
-    sum(records_emitted)::bigint as records_emitted, sum(records_committed)::bigint as records_committed,
-    sum(records_filtered)::bigint as records_filtered, sum(records_rejected)::bigint as records_rejected,
-    sum(bytes_emitted)::bigint as bytes_emitted, sum(bytes_committed)::bigint as bytes_committed
-from stream_stats where job_id = $1 group by stream, namespace order by min(ctid::text), stream
+_JOB = """
+select id, kind, connection, coalesce(connection, connector, '') as subject, status, failures, launcher, workflow_id,
+    run_id, is_scheduled, catalog_id, request, created_at, started_at, ended_at from jobs where id = $1
 """
-
-
-async def list_jobs(
-    db: asyncpg.Pool, *, connection: str | None, status: str | None, kinds: Sequence[str], limit: int
-) -> Sequence[JobLine]:
-    """The newest jobs first."""
-    return [JobLine.model_validate(dict(row)) for row in await db.fetch(_LIST, connection, status, list(kinds), limit)]
+_ATTEMPTS = """
+select number, attempts.status, started_at, ended_at, waited_s, records_emitted, records_committed, records_rejected,
+    bytes_emitted, bytes_committed, failures, warnings, evidence, log_lines_dropped, peak_memory_bytes,
+    greatest(queued_s, extract(epoch from workloads.created_at - started_at)::float8, 0) as queued_s
+from attempts left join workloads on workloads.pod = attempts.pod where attempts.job_id = $1 order by number
+"""
+_COUNTS = """
+records_emitted, records_committed, records_filtered, records_rejected, bytes_emitted, bytes_committed
+"""
+_SUMS = ", ".join(f"sum({count.strip()})::bigint as {count.strip()}" for count in _COUNTS.split(","))
+_STREAMS = f"""
+select stream as name, namespace, (array_agg(status order by attempt desc))[1] as status, {_SUMS}
+from stream_stats where job_id = $1 group by stream, namespace order by namespace nulls first, stream
+"""  # noqa: S608  # fixed words
+_STREAMS_OF_ATTEMPTS = f"""
+select attempt, stream as name, namespace, status, {_COUNTS}
+from stream_stats where job_id = $1 and ($2::int is null or attempt = $2 - 1)
+order by attempt, namespace nulls first, stream
+"""  # noqa: S608  # fixed words
+Session = asyncpg.pool.PoolConnectionProxy
+A = TypeVar("A", bound=AttemptReport)
 
 
 async def facts(db: asyncpg.Pool, job_id: int) -> JobFacts:
@@ -107,55 +145,124 @@ async def facts(db: asyncpg.Pool, job_id: int) -> JobFacts:
 
 
 async def report(db: asyncpg.Pool, job_id: int, *, max_streams: int | None = None) -> SyncReport:
-    """A job whole: attempts, streams summed over them, evidence of the last. Raises LookupError."""
-    job = await db.fetchrow("select * from jobs where id = $1", job_id)
-    if job is None:
+    """A job's attempts, streams summed over them, evidence of the last. Raises LookupError.
+
+    Of more than `max_streams` streams those are left out first that are complete.
+    """
+    async with _one_moment(db) as session:
+        rows = await _read(session, job_id)
+    return SyncReport.model_validate(_told(rows, max_streams) | {"attempts": _attempts(rows, AttemptReport)})
+
+
+async def whole(db: asyncpg.Pool, job_id: int) -> JobHistory:
+    """The same with everything else that is kept of the job; streams of single attempts are read apart.
+
+    Raises LookupError.
+    """
+    async with _one_moment(db) as session:
+        rows = await _read(session, job_id)
+        past = await _events(session, job_id)
+    told = dict(rows.job) | _told(rows, None)
+    return JobHistory.model_validate(told | {"attempts": _attempts(rows, AttemptHistory), "events": past})
+
+
+async def streams_of_attempts(
+    db: asyncpg.Pool, job_id: int, attempt: int | None = None
+) -> Mapping[int, Sequence[StreamCounts]]:
+    """The streams of each attempt, or of one, as they are counted there; attempts count from 1."""
+    streams: dict[int, list[StreamCounts]] = {}
+    for row in await db.fetch(_STREAMS_OF_ATTEMPTS, job_id, attempt):
+        streams.setdefault(row["attempt"] + 1, []).append(StreamCounts.model_validate(dict(row)))
+    return streams
+
+
+async def standing(db: asyncpg.Pool, job_id: int) -> Standing:
+    """Where the job is. Raises LookupError."""
+    row = await db.fetchrow(_STANDING, job_id) if 0 < job_id < 2**63 else None
+    if row is None:
         raise LookupError(f"there is no job {job_id}")
-    attempts = await db.fetch("select * from attempts where job_id = $1 order by number", job_id)
-    streams = [StreamCounts.model_validate(dict(row)) for row in await db.fetch(_STREAMS, job_id)]
-    last = attempts[-1] if attempts else None
-    end = await db.fetchrow(_END, job_id, [str(status) for status in TERMINAL_JOB_STATUSES])
-    shown = streams if max_streams is None else streams[:max_streams]
-    return SyncReport(
-        job_id=job_id,
-        connection=job["connection"] or "",
-        status=job["status"],
-        attempts=tuple(map(_attempt, attempts)),
-        streams=tuple(shown),
-        streams_omitted=len(streams) - len(shown),
-        records_committed=sum(stream.records_committed for stream in streams),
-        bytes_committed=sum(stream.bytes_committed for stream in streams),
-        queued_s=_seconds(job["created_at"], job["started_at"] or job["ended_at"]),
-        duration_s=_seconds(job["created_at"], job["ended_at"]),
-        failures=_failures(job["failures"]),
-        warnings=tuple(last["warnings"]) if last else (),
-        evidence=Evidence.model_validate(last["evidence"]) if last and last["evidence"] else None,
-        ended_by=end["by"] if end else "",
-        reason=end["reason"] if end else "",
-    )
+    return Standing.model_validate(dict(row))
 
 
 async def events(db: asyncpg.Pool, job_id: int) -> Sequence[Happening]:
     """Every transition of a job: what, when, by whom, why."""
-    rows = await db.fetch("select at, attempt, event, by, reason from job_events where job_id = $1 order by id", job_id)
-    return [Happening.model_validate(dict(row)) for row in rows]
+    async with db.acquire() as session:
+        return await _events(session, job_id)
 
 
-def _attempt(row: asyncpg.Record) -> AttemptReport:
-    return AttemptReport(
-        number=row["number"] + 1,
-        status=row["status"],
-        started_at=row["started_at"],
-        ended_at=row["ended_at"],
-        waited_s=row["waited_s"],
-        records_committed=row["records_committed"],
-        failures=_failures(row["failures"]),
-        peak_memory_bytes=row["peak_memory_bytes"],
+# --- reading ---
+
+
+@asynccontextmanager
+async def _one_moment(db: asyncpg.Pool) -> AsyncIterator[Session]:
+    """Everything as it stood at one moment: a job that runs is written meanwhile."""
+    async with db.acquire() as session, session.transaction(isolation="repeatable_read", readonly=True):
+        yield session
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What is read of a job, as it stood at one moment; `end`: the event that ended it."""
+
+    job: asyncpg.Record
+    attempts: Sequence[asyncpg.Record]
+    streams: Sequence[asyncpg.Record]
+    end: asyncpg.Record | None
+
+
+async def _read(session: Session, job_id: int) -> _Rows:
+    job = await session.fetchrow(_JOB, job_id) if 0 < job_id < 2**63 else None
+    if job is None:
+        raise LookupError(f"there is no job {job_id}")
+    return _Rows(
+        job=job,
+        attempts=await session.fetch(_ATTEMPTS, job_id),
+        streams=await session.fetch(_STREAMS, job_id),
+        end=await session.fetchrow(_END, job_id, [str(status) for status in TERMINAL_JOB_STATUSES]),
     )
 
 
-def _failures(stored: Sequence[dict[str, Any]]) -> tuple[Failure, ...]:
-    return tuple(Failure.model_validate(each) for each in stored)
+def _told(rows: _Rows, max_streams: int | None) -> dict[str, Any]:
+    """A report but for its attempts."""
+    job, last = rows.job, rows.attempts[-1] if rows.attempts else None
+    streams = [StreamCounts.model_validate(dict(row)) for row in rows.streams]
+    shown = streams if max_streams is None else foremost(streams, max_streams)
+    return {
+        "job_id": job["id"],
+        "kind": job["kind"],
+        "connection": job["connection"] or "",
+        "status": job["status"],
+        "streams": tuple(shown),
+        "streams_omitted": len(streams) - len(shown),
+        "records_committed": sum(stream.records_committed for stream in streams),
+        "bytes_committed": sum(stream.bytes_committed for stream in streams),
+        "queued_s": _seconds(job["created_at"], job["started_at"] or job["ended_at"]),
+        "duration_s": _seconds(job["created_at"], job["ended_at"]),
+        "failures": job["failures"],
+        "warnings": last["warnings"] if last else (),
+        "evidence": (last["evidence"] or None) if last else None,
+        "ended_by": rows.end["by"] if rows.end else "",
+        "reason": rows.end["reason"] if rows.end else "",
+    }
+
+
+def foremost(streams: Sequence[StreamCounts], most: int) -> Sequence[StreamCounts]:
+    """At most so many streams, in their order: those that are not complete before those that are."""
+    if len(streams) <= most:
+        return streams
+    places = sorted(range(len(streams)), key=lambda place: (streams[place].status == "complete", place))
+    return [streams[place] for place in sorted(places[:most])]
+
+
+async def _events(session: Session, job_id: int) -> tuple[Happening, ...]:
+    rows = await session.fetch(
+        "select at, attempt, event, by, reason from job_events where job_id = $1 order by id", job_id
+    )
+    return tuple(Happening.model_validate(dict(row)) for row in rows)
+
+
+def _attempts(rows: _Rows, form: type[A]) -> tuple[A, ...]:
+    return tuple(form.model_validate(dict(row) | {"number": row["number"] + 1}) for row in rows.attempts)
 
 
 def _seconds(start: datetime, end: datetime | None) -> float:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
-from rows import open_job
+from rows import FAILED, SUCCEEDED, open_job
 
-from airbyte_workers.models import Connector, JobStatus, OpenOperation, Order
+from airbyte_workers.models import (
+    AttemptSummary,
+    Connector,
+    Evidence,
+    JobStatus,
+    OpenOperation,
+    Order,
+    StreamCounts,
+    StreamName,
+    StreamRequest,
+)
 from airbyte_workers.names import JobKind
-from airbyte_workers.store import history, jobs, opening
+from airbyte_workers.store import attempts, history, jobs, opening
 from airbyte_workers.store.sealing import Seal
 
 ENDED = [JobStatus.FAILED, JobStatus.CANCELLED]
@@ -72,3 +82,101 @@ async def test_a_job_s_past_is_in_order(db: asyncpg.Pool, seal: Seal) -> None:
         ("cancelled", "me", "why not"),
     ]
     assert [each.at for each in past] == sorted(each.at for each in past)
+
+
+# --- one job whole ---
+
+
+async def test_a_job_whole_has_its_attempts_with_their_evidence_and_what_each_waited_for(
+    db: asyncpg.Pool, seal: Seal
+) -> None:
+    job_id = await open_job(db, seal)
+    for number, exit_code in enumerate((7, 0)):
+        attempt = await attempts.open_attempt(db, job_id, number, waited_s=10.0 * number)
+        await _took_its_place(db, attempt, after_s=4)
+        evidence = Evidence(source_exit_code=exit_code)
+        status = "failed" if exit_code else "succeeded"
+        summary = AttemptSummary(
+            status=status, evidence=evidence, streams=(counts("users", 5),), warnings=("odd",), log_lines_dropped=3
+        )
+        await attempts.close_attempt(db, job_id, number, FAILED if exit_code else SUCCEEDED, summary)
+    whole = await history.whole(db, job_id)
+    told = [(each.number, each.waited_s, round(each.queued_s), each.evidence) for each in whole.attempts]
+    assert told == [(1, 0, 4, Evidence(source_exit_code=7)), (2, 10, 4, Evidence(source_exit_code=0))]
+    assert [(each.log_lines_dropped, each.warnings, each.records_committed) for each in whole.attempts] == [
+        (3, ("odd",), 5)
+    ] * 2
+    assert (whole.subject, whole.workflow_id, whole.launcher) == ("demo", "sync/demo", None)
+    assert [event.event for event in whole.events][:2] == ["opened", "attempt opened"]
+
+
+async def test_a_job_whole_says_what_its_report_says(db: asyncpg.Pool, seal: Seal) -> None:
+    """Programs that read the report of `sync -o json` read that of `jobs show -o json` as well."""
+    job_id = await open_job(db, seal)
+    await attempts.open_attempt(db, job_id, 0, waited_s=0)
+    summary = AttemptSummary(status="failed", streams=(counts("users", 5),), failures=FAILED.failures)
+    await attempts.close_attempt(db, job_id, 0, FAILED, summary)
+    await jobs.close_job(db, job_id, JobStatus.FAILED, failures=FAILED.failures, by="me", reason="enough")
+    report = (await history.report(db, job_id)).model_dump()
+    whole = (await history.whole(db, job_id)).model_dump()
+    assert set(report) <= set(whole)
+    (attempt,) = report.pop("attempts")
+    assert attempt == {name: value for name, value in whole.pop("attempts")[0].items() if name in attempt}
+    assert report == {name: whole[name] for name in report}
+
+
+async def test_the_streams_of_each_attempt_are_told_apart(db: asyncpg.Pool, seal: Seal) -> None:
+    job_id = await open_job(db, seal)
+    for number, records in enumerate((3, 4)):
+        await attempts.open_attempt(db, job_id, number, waited_s=0)
+        summary = AttemptSummary(status="failed", streams=(counts("users", records), counts("logs", 1, namespace="n")))
+        await attempts.close_attempt(db, job_id, number, FAILED, summary)
+    both = await history.streams_of_attempts(db, job_id)
+    assert {number: [each.records_committed for each in streams] for number, streams in both.items()} == {
+        1: [3, 1],
+        2: [4, 1],
+    }
+    assert await history.streams_of_attempts(db, job_id, 2) == {2: both[2]}
+    assert [each.records_committed for each in (await history.whole(db, job_id)).streams] == [7, 2]
+
+
+async def test_of_too_many_streams_the_complete_ones_are_left_out_first(db: asyncpg.Pool, seal: Seal) -> None:
+    job_id = await open_job(db, seal)
+    await attempts.open_attempt(db, job_id, 0, waited_s=0)
+    streams = [counts(f"s{number}", 1) for number in range(6)]
+    streams[4] = streams[4].model_copy(update={"status": "incomplete"})
+    await attempts.close_attempt(db, job_id, 0, FAILED, AttemptSummary(status="failed", streams=tuple(streams)))
+    report = await history.report(db, job_id, max_streams=3)
+    assert [each.name for each in report.streams] == ["s0", "s1", "s4"]
+    assert (report.streams_omitted, report.records_committed) == (3, 6)
+
+
+@pytest.mark.parametrize("job_id", [-1, 0, 999, 2**63])
+async def test_neither_report_nor_standing_of_a_job_that_is_not_there(db: asyncpg.Pool, job_id: int) -> None:
+    for read in (history.report, history.whole, history.standing):
+        with pytest.raises(LookupError, match=f"there is no job {job_id}"):
+            await read(db, job_id)
+
+
+async def test_what_a_clear_is_about_is_told(db: asyncpg.Pool, seal: Seal) -> None:
+    job_id = await open_job(db, seal)
+    request = StreamRequest(order="clear", streams=(StreamName(name="users"), StreamName(name="logs", namespace="n")))
+    await db.execute("update jobs set kind = 'clear', request = $2 where id = $1", job_id, request.model_dump())
+    whole = await history.whole(db, job_id)
+    assert (whole.kind, whole.request) == (JobKind.CLEAR, request)
+
+
+async def _took_its_place(db: asyncpg.Pool, attempt: attempts.Attempt, *, after_s: float) -> None:
+    await db.execute(
+        """
+        insert into workloads (pod, kind, job_id, attempt, dataplane, launcher, fence, lease_until, created_at)
+        select pod, 'sync', job_id, number, 'here', 'process', fence, now(), started_at + make_interval(secs => $2)
+        from attempts where pod = $1
+        """,
+        attempt.pod,
+        after_s,
+    )
+
+
+def counts(name: str, records: int, namespace: str | None = None) -> StreamCounts:
+    return StreamCounts(name=name, namespace=namespace, status="complete", records_committed=records)

@@ -5,8 +5,9 @@ not once its attempt is opened, so the cases say `start` where upstream creates 
 
 Left out: D10's cancelQueuedJob (a cancel ends the attempt, then the job, whatever its status: tested below); D13 and
 D15 as functions (nobody asks for them: a running attempt is what D6 refuses a second beside, and a report lists
-attempts in order); D17's additionalStats (not collected); D20 (no notifications); D21 for a whole connection (the
-reconciler's; its rule for one job is tested here); D23 and D24 (clear and refresh); D25 (retention).
+attempts in order); D17's additionalStats (not collected); D20 (no notifications). Elsewhere: D21 for a
+whole connection (test_repairs.py; its rule for one job is tested here), D23 and D24 (test_clearing.py), D25
+(test_retention_rows.py).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from airbyte_workers.models import (
 )
 from airbyte_workers.names import JobKind
 from airbyte_workers.store import attempts, history, jobs, opening
+from airbyte_workers.store.job_lists import JobFilter, list_jobs
 from airbyte_workers.store.sealing import Seal
 
 pytestmark = pytest.mark.postgres
@@ -495,8 +497,8 @@ async def test_d18_a_list_cut_to_its_newest_jobs_has_the_counts_of_all_their_att
             await attempts.close_attempt(
                 db, job_id, number, FAILED, AttemptSummary(status="failed", failures=FAILED.failures, streams=streams)
             )
-    lines = await history.list_jobs(db, connection=None, status=None, kinds=["sync"], limit=2)
-    assert [(line.connection, line.attempts, line.records_committed) for line in lines] == [
+    found = await list_jobs(db, JobFilter(limit=2))
+    assert [(line.connection, line.attempts, line.records_committed) for line in found.lines] == [
         ("c", 3, 114),
         ("b", 3, 114),
     ]

@@ -599,7 +599,7 @@ def test_two_hundred_interleavings_of_crashes_and_cancels_leave_the_books_right(
         def __init__(self) -> None:
             super().__init__(books, reached)
 
-    refusals = {"ConnectionBusy", "AttemptRefused", "JobEnded", "IllegalTransition", "LookupError", "StaleFence"}
+    refusals = {"ConnectionBusy", "AttemptRefused", "JobEnded", "IllegalTransition", "AttemptGone", "StaleFence"}
     steps = {"broken", "at once", "second attempt", "commit", "cancel requested"}
     everything = refusals | steps | {f"job {status}" for status in MOVES}
     for _ in range(3):  # what is rare may be missed by one round of them

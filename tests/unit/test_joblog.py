@@ -33,15 +33,19 @@ class Storage:
     def come_back(self) -> None:
         (self._root / "logs").unlink()
 
+    @property
+    def folder(self) -> Path:
+        return self._root / PREFIX
+
     def chunks(self) -> list[list[dict[str, Any]]]:
-        paths = sorted((self._root / PREFIX).glob("*.jsonl"))
+        paths = sorted(self.folder.glob("*.jsonl"))
         return [[json.loads(line) for line in path.read_bytes().splitlines()] for path in paths]
 
     def lines(self) -> list[dict[str, Any]]:
         return [line for chunk in self.chunks() for line in chunk]
 
     def sizes(self) -> list[int]:
-        return [path.stat().st_size for path in (self._root / PREFIX).glob("*.jsonl")]
+        return [path.stat().st_size for path in self.folder.glob("*.jsonl")]
 
 
 @pytest.fixture
@@ -112,6 +116,27 @@ async def test_any_text_can_be_written(storage: Storage, text: str) -> None:
     log("source", "INFO", text)
     await log.flush()
     assert len(storage.lines()) == 1
+
+
+# --- streams ---
+
+
+@pytest.mark.parametrize(
+    ("stream", "told"),
+    [
+        (None, {}),
+        (("users", None), {"stream": "users"}),
+        (("users", "public"), {"stream": "users", "namespace": "public"}),
+        ((SECRET, SECRET), {"stream": MASK, "namespace": MASK}),
+    ],
+)
+async def test_a_line_about_a_stream_names_it_and_no_secret(
+    storage: Storage, stream: tuple[str, str | None] | None, told: dict[str, str]
+) -> None:
+    log = writer(storage, secrets=(SECRET,))
+    log("source", "INFO", "hello", stream)
+    await log.flush()
+    assert {name: value for name, value in storage.lines()[0].items() if name in ("stream", "namespace")} == told
 
 
 # --- secrets ---
@@ -230,6 +255,60 @@ async def test_storage_that_stays_away_costs_the_oldest_lines_and_a_bounded_memo
     await log.flush()
     kept = numbers(storage.lines())
     assert kept == list(range(log.lines_dropped, total))
+    assert storage.lines()[0]["text"] == f"{log.lines_dropped:,} lines dropped here"
+
+
+async def test_of_an_object_that_is_dropped_half_written_the_other_half_is_counted(storage: Storage) -> None:
+    log = writer(storage)
+    numbered(log, 0, 10)
+    await log.flush()
+    total = (MAX_UNWRITTEN + 3) * A_CHUNK
+    numbered(log, 10, total - 10)  # without a pause
+    await log.flush()
+    kept = numbers(storage.lines())
+    assert len(kept) + log.lines_dropped == total
+    assert kept[:11] == [*range(10), log.lines_dropped + 10]
+    assert [line["text"] for line in storage.lines() if line["leg"] == "airbyte_platform"] == [
+        f"{log.lines_dropped:,} lines dropped here"
+    ]
+
+
+async def test_an_object_that_is_just_being_written_is_not_dropped(storage: Storage) -> None:
+    log = writer(storage)
+    numbered(log, 0, 10)
+    flushing = asyncio.create_task(log.flush())
+    await asyncio.sleep(0)
+    total = (MAX_UNWRITTEN + 3) * A_CHUNK
+    numbered(log, 10, total - 10)
+    await flushing
+    await log.flush()
+    assert len(numbers(storage.lines())) + log.lines_dropped == total
+    assert numbers(storage.lines())[: A_CHUNK // 2] == list(range(A_CHUNK // 2))
+
+
+async def test_an_object_that_was_dropped_half_written_gives_way_like_any_other(storage: Storage) -> None:
+    log = writer(storage, max_bytes=4 * MIB)
+    numbered(log, 0, 3 * A_CHUNK + 10)
+    await log.flush()
+    numbered(log, 3 * A_CHUNK + 10, (MAX_UNWRITTEN + 6) * A_CHUNK)
+    await log.flush()
+    assert len(storage.sizes()) == 2 + 1 + 2 + 1  # the head, what stands for the rest, the tail, the newest
+    kept = numbers(storage.lines())
+    assert len(kept) + log.lines_dropped == (MAX_UNWRITTEN + 9) * A_CHUNK + 10
+
+
+async def test_what_stands_for_removed_objects_is_the_only_object_that_changes(storage: Storage) -> None:
+    """Who reads along keeps an offset in each."""
+    log = writer(storage, max_bytes=4 * MIB)
+    seen: dict[str, bytes] = {}
+    for first in range(0, 12 * A_CHUNK, A_CHUNK // 2):
+        numbered(log, first, A_CHUNK // 2)
+        await log.flush()
+        there = {path.name: path.read_bytes() for path in storage.folder.glob("*.jsonl")}
+        changed = [name for name in there if not there[name].startswith(seen.get(name, b""))]
+        assert changed in ([], ["000002-dropped.jsonl"])
+        seen = there
+    assert log.lines_dropped > 0
 
 
 async def test_lines_that_come_faster_than_storage_takes_them_are_lost_with_their_number(storage: Storage) -> None:
