@@ -69,7 +69,7 @@ class Checks:
             await self._launching.end(job, workload, "failure")
             raise
         except asyncio.CancelledError:
-            if not leaves_pod_alone():
+            if not await leaves_pod_alone():
                 await self._launching.end(job, workload, "cancelled")
             raise
         return await self._judged(job, ref, outcome)
@@ -79,7 +79,7 @@ class Checks:
             await watch.until_final()
             return await watch.finish()
         except asyncio.CancelledError:
-            if not leaves_pod_alone():
+            if not await leaves_pod_alone():
                 await watch.end()
             raise
 

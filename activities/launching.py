@@ -123,21 +123,34 @@ class Launching:
             await _prepare(launcher, role, connector)
         if workload.connection_id is not None:
             await self._end_older(workload)
-        spec = await self._spec(job, ref)
-        try:
-            await self._forget_namesake(launcher, spec)
-            await launcher.launch(spec)
-        except LaunchFailed as error:
-            raise _told_of(error, job, ref) from error
+        if not await self._has_run(launcher, job, ref):
+            spec = await self._spec(job, ref)
+            try:
+                await self._forget_namesake(launcher, spec)
+                await launcher.launch(spec)
+            except LaunchFailed as error:
+                raise _told_of(error, job, ref) from error
         await workloads.launched(self._db, workload.pod)
         if ref.kind is job.kind:  # what a job asks first does not make it running
             await jobs.move(
                 self._db,
                 job.id,
                 JobStatus.RUNNING,
-                reason=f"pod {spec.name} runs on {workload.dataplane} ({launcher.name})",
+                reason=f"pod {workload.pod} runs on {workload.dataplane} ({launcher.name})",
                 expected=[JobStatus.PENDING, JobStatus.QUEUED, JobStatus.INCOMPLETE],
             )
+
+    async def _has_run(self, launcher: Launcher, job: Job, ref: AttemptRef) -> bool:
+        """Whether the attempt's pod did its work and is gone: a reset has led back here. Whoever watches it tells how.
+
+        Another one could not commit under the same fence what the first has committed already.
+        """
+        if ref.kind not in REPLICATION_KINDS:
+            return False
+        attempt = await attempts.read_attempt(self._db, job.id, ref.attempt)
+        if _is_of_run(await launcher.inspect(attempt.pod), job.run_id):
+            return False
+        return await attempts.has_committed(self._db, attempt)
 
     async def _forget_namesake(self, launcher: Launcher, spec: PodSpec) -> None:
         """A database that is made anew counts jobs from 1 again: what has this name may be another run's, not ours."""

@@ -11,6 +11,7 @@ from typing import NoReturn
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.run_looks import RunLooks, TemporalAway
 from airbyte_workers.models import Value
 
 _BEATS_PER_TIMEOUT = 15
@@ -50,10 +51,25 @@ def hand_over(reason: str) -> NoReturn:
     raise ApplicationError(reason, type=HANDOVER, next_retry_delay=_HANDOVER_DELAY)
 
 
-def leaves_pod_alone() -> bool:
-    """Whether somebody else looks after the pod now: this worker stops, or missed a heartbeat."""
+async def leaves_pod_alone() -> bool:
+    """Whether somebody else looks after the pod now: this worker stops, or missed a heartbeat, or the run was reset.
+
+    The run that a reset has put in its place adopts the pod; if it does not, the reconciler ends it. Activities of a
+    run that is closed are told of a cancel as well, or only that they are not known any more.
+    """
     details = activity.cancellation_details()
-    if details is None:
+    if details is None or not (details.cancel_requested or details.not_found):
         return True
-    wanted = details.cancel_requested or details.not_found
-    return not wanted
+    return await _is_reset()
+
+
+async def _is_reset() -> bool:
+    """As far as Temporal says; else the pod is ended, and the next attempt begins at the committed state."""
+    info = activity.info()
+    if info.workflow_id is None or info.workflow_run_id is None:
+        return False
+    try:
+        seen = await RunLooks(activity.client()).look(info.workflow_id, info.workflow_run_id)
+    except (TemporalAway, RuntimeError):  # the latter where an activity runs without a worker
+        return False
+    return bool(seen.successor)

@@ -18,6 +18,7 @@ from activities.lifecycle import heartbeating, leaves_pod_alone
 from activities.pod_specs import Author
 from activities.watching import Watch
 from airbyte_workers.jobs.failures import cut
+from airbyte_workers.jobs.status import job_has_ended
 from airbyte_workers.models import (
     AttemptOutcome,
     AttemptRef,
@@ -67,6 +68,8 @@ class WorkloadActivities:
         A pod of this name that lives is adopted.
         """
         job = await jobs.read_job(self._db, self._seal, ref.job_id)
+        if job_has_ended(job.status):  # its run goes on all the same: after a reset, or a repair that took it for dead
+            raise ApplicationError(f"job {job.id} has ended ({job.status})", type="JobEnded", non_retryable=True)
         workload = await self._launching.workload(job, ref)
         step = _Step()
         await self._launching.require_here(workload)
@@ -86,7 +89,7 @@ class WorkloadActivities:
                 await self._launching.release_if_nothing_is_there(job, workload)
                 raise
             except asyncio.CancelledError:
-                if not leaves_pod_alone():
+                if not await leaves_pod_alone():
                     await self._launching.end(job, workload, "cancelled")
                 raise
         return Launched(launched=True, queued_s=step.queued_s)
@@ -123,7 +126,7 @@ class WorkloadActivities:
             try:
                 await watch.until_final()
             except asyncio.CancelledError:
-                if leaves_pod_alone():
+                if await leaves_pod_alone():
                     raise
                 await watch.stop()
             return await watch.finish()

@@ -12,6 +12,8 @@ CONNECTION_BUSY = "ConnectionBusy"
 SYNC_FAILED = "SyncFailed"
 CONNECTOR_FAILED = "ConnectorFailed"
 """Types of Temporal failures: a client decides by them, so they are part of the interface."""
+JOB_GONE, ATTEMPT_GONE = "JobGone", "AttemptGone"
+"""Types of failures that no repetition helps; each is the name of the class that is raised."""
 POD_LABEL = "AIRBYTE_WORKERS_POD"
 """The environment variable by which a local process says which pod it belongs to."""
 

@@ -16,6 +16,7 @@ from airbyte_workers.cli.output import Exit, Problem, Shape, bad_input, say
 from airbyte_workers.cli.sync import print_result
 from airbyte_workers.client import CancelAnswer, Client, NotRunning, UnknownJob
 from airbyte_workers.models import TERMINAL_JOB_STATUSES, JobStatus, SyncReport
+from airbyte_workers.quantities import duration
 from airbyte_workers.runs import Run
 from airbyte_workers.runtime.database import DatabaseUnusable
 from airbyte_workers.settings import Settings
@@ -41,7 +42,7 @@ def cancel_job(context: click.Context, /, job_id: int, output: Shape, **options:
         async with Client.connect(settings) as client:
             started = await _asked(client, job_id, **options)
             try:
-                report = await follow(started, lambda: _ended(client, started, job_id), left_by_ctrl_c)
+                report = await follow(started, lambda: _ended(client, job_id), left_by_ctrl_c)
             except Interrupted:
                 raise left() from None
         print_result(report, output)
@@ -70,19 +71,50 @@ async def _asked(client: Client, job_id: int, *, reason: str, now: bool) -> Run[
     return started
 
 
-async def _ended(client: Client, started: Run[Any], job_id: int) -> SyncReport:
+async def _ended(client: Client, job_id: int) -> SyncReport:
     """The job's report once its row has ended; whoever is away meanwhile is waited for. Raises Problem."""
+    patience = _Patience(client.settings)
     while True:
         try:
-            running = await started.is_running()
+            running = await client.run_of(await client.job(job_id)).is_running()
             report = await history.report(await client.database(), job_id)
         except _AWAY:
             await asyncio.sleep(_LOOK_EVERY_S)
             continue
         if report.status in TERMINAL_JOB_STATUSES:
             return report
-        if not running:  # looked at before the row: the row is written before the run ends
-            raise Problem(
-                f"job {job_id} is {report.status}, but Temporal does not run it: its run was terminated or forgotten"
-            )
+        if not running and patience.is_over(job_id):  # looked at before the row: the row is written before the run ends
+            raise Problem(f"job {job_id} is {report.status}: {cut_off(client.settings)}; none has: does one run?")
         await asyncio.sleep(_LOOK_EVERY_S)
+
+
+class _Patience:
+    """How long the reconciler is waited for by whoever sees a run that is over before its job."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._until: float | None = None
+
+    def is_over(self, job_id: int) -> bool:
+        now = asyncio.get_running_loop().time()
+        if self._until is None:
+            self._until = now + 2 * reconciled_within_s(self._settings)
+            say(f"job {job_id}: {cut_off(self._settings)} (Ctrl-C: leave)")
+        return now >= self._until
+
+
+def cut_off(settings: Settings) -> str:
+    """What to tell of a live job whose run is over."""
+    within = duration(reconciled_within_s(settings))
+    return (
+        "Temporal does not run it any more, its run was terminated or is forgotten; a Temporal worker ends the job"
+        f" within {within}"
+    )
+
+
+def reconciled_within_s(settings: Settings) -> float:
+    """The longest that a job whose run is over stays live while a Temporal worker runs: found, and its pod waited for.
+
+    As far as its settings are ours; a job that may be another Temporal's takes longer.
+    """
+    return settings.reconcile_interval_s + settings.reconcile_pod_wait_s + 10

@@ -46,7 +46,8 @@ ADVICE: Mapping[FailureType, Advice] = {
         "Read the log of the attempt; the connector's own words are in it.",
     ),
     FailureType.TRANSIENT_ERROR: Advice(
-        "The connector says that it may work later.",
+        "The connector says that it may work later. Said of the platform: the job's run in Temporal ended without it"
+        " (terminated, deleted, lost), and the reconciler ended the job.",
         "Nothing, the retries are for this.",
     ),
     FailureType.MANUAL_CANCELLATION: Advice(
@@ -152,12 +153,18 @@ ADVICE: Mapping[FailureType, Advice] = {
         Change.SETTINGS,
     ),
 }
+_CUT_OFF = (
+    "Sync again: it goes on from what is committed. To end a job, cancel it (`jobs cancel`): a run that is terminated "
+    "takes its retries with it."
+)
 _CONNECTORS = (FailureOrigin.SOURCE, FailureOrigin.DESTINATION)
 
 
 def advice_for(failure: Failure) -> Advice:
     """The advice on this very failure: whose config, limits or log it is about is said where that is known."""
     advice = ADVICE[failure.type]
+    if failure.origin is FailureOrigin.PLATFORM and failure.type is FailureType.TRANSIENT_ERROR:
+        return replace(advice, action=_CUT_OFF)
     if failure.origin not in _CONNECTORS:
         return advice
     action = _action(failure, advice.action)

@@ -24,6 +24,13 @@ where id = $1
 """
 
 
+class JobGone(LookupError):
+    """The database has no such job: it was restored from an older copy, or emptied, while a run did the job."""
+
+    def __init__(self, job_id: int) -> None:
+        super().__init__(f"there is no job {job_id}")
+
+
 @dataclass(frozen=True)
 class HeldJob:
     """A job whose row is locked until the transaction of `session` ends: nobody else writes its status."""
@@ -38,13 +45,13 @@ class HeldJob:
 
 @asynccontextmanager
 async def held(db: asyncpg.Pool, job_id: int) -> AsyncIterator[HeldJob]:
-    """One transaction over a job. Raises LookupError."""
+    """One transaction over a job. Raises JobGone."""
     async with db.acquire() as session, session.transaction():
         row = await session.fetchrow(
             "select kind, status, connection_id, catalog_id from jobs where id = $1 for update", job_id
         )
         if row is None:
-            raise LookupError(f"there is no job {job_id}")
+            raise JobGone(job_id)
         yield HeldJob(
             session, job_id, JobKind(row["kind"]), JobStatus(row["status"]), row["connection_id"], row["catalog_id"]
         )

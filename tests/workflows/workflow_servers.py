@@ -17,10 +17,13 @@ async def time_skipping() -> WorkflowEnvironment:
     )
 
 
-async def real() -> WorkflowEnvironment:
+async def real(*dynamic_config: str) -> WorkflowEnvironment:
     """For what the time-skipping one does not know."""
     return await WorkflowEnvironment.start_local(
-        dev_server_existing_path=_program("temporal"), dev_server_log_level="error", plugins=[AirbytePlugin()]
+        dev_server_existing_path=_program("temporal"),
+        dev_server_log_level="error",
+        dev_server_extra_args=[word for each in dynamic_config for word in ("--dynamic-config-value", each)],
+        plugins=[AirbytePlugin()],
     )
 
 

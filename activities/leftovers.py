@@ -1,0 +1,169 @@
+"""Pods of this dataplane that nobody looks after: of jobs that have ended or were cut off, and what removals left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+
+import asyncpg
+import structlog
+
+from activities.pod_specs import DATABASE, RUN
+from activities.watching import Watch
+from airbyte_workers.jobs.reconciliation import Fate, Listed, Placed, fate_of_listed, fate_of_placed
+from airbyte_workers.names import REPLICATION_KINDS
+from airbyte_workers.orchestrator.markers import Markers
+from airbyte_workers.pods.pod import Launcher, LauncherAway, PodStatus, RemovalFailed
+from airbyte_workers.settings import Settings
+from airbyte_workers.store import reaping, workloads
+from airbyte_workers.store.database import is_away
+from airbyte_workers.store.objects import Objects, StorageError
+from airbyte_workers.store.reaping import PlacedPod, PodRow
+from airbyte_workers.store.transitions import JobGone
+
+_QUIET_S = 60.0  # between a place that is given back and one that is taken again, a launch tries once more
+_ENDS_AT_ONCE = 8
+_LONGEST_PAUSE_S = 600.0
+_log = structlog.get_logger(__name__)
+
+
+class Leftovers:
+    """Ends and removes them, each in a task of its own: a connector may take its time. End it with `aclose`."""
+
+    def __init__(
+        self, db: asyncpg.Pool, settings: Settings, objects: Objects, launchers: Mapping[str, Launcher]
+    ) -> None:
+        self._db = db
+        self._settings = settings
+        self._objects = objects
+        self._launchers = launchers
+        self._at_once = asyncio.Semaphore(_ENDS_AT_ONCE)
+        self._ending: dict[str, asyncio.Task[None]] = {}
+        self._listed_before: dict[str, frozenset[str]] = {}
+        self._troubles: dict[str, str] = {}
+        self._pauses: dict[str, float] = {}
+        self._not_before: dict[str, float] = {}
+
+    async def aclose(self) -> None:
+        """Leave what is not ended yet to the next Temporal worker."""
+        tasks = list(self._ending.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    # --- pods that have a place ---
+
+    async def sweep_places(self, *, leases_count: bool) -> None:
+        """Begin to end pods that still have a place though nobody looks after them."""
+        for pod in await reaping.placed(self._db, self._settings.dataplane):
+            fate, why = fate_of_placed(self._facts(pod), leases_count=leases_count, is_anothers=False)
+            if fate is not Fate.KEEP and pod.pod not in self._ending and self._is_due(pod.pod):
+                self._begin(pod, why)
+
+    def _facts(self, pod: PlacedPod) -> Placed:
+        return Placed(
+            is_replication=pod.ref.kind in REPLICATION_KINDS,
+            job_ended=pod.job_ended,
+            run_over=pod.run_over,
+            attempt_ended=pod.attempt_ended,
+            lease_over=pod.lease_over,
+            about_to_start=pod.is_claimed and pod.age_s < self._settings.launch_timeout_minutes * 60 + _QUIET_S,
+        )
+
+    def _begin(self, pod: PlacedPod, why: str) -> None:
+        task = asyncio.create_task(self._end(pod, why))
+        self._ending[pod.pod] = task
+        task.add_done_callback(lambda _: self._ending.pop(pod.pod, None))
+
+    async def _end(self, pod: PlacedPod, why: str) -> None:
+        async with self._at_once:
+            try:
+                if await self._ended(pod):
+                    self._forget(pod.pod)
+                    _log.warning("pod removed", pod=pod.pod, job=pod.ref.job_id, why=why)
+                    with suppress(JobGone):  # with whoever would have read of it
+                        await reaping.tell_removed(self._db, pod.ref.job_id, pod.pod, why)
+                else:
+                    self._put_off(pod.pod)
+            except (LauncherAway, StorageError) as error:
+                self._trouble(pod.pod, error)
+            except Exception as error:  # a bug of ours keeps no other pod from being ended
+                if not is_away(error):
+                    self._trouble(pod.pod, error, bug=error)
+
+    async def _ended(self, pod: PlacedPod) -> bool:
+        """Whether it is gone now and its place free. A pod of its name that is another database's is left alone."""
+        launcher = self._launchers[pod.launcher]
+        seen = await launcher.inspect(pod.pod)
+        if seen.exists and seen.labels.get(RUN, pod.run) != pod.run:  # what is half removed may have none
+            await workloads.release(self._db, pod.pod, "failure")
+            return True
+        await Watch(self._db, self._settings, launcher, Markers(self._objects, pod.pod), pod.ref).end()
+        return not await workloads.is_live(self._db, pod.pod)
+
+    # --- pods that have none ---
+
+    async def sweep_listed(self) -> None:
+        """Remove what launchers have and no place is for. Two sweeps must see it: what is being launched takes a
+        place first, and what is being removed is gone soon."""
+        for name, launcher in self._launchers.items():
+            try:
+                listed = [each for each in await launcher.list() if each.name not in self._ending]
+            except LauncherAway as error:  # also of a host that has no engine, and needs none
+                _log.debug("pods cannot be listed", launcher=name, error=str(error))
+                continue
+            await self._sweep(launcher, listed)
+
+    async def _sweep(self, launcher: Launcher, listed: list[PodStatus]) -> None:
+        rows = await reaping.rows_of(self._db, [each.name for each in listed])
+        database = await reaping.installation(self._db)
+        before = self._listed_before.get(launcher.name, frozenset())
+        for each in listed:
+            row = rows.get(each.name)
+            fate, why = fate_of_listed(facts_of(each, row, database), seen_before=each.name in before)
+            if fate is Fate.REMOVE:
+                await self._remove(launcher, each.name, row, why)
+        self._listed_before[launcher.name] = frozenset(each.name for each in listed)
+
+    async def _remove(self, launcher: Launcher, pod: str, row: PodRow | None, why: str) -> None:
+        try:
+            await launcher.remove(pod)
+        except RemovalFailed as error:
+            self._trouble(pod, error)
+            return
+        self._forget(pod)
+        _log.warning("pod removed", pod=pod, job=row.job_id if row is not None else None, why=why)
+        if row is not None:
+            with suppress(JobGone):
+                await reaping.tell_removed(self._db, row.job_id, pod, why)
+
+    # --- what resists ---
+
+    def _is_due(self, pod: str) -> bool:
+        return asyncio.get_running_loop().time() >= self._not_before.get(pod, 0)
+
+    def _put_off(self, pod: str) -> None:
+        """What could not be removed is tried again, each time later."""
+        first = self._settings.reconcile_interval_s
+        pause = self._pauses[pod] = min(2 * self._pauses.get(pod, first / 2), _LONGEST_PAUSE_S)
+        self._not_before[pod] = asyncio.get_running_loop().time() + pause
+
+    def _forget(self, pod: str) -> None:
+        for kept in (self._troubles, self._pauses, self._not_before):
+            kept.pop(pod, None)
+
+    def _trouble(self, pod: str, error: Exception, *, bug: Exception | None = None) -> None:
+        """Told once for each reason, however often it is tried."""
+        if self._troubles.get(pod) != str(error):
+            self._troubles[pod] = str(error)
+            _log.error("pod not removed", pod=pod, error=str(error), exc_info=bug)
+
+
+def facts_of(seen: PodStatus, row: PodRow | None, database: str) -> Listed:
+    """What a launcher sees of a pod beside what its row tells, in the database of this name."""
+    if row is None:
+        return Listed(has_row=False, is_ours=seen.labels.get(DATABASE) == database)
+    ours = seen.labels.get(RUN) == row.run
+    return Listed(has_row=True, is_ours=ours, is_live=row.is_live, is_quiet=row.quiet_s >= _QUIET_S)
