@@ -2,7 +2,7 @@
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
-TESTS_AT_ONCE ?= 3
+TESTS_AT_ONCE ?= 2
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
@@ -22,7 +22,7 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)  ## A real source into files on this machine, everything stopped again
 	@$(BIN)/airbyte-workers demo
 
-test: $(READY)  ## All tests, TESTS_AT_ONCE=3 files at the same time
+test: $(READY)  ## All tests, TESTS_AT_ONCE=2 files at the same time
 	@$(BIN)/pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder
 
 check: $(READY)  ## Format, lint, types, import contracts, spelling: no server needed

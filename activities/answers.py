@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from airbyte_workers.models import AttemptRef, Connector, ConnectorResult
-from airbyte_workers.names import REPLICATION_KINDS, JobKind, Role, pod_name
+from airbyte_workers.names import JobKind, Role, pod_name
 from airbyte_workers.orchestrator.markers import Markers
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import catalogs, workloads
@@ -35,7 +35,8 @@ class Answers:
             for role, connector in job.connectors.items()
             if await self.known_spec(connector) is None
         ]
-        if job.kind in REPLICATION_KINDS and await self.known_catalog(job.connectors[Role.SOURCE]) is None:
+        source = job.connectors.get(Role.SOURCE)
+        if source is not None and await self.known_catalog(source) is None:
             refs.append(AttemptRef(job_id=job.id, attempt=0, kind=JobKind.DISCOVER))
         return tuple(refs)
 

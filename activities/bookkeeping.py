@@ -16,7 +16,9 @@ from activities.catalogs import Catalogs, Unchecked, shown_choice
 from activities.config_checks import ConfigChecks
 from activities.operations import Operations
 from activities.pod_specs import program
+from activities.repairs import Repairs
 from activities.retry_rules import retry_rules
+from activities.run_looks import TemporalAway
 from activities.time_limits import limits
 from airbyte_workers.jobs.failures import cut, for_history, in_one_line
 from airbyte_workers.jobs.retries import in_words
@@ -44,9 +46,9 @@ from airbyte_workers.names import CONNECTION_BUSY, REPLICATION_KINDS, JobKind, p
 from airbyte_workers.orchestrator.joblog import write_last
 from airbyte_workers.pods.choice import Containers, choose
 from airbyte_workers.protocol.catalog import InvalidCatalog
-from airbyte_workers.protocol.messages import serialise
+from airbyte_workers.protocol.messages import ConfiguredCatalog, parse, serialise
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import attempts, connections, history, jobs, opening
+from airbyte_workers.store import attempts, catalogs, connections, history, jobs, opening
 from airbyte_workers.store.jobs import Job
 from airbyte_workers.store.objects import Objects, StorageError
 from airbyte_workers.store.sealing import Seal
@@ -60,9 +62,17 @@ class BookkeepingActivities:
     """Opens and closes jobs and attempts; the only writer of their rows beside the reconciler."""
 
     def __init__(
-        self, db: asyncpg.Pool, seal: Seal, settings: Settings, objects: Objects, containers: Containers
+        self,
+        db: asyncpg.Pool,
+        seal: Seal,
+        settings: Settings,
+        objects: Objects,
+        containers: Containers,
+        repairs: Repairs | None = None,
     ) -> None:
+        """Without `repairs` a connection stays busy until the reconciler has ended a job whose run is over."""
         answers = Answers(db, settings, objects)
+        self._repairs = repairs
         self._answers = answers
         self._catalogs = Catalogs(answers)
         self._checks = ConfigChecks(db, answers)
@@ -77,13 +87,12 @@ class BookkeepingActivities:
     async def open_job(self, request: OpenJob) -> JobPlan:
         """Refuse what cannot run here, write the job's row, and say what must happen before its first attempt."""
         try:
-            job_id = await opening.open_sync(self._db, self._seal, request, self._rules, self._admit)
+            job_id = await self._opened(request)
         except opening.ConnectionBusy as error:
             raise ApplicationError(str(error), type=CONNECTION_BUSY, non_retryable=True) from None
         except connections.Refused as error:
             raise invalid(str(error)) from None
-        job = await jobs.read_job(self._db, self._seal, job_id)
-        plan = await self._plan(job)
+        plan = await self._plan(job := await self._new_job(job_id))
         return plan.model_copy(
             update={
                 "retries": self._rules(job.sync),
@@ -98,7 +107,7 @@ class BookkeepingActivities:
             job_id = await opening.open_operation(self._db, self._seal, request, self._admit)
         except connections.Refused as error:
             raise invalid(str(error)) from None
-        return await self._plan(await jobs.read_job(self._db, self._seal, job_id))
+        return await self._plan(await self._new_job(job_id))
 
     @activity.defn(name="check_configs")
     async def check_configs(self, job_id: int) -> Configured:
@@ -108,8 +117,15 @@ class BookkeepingActivities:
 
     @activity.defn(name="configure_catalog")
     async def configure_catalog(self, job_id: int) -> Configured:
-        """Settle what is synced: the catalog that was given, or a choice from what the source has."""
+        """Settle what is synced: the catalog that was given, or a choice from what the source has.
+
+        A clear has the catalog that its connection syncs.
+        """
         job = await jobs.read_job(self._db, self._seal, job_id)
+        if job.kind is JobKind.CLEAR:
+            assert job.catalog_id is not None
+            stored = parse(ConfiguredCatalog, (await catalogs.read(self._db, job.catalog_id)).encode())
+            return Configured(choice=shown_choice(stored, job.scope))
         try:
             configured = await self._catalogs.configured(job)
         except Unchecked as unchecked:
@@ -120,7 +136,7 @@ class BookkeepingActivities:
             return Configured(failure=for_history([failure])[0])
         body = serialise(configured)
         await jobs.set_catalog(self._db, job, body.decode(), hashlib.sha256(body).hexdigest())
-        return Configured(choice=shown_choice(configured))
+        return Configured(choice=shown_choice(configured, job.scope))
 
     @activity.defn(name="open_attempt")
     async def open_attempt(self, request: OpenAttempt) -> None:
@@ -200,6 +216,30 @@ class BookkeepingActivities:
             _log.warning("the end of an attempt's log is not written", job=ref.job_id, error=str(error))
 
     # --- opening ---
+
+    async def _new_job(self, job_id: int) -> Job:
+        if self._repairs is not None:
+            await self._repairs.opened(job_id)
+        return await jobs.read_job(self._db, self._seal, job_id)
+
+    async def _opened(self, request: OpenJob) -> int:
+        """The job's row. A connection is not kept busy by a job whose run is over. Raises connections.Refused."""
+        try:
+            return await opening.open_sync(self._db, self._seal, request, self._rules, self._admit)
+        except opening.ConnectionBusy as error:
+            if error.job_id is None or not await self._is_freed(error.job_id, request.workflow_id):
+                raise
+        return await opening.open_sync(self._db, self._seal, request, self._rules, self._admit)
+
+    async def _is_freed(self, job_id: int, workflow_id: str) -> bool:
+        """As long as nobody can tell, the connection is busy."""
+        if self._repairs is None:
+            return False
+        try:
+            return await self._repairs.freed(job_id, workflow_id=workflow_id)
+        except (TemporalAway, StorageError) as error:
+            _log.warning("a busy connection's job cannot be looked at", job=job_id, error=str(error))
+            return False
 
     def _admit(self, asked: SyncInput | Order) -> None:
         refuse_forbidden(asked, self._settings)

@@ -20,7 +20,9 @@ from airbyte_workers.protocol.catalog import (
     read_configured,
     shown,
 )
-from airbyte_workers.protocol.messages import Catalog, ConfiguredCatalog
+from airbyte_workers.protocol.generations import Scope, keys
+from airbyte_workers.protocol.messages import Catalog, ConfiguredCatalog, ConfiguredStream
+from airbyte_workers.protocol.stream_checks import names_shown
 from airbyte_workers.store.jobs import Job
 
 MAX_CHOICES_SHOWN = 20
@@ -41,7 +43,19 @@ class Catalogs:
         self._answers = answers
 
     async def configured(self, job: Job) -> ConfiguredCatalog:
-        """The catalog that was given, or a choice from what the source has. Raises InvalidCatalog, Unchecked."""
+        """The catalog that was given, or a choice from what the source has. Raises InvalidCatalog, Unchecked.
+
+        What a refresh is about must be in it.
+        """
+        try:
+            configured = await self._settled(job)
+        except Unchecked as unchecked:
+            _refuse_missing(unchecked.catalog, job.scope)
+            raise
+        _refuse_missing(configured, job.scope)
+        return configured
+
+    async def _settled(self, job: Job) -> ConfiguredCatalog:
         modes = await self._destination_modes(job)
         given = read_configured(job.sync.catalog) if job.sync.catalog is not None else None
         discovered = await self._discovered(job)
@@ -76,10 +90,26 @@ class Catalogs:
         return [str(mode) for mode in modes] if isinstance(modes, list) else None
 
 
-def shown_choice(configured: ConfiguredCatalog) -> tuple[str, ...]:
-    """What will be synced, a line a stream; a long choice is cut."""
-    lines = [
-        f"{shown(key_of(each.stream))}: {each.sync_mode}, {each.destination_sync_mode}" for each in configured.streams
-    ]
+def _refuse_missing(configured: ConfiguredCatalog, scope: Scope) -> None:
+    gone = sorted(map(shown, set(scope.streams or ()) - set(keys(configured))))
+    if gone:
+        raise InvalidCatalog(f"what is to be refreshed is not synced any more: {names_shown(gone)}")
+
+
+def shown_choice(configured: ConfiguredCatalog, scope: Scope) -> tuple[str, ...]:
+    """What will be done, a line a stream; a long choice is cut."""
+    named = [each for each in configured.streams if scope.names(key_of(each.stream))]
+    if scope.kind is JobKind.CLEAR:
+        lines = [f"{shown(key_of(each.stream))}: cleared" for each in named]
+    else:
+        lines = [_chosen(each, scope) for each in configured.streams]
     more = len(lines) - MAX_CHOICES_SHOWN
     return tuple(lines[:MAX_CHOICES_SHOWN]) + ((f"and {more} more streams",) if more > 0 else ())
+
+
+def _chosen(configured: ConfiguredStream, scope: Scope) -> str:
+    key = key_of(configured.stream)
+    line = f"{shown(key)}: {configured.sync_mode}, {configured.destination_sync_mode}"
+    if not scope.names(key):
+        return line
+    return f"{line}; from the beginning, {'replacing' if scope.truncates else 'beside'} what the destination has"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,20 +14,25 @@ import msgspec
 from airbyte_workers.jobs import checks
 from airbyte_workers.models import AttemptRef, Connector
 from airbyte_workers.names import JobKind, Role, pod_name
-from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
+from airbyte_workers.orchestrator.input import Cleared, ConnectorInput, ReplicationInput
 from airbyte_workers.pods.pod import ContainerSpec, PodSpec, Program, Resources
-from airbyte_workers.protocol.catalog import key_of
+from airbyte_workers.protocol import generations
 from airbyte_workers.protocol.configs import secret_values
 from airbyte_workers.protocol.messages import ConfiguredCatalog, parse, serialise
 from airbyte_workers.quantities import cpus, memory_bytes
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import catalogs, generations, secrets, states
+from airbyte_workers.store import catalogs, reaping, secrets, states
 from airbyte_workers.store.attempts import Attempt
+from airbyte_workers.store.generations import current as current_generations
 from airbyte_workers.store.jobs import Job
+from airbyte_workers.store.stream_requests import undivided_before
 
 RUN = "run"
 """The label that tells a pod from one of the same name that another database's job of this number had."""
+DATABASE = "database"
+"""The label that tells a pod of a job that this database has lost from one that is another database's."""
 CONFIG, CATALOG, STATE = "config.json", "catalog.json", "state.json"
+_COMMANDS = {Role.SOURCE: "read", Role.DESTINATION: "write"}
 
 
 @dataclass(frozen=True)
@@ -47,32 +52,52 @@ class Author:
     database_url: str
 
     async def replication(self, job: Job, attempt: Attempt) -> PodSpec:
-        """The pod of one attempt of a sync, with the state committed so far. Raises SecretError, LookupError."""
-        assert job.connection_id is not None
+        """The pod of one attempt of a sync, clear or refresh. Raises SecretError, LookupError."""
         assert job.catalog_id is not None
-        catalog = (await catalogs.read(self.db, job.catalog_id)).encode()
-        known = await generations.current(self.db, job.connection_id)
-        stamped = serialise(generations.stamped(parse(ConfiguredCatalog, catalog), known, job.id))
-        state = await states.load(self.db, job.connection_id)
-        source, destination = job.connectors[Role.SOURCE], job.connectors[Role.DESTINATION]
-        read = await self._given(job, source, {CATALOG: catalog} | ({STATE: state} if state is not None else {}))
-        write = await self._given(job, destination, {CATALOG: stamped})
+        catalog = parse(ConfiguredCatalog, (await catalogs.read(self.db, job.catalog_id)).encode())
+        given = {Role.DESTINATION: await self._written(job, catalog)}
+        if Role.SOURCE in job.connectors:
+            given[Role.SOURCE] = await self._read(job, catalog)
         environment = {"WORKER_JOB_ID": str(job.id), "WORKER_JOB_ATTEMPT": str(attempt.number)}
         return PodSpec(
             name=attempt.pod,
             kind=job.kind,
-            containers=(
-                self._container(Role.DESTINATION, "write", destination, write.files, environment),
-                self._container(Role.SOURCE, "read", source, read.files, environment),
+            containers=tuple(
+                self._container(role, _COMMANDS[role], job.connectors[role], each.files, environment)
+                for role, each in given.items()
             ),
             orchestrator=Role.ORCHESTRATOR,
-            orchestrator_input=self._replication_input(job, attempt, catalog, read.secrets + write.secrets),
-            labels=self._labels(job, attempt.number, attempt.fence),
+            orchestrator_input=await self._replication_input(job, attempt, catalog, list(given.values())),
+            labels=await self._labels(job, attempt.number, attempt.fence),
             local_root=self._local_root(job),
             orchestrator_resources=self._resources(
                 self.settings.replication_orchestrator_cpu_limit, self.settings.replication_orchestrator_memory_limit
             ),
         )
+
+    async def _read(self, job: Job, catalog: ConfiguredCatalog) -> Given:
+        """What a source is given: also the state committed so far."""
+        assert job.connection_id is not None
+        files = {CATALOG: serialise(generations.for_source(catalog))}
+        state = await states.load(self.db, job.connection_id)
+        if state is not None:
+            files[STATE] = state
+        return await self._given(job, job.connectors[Role.SOURCE], files)
+
+    async def _written(self, job: Job, catalog: ConfiguredCatalog) -> Given:
+        """What a destination is given."""
+        assert job.connection_id is not None
+        known = await current_generations(self.db, job.connection_id)
+        told = generations.for_destination(catalog, job.scope, known, job.id)
+        return await self._given(job, job.connectors[Role.DESTINATION], {CATALOG: serialise(told)})
+
+    async def _cleared(self, job: Job, catalog: ConfiguredCatalog) -> Cleared:
+        """What stands in for a source; the state is that before the job, whose own attempts have erased it."""
+        named = tuple(key for key in generations.keys(catalog) if job.scope.names(key))
+        undivided = await undivided_before(self.db, job.id)
+        if undivided is None:
+            return Cleared(streams=named)
+        return Cleared(streams=named, state_type=undivided[0], state=undivided[1])
 
     async def operation(self, job: Job, ref: AttemptRef) -> PodSpec:
         """The pod in which one connector is asked one thing. Raises secrets.SecretError."""
@@ -95,7 +120,7 @@ class Author:
             containers=(self._container(Role.MAIN, str(ref.kind), connector, given.files, environment),),
             orchestrator=Role.SIDECAR,
             orchestrator_input=asked.model_dump_json().encode(),
-            labels=self._labels(job, ref.attempt, 0),
+            labels=await self._labels(job, ref.attempt, 0),
             local_root=self._local_root(job),
         )
 
@@ -142,11 +167,12 @@ class Author:
         values = secret_values(connector.config, config, job.secret_names)
         return Given({CONFIG: msgspec.json.encode(config), **others}, values)
 
-    def _replication_input(self, job: Job, attempt: Attempt, catalog: bytes, hidden: tuple[str, ...]) -> bytes:
+    async def _replication_input(
+        self, job: Job, attempt: Attempt, catalog: ConfiguredCatalog, given: Sequence[Given]
+    ) -> bytes:
         assert job.connection_id is not None
         assert job.sync.destination is not None
-        configured = parse(ConfiguredCatalog, catalog)
-        given = ReplicationInput(
+        told = ReplicationInput(
             pod=attempt.pod,
             settings=self._plain_settings(),
             job_id=job.id,
@@ -155,16 +181,17 @@ class Author:
             connection=job.connection,
             fence=attempt.fence,
             database_url=self.database_url,
-            streams=tuple(key_of(stream.stream) for stream in configured.streams),
+            streams=tuple(generations.keys(catalog)),
+            cleared=await self._cleared(job, catalog) if job.kind is JobKind.CLEAR else None,
             stream_status=job.sync.destination.stream_status,
             accept_unacknowledged=job.sync.accept_unacknowledged,
             allow_malformed=job.sync.allow_malformed,
             fail_on_source_stats=job.sync.fail_on_source_stats,
             log_prefix=f"logs/{job.id}/{attempt.number}",
-            secrets=hidden,
+            secrets=tuple(value for each in given for value in each.secrets),
             secret_names=job.secret_names,
         )
-        return given.model_dump_json().encode()
+        return told.model_dump_json().encode()
 
     def _plain_settings(self) -> dict[str, Any]:
         """The settings a pod's program works with; the database's address goes to the orchestrator alone, by itself."""
@@ -174,7 +201,7 @@ class Author:
         """The connectors' /local: what the input chose where that is allowed, else the stack's own."""
         return Path(job.input.local_root) if job.input.local_root is not None else self.settings.local_root.absolute()
 
-    def _labels(self, job: Job, attempt: int, fence: int) -> dict[str, str]:
+    async def _labels(self, job: Job, attempt: int, fence: int) -> dict[str, str]:
         return {
             "job": str(job.id),
             "attempt": str(attempt),
@@ -182,6 +209,7 @@ class Author:
             "fence": str(fence),
             "lease": f"{self.settings.lease_seconds:g}",
             RUN: job.run_id,
+            DATABASE: await reaping.installation(self.db),
         }
 
 

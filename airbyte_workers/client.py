@@ -7,7 +7,7 @@ async with Client.connect() as client:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,12 +20,15 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from airbyte_workers.inputs import as_json, checked, read_settings
+from airbyte_workers.job_logs import JobLog, LogLine, LogRequest, NoLog, read_line
 from airbyte_workers.models import (
     CheckInput,
     CheckResult,
+    ClearInput,
     Connector,
     DiscoverInput,
     DiscoverResult,
+    RefreshInput,
     SpecInput,
     SpecResult,
     SyncInput,
@@ -33,6 +36,7 @@ from airbyte_workers.models import (
 )
 from airbyte_workers.names import REPLICATION_KINDS, WORKFLOW_QUEUE, JobKind, sync_workflow_id
 from airbyte_workers.protocol.configs import reference_problems
+from airbyte_workers.replication.state_history import Point
 from airbyte_workers.runs import (
     AlreadySyncing,
     CancelAnswer,
@@ -53,7 +57,12 @@ from airbyte_workers.runtime.database import DatabaseUnusable, job_database
 from airbyte_workers.runtime.stack import StackError, stack_settings
 from airbyte_workers.runtime.temporal import TemporalUnreachable
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import catalogs, configs, history
+from airbyte_workers.store import catalogs, configs, history, job_lists, state_log, state_rewinds
+from airbyte_workers.store.connections import Refused, UnknownConnection
+from airbyte_workers.store.job_lists import JobFilter, JobList
+from airbyte_workers.store.jobs import request_cancel
+from airbyte_workers.store.objects import StorageError
+from airbyte_workers.store.opening import ConnectionBusy
 
 __all__ = [
     "AlreadySyncing",
@@ -63,12 +72,18 @@ __all__ = [
     "ConnectorFailed",
     "DatabaseUnusable",
     "InvalidInput",
+    "JobFilter",
+    "LogLine",
+    "LogRequest",
+    "NoLog",
     "NotRunning",
+    "Point",
     "Run",
     "RunCancelled",
     "RunFailed",
     "RunProgress",
     "StackError",
+    "StorageError",
     "SyncFailed",
     "SyncRun",
     "TemporalUnreachable",
@@ -165,25 +180,36 @@ class Client:
     async def start_sync(self, input: SyncInput | Mapping[str, Any], *, join: bool = False) -> SyncRun:
         """Start a sync, or with `join` follow the one that runs. Raises AlreadySyncing, InvalidInput."""
         asked = checked(SyncInput, input)
-        handed: dict[str, Any] = {"local_root": self._local_root(asked)}
-        if asked.source is not None and asked.destination is not None:
+        handed: dict[str, Any] = {}
+        if asked.source is not None and asked.destination is not None:  # else the stored folder stands with the rest
+            handed["local_root"] = self._local_root(asked)
             handed["source"] = await self._handed(asked.source, "source.config")
             handed["destination"] = await self._handed(asked.destination, "destination.config")
         handed |= await self._large_catalog(asked)
-        try:
-            handle: temporalio.client.WorkflowHandle[Any, SyncReport] = await self._client.start_workflow(
-                "Sync",
-                asked.model_copy(update=handed),
-                id=sync_workflow_id(asked.connection),
-                task_queue=WORKFLOW_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                id_conflict_policy=_on_conflict(join=join),
-                result_type=SyncReport,
-                static_summary=f"sync of {asked.connection}",
-            )
-        except WorkflowAlreadyStartedError:
-            raise AlreadySyncing(await self._who_syncs(asked.connection)) from None
-        return SyncRun(handle, asked.connection, local_root=handed["local_root"])
+        return await self._start_replication(JobKind.SYNC, asked.model_copy(update=handed), join=join)
+
+    async def clear(self, input: ClearInput | Mapping[str, Any] | str, *, raise_on_failure: bool = True) -> SyncReport:
+        """Forget a connection's state and have its destination remove the data: of all streams, or of those named.
+
+        A connection's name stands for the input. Raises as `sync`.
+        """
+        run = await self.start_clear(input)
+        return await (run.result() if raise_on_failure else run.report())
+
+    async def start_clear(self, input: ClearInput | Mapping[str, Any] | str) -> SyncRun:
+        """Start a clear. Raises AlreadySyncing, InvalidInput."""
+        return await self._start_replication(JobKind.CLEAR, checked(ClearInput, _by_name(input)))
+
+    async def refresh(
+        self, input: RefreshInput | Mapping[str, Any] | str, *, raise_on_failure: bool = True
+    ) -> SyncReport:
+        """Read streams of a connection again from their beginning: all, or those named. As `clear`."""
+        run = await self.start_refresh(input)
+        return await (run.result() if raise_on_failure else run.report())
+
+    async def start_refresh(self, input: RefreshInput | Mapping[str, Any] | str) -> SyncRun:
+        """Start a refresh. Raises AlreadySyncing, InvalidInput."""
+        return await self._start_replication(JobKind.REFRESH, checked(RefreshInput, _by_name(input)))
 
     async def find_sync(self, connection: str) -> SyncRun:
         """The connection's running or last sync."""
@@ -208,6 +234,23 @@ class Client:
         except LookupError as error:
             raise UnknownJob(str(error)) from None
 
+    async def jobs(self, wanted: JobFilter | Mapping[str, Any] | None = None) -> JobList:
+        """The newest jobs, and how many older ones there are. Raises InvalidInput, DatabaseUnusable."""
+        return await job_lists.list_jobs(await self.database(), checked(JobFilter, wanted or {}))
+
+    async def logs(
+        self, which: LogRequest | Mapping[str, Any] | int, *, follow: bool = False
+    ) -> AsyncIterator[LogLine]:
+        """A job's log, by its number or line by line as chosen; `follow`: also what comes until the job has ended.
+
+        Raises UnknownJob, InvalidInput, NoLog, StorageError, DatabaseUnusable.
+        """
+        request = checked(LogRequest, {"job_id": which} if isinstance(which, int) else which)
+        log = JobLog(await self.database(), self.settings, request)
+        async for piece in log.follow() if follow else log.read():
+            for line in piece.lines:
+                yield read_line(line)
+
     def run_of(self, job: history.JobFacts) -> Run[Any]:
         """The run that does the job."""
         if job.kind in REPLICATION_KINDS:
@@ -221,7 +264,40 @@ class Client:
         job = await self.job(job_id)
         if job.has_ended:
             raise NotRunning(f"job {job_id} has ended ({job.status}); there is nothing to cancel")
-        return await self.run_of(job).cancel(by=by, reason=reason, now=now)
+        run = self.run_of(job)
+        answer = await run.cancel(by=by, reason=reason, now=now)
+        if answer is CancelAnswer.ACCEPTED or await run.is_running():
+            return answer
+        await request_cancel(await self.database(), job_id, by=by, now=now)  # for the reconciler, which ends such a job
+        return CancelAnswer.ENDED
+
+    # --- states ---
+
+    async def states(self, connection: str) -> Sequence[state_log.Entry]:
+        """What the connection's next sync begins with, and who committed it. Raises InvalidInput, DatabaseUnusable."""
+        db = await self.database()
+        try:
+            return await state_log.kept(db, await state_log.open_log(db, connection))
+        except UnknownConnection as error:
+            raise InvalidInput(str(error)) from None
+
+    async def rewind(
+        self, connection: str, to: Point | int, *, by: str = "", dry_run: bool = False
+    ) -> state_rewinds.Plan:
+        """Put the connection's states back as a job (a number) left them, or as they were at another point.
+
+        Returns what changes and what is read again. Raises InvalidInput, AlreadySyncing, DatabaseUnusable.
+        """
+        point = Point("job", to) if isinstance(to, int) else to
+        db = await self.database()
+        try:
+            if dry_run:
+                return await state_rewinds.plan(db, connection, point)
+            return await state_rewinds.rewind(db, connection, point, by=by)
+        except ConnectionBusy as error:
+            raise AlreadySyncing(str(error)) from None
+        except Refused as error:
+            raise InvalidInput(str(error)) from None
 
     # --- the database ---
 
@@ -257,6 +333,23 @@ class Client:
 
     # --- small print ---
 
+    async def _start_replication(self, kind: JobKind, input: SyncInput | ClearInput, *, join: bool = False) -> SyncRun:
+        """Start a job under its connection's lock. Raises AlreadySyncing."""
+        try:
+            handle: temporalio.client.WorkflowHandle[Any, SyncReport] = await self._client.start_workflow(
+                kind.capitalize(),
+                input,
+                id=sync_workflow_id(input.connection),
+                task_queue=WORKFLOW_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                id_conflict_policy=_on_conflict(join=join),
+                result_type=SyncReport,
+                static_summary=f"{kind} of {input.connection}",
+            )
+        except WorkflowAlreadyStartedError:
+            raise AlreadySyncing(await self._who_syncs(input.connection, kind)) from None
+        return SyncRun(handle, input.connection, local_root=input.local_root)
+
     async def _start(self, kind: JobKind, input: Any, result: type[R]) -> Run[R]:
         handle: temporalio.client.WorkflowHandle[Any, R] = await self._client.start_workflow(
             kind.capitalize(),
@@ -272,11 +365,16 @@ class Client:
         chosen: str | None = input.local_root
         return str(self.local_root) if chosen is None and self.local_root is not None else chosen
 
-    async def _who_syncs(self, connection: str) -> str:
+    async def _who_syncs(self, connection: str, wanted: JobKind) -> str:
         phase = await (await self.find_sync(connection)).phase()
         job = f"job {phase.job_id}" if phase is not None and phase.job_id is not None else "its job is being opened"
         attempt = f", attempt {phase.attempt}" if phase is not None and phase.attempt else ""
-        return f"connection {connection} is already syncing ({job}{attempt}); use --join"
+        way_out = "use --join" if wanted is JobKind.SYNC else "wait for its end, or cancel it"
+        return f"connection {connection} is already syncing ({job}{attempt}); {way_out}"
+
+
+def _by_name(input: Any) -> Any:
+    return {"connection": input} if isinstance(input, str) else input
 
 
 def _on_conflict(*, join: bool) -> WorkflowIDConflictPolicy:

@@ -167,6 +167,56 @@ class SyncInput(Typed):
         return self
 
 
+class StreamName(Typed):
+    """A stream of a connection; `namespace` where several have the name. The name alone, as a text, stands for it."""
+
+    name: str
+    namespace: str | None = None
+
+
+def _named(typed: object) -> object:
+    return {"name": typed} if isinstance(typed, str) else typed
+
+
+NamedStream = Annotated[StreamName, BeforeValidator(_named, json_schema_input_type=str | StreamName)]
+StreamOrder = Literal["clear", "merge", "truncate"]
+
+
+class ClearInput(Typed):
+    """Forget a stored connection's state and have the destination remove what it holds; without `streams`: of all."""
+
+    connection: ConnectionName
+    streams: Annotated[tuple[NamedStream, ...], Field(min_length=1)] | None = None
+    launcher: LauncherName | None = None
+    max_retries: Retries | None = None
+    local_root: str | None = None
+
+    @property
+    def sync(self) -> SyncInput:
+        """The connection by name, with what concerns this run alone."""
+        chosen = self.model_dump(include={"connection", "launcher", "max_retries", "local_root"})
+        return SyncInput.model_validate(chosen)
+
+    @property
+    def order(self) -> StreamRequest:
+        """What is to be done with which streams."""
+        return StreamRequest(order="clear", streams=self.streams)
+
+
+class RefreshInput(ClearInput):
+    """Read streams of a stored connection again from their beginning and sync the others as ever.
+
+    `merge` keeps what the destination has, `truncate` has it replaced by what is read once that is complete.
+    """
+
+    mode: Literal["merge", "truncate"] = "merge"
+
+    @property
+    def order(self) -> StreamRequest:
+        """What is to be done with which streams."""
+        return StreamRequest(order=self.mode, streams=self.streams)
+
+
 class SpecInput(Runnable):
     """Ask a connector what it can be configured with."""
 
@@ -382,12 +432,25 @@ class Progress(Value):
 # --- between workflow and activities ----------------------------------------------------------------------------------
 
 
+class StreamRequest(Value):
+    """What a clear or refresh does with which streams of its connection; None: with every one."""
+
+    order: StreamOrder
+    streams: tuple[StreamName, ...] | None = None
+
+
 class OpenJob(Value):
-    """What opens a sync: the typed input and who asked for it."""
+    """What opens a sync, clear or refresh: the typed input and who asked for it.
+
+    `first_run_id` is the run that this one was reset from, at first; its own where it was not.
+    """
 
     input: SyncInput
+    kind: JobKind = JobKind.SYNC
+    request: StreamRequest | None = None
     workflow_id: str
     run_id: str
+    first_run_id: str = ""
 
 
 class Order(Value):
@@ -399,12 +462,13 @@ class Order(Value):
 
 
 class OpenOperation(Value):
-    """What opens a spec, check or discover, and who asked for it."""
+    """What opens a spec, check or discover, and who asked for it; `first_run_id` as in `OpenJob`."""
 
     kind: JobKind
     order: Order
     workflow_id: str
     run_id: str
+    first_run_id: str = ""
 
 
 class Limits(Value):
@@ -562,12 +626,13 @@ class AttemptReport(Value):
 
 
 class SyncReport(Value):
-    """The result of a sync and the one object that `sync -o json` ends with.
+    """The result of a sync, clear or refresh and the one object that `sync -o json` ends with.
 
     `reason` says why it ended as it did, where a success does not say it all; `ended_by`: who cancelled it.
     """
 
     job_id: int
+    kind: JobKind = JobKind.SYNC
     connection: str
     status: JobStatus
     mode: Literal["stdio"] = "stdio"

@@ -40,6 +40,9 @@ def _checked(read: Callable[[str], object]) -> BeforeValidator:
 
 _Cpus = Annotated[str | None, _checked(cpus)]
 _Memory = Annotated[str | None, _checked(memory_bytes)]
+_Days = Annotated[float, Field(ge=0, le=36_500)]
+_Hours = Annotated[float, Field(gt=0, le=36_500 * 24)]
+_Minutes = Annotated[float, Field(gt=0, le=30 * 24 * 60)]
 
 
 class Settings(BaseSettings):
@@ -338,6 +341,26 @@ class Settings(BaseSettings):
         Field(description="How long a config that a client handed over waits for its workflow to be taken up, days."),
     ] = 7
 
+    # --- reconciler ---
+    reconcile_interval_s: Annotated[
+        PositiveFloat,
+        Field(description="How often live jobs are compared with their runs in Temporal, and pods with both, s."),
+    ] = 30
+    reconcile_pod_wait_s: Annotated[
+        Interval,
+        Field(
+            description="A job whose run is over ends only after its pod, which ends in order; but it waits no longer "
+            "than this, s."
+        ),
+    ] = 20
+    reconcile_silence_minutes: Annotated[
+        Interval,
+        Field(
+            description="A job whose run may be in another Temporal, which cannot be asked, is given up when nothing "
+            "was heard of it for so long, minutes."
+        ),
+    ] = 10
+
     # --- retries (upstream's names and defaults) ---
     sync_job_retries_complete_failures_max_successive: Annotated[
         InARow,
@@ -392,6 +415,66 @@ class Settings(BaseSettings):
         Interval,
         Field(description="Longest wait for the quota that a source said it must wait for (RATE_LIMITED), s."),
     ] = 86_400
+
+    # --- retention ---
+    db_prune_cron_enabled: Annotated[
+        bool,
+        Field(
+            validation_alias=_env("DB_PRUNE_CRON_ENABLED"),
+            description="Whether Temporal workers run `gc` by themselves.",
+        ),
+    ] = True
+    gc_interval_hours: Annotated[_Hours, Field(description="Time from one such run to the next, hours.")] = 24
+    gc_start_delay_s: Annotated[
+        Interval,
+        Field(description="A Temporal worker that has just started leaves gc alone for so long, s."),
+    ] = 120
+    gc_poll_minutes: Annotated[
+        _Minutes, Field(description="How often a Temporal worker looks whether gc is due, minutes.")
+    ] = 10
+    gc_retry_minutes: Annotated[
+        _Minutes, Field(description="Time from a gc that failed or was broken off to the next, minutes.")
+    ] = 60
+    job_days: Annotated[
+        _Days,
+        Field(description="How long syncs, clears and refreshes that have ended are kept, with their logs, days."),
+    ] = 183
+    operation_job_days: Annotated[
+        _Days,
+        Field(description="How long spec, check and discover jobs that have ended are kept, with their logs, days."),
+    ] = 30
+    jobs_per_connection: Annotated[
+        PositiveInt, Field(description="So many jobs of each connection are kept however old they are, the last ones.")
+    ] = 10
+    ended_job_minutes: Annotated[
+        _Minutes,
+        Field(description="No job is removed sooner after its end: whoever waits for it may still read it, minutes."),
+    ] = 60
+    total_log_bytes: Annotated[
+        PositiveInt | None,
+        Field(description="Logs of all jobs together, bytes; over it gc removes the oldest. Unset: no limit."),
+    ] = None
+    discovered_catalog_days: Annotated[
+        _Days,
+        Field(description="How long discovered catalogs are kept, but the newest of each source and config, days."),
+    ] = 30
+    state_log_days: Annotated[
+        _Days,
+        Field(description="How far back the states of a connection can be looked at and rewound to, days."),
+    ] = 30
+    leftover_days: Annotated[
+        _Days,
+        Field(description="How long what seems to belong to nobody (logs, markers, pods' folders) is left, days."),
+    ] = 1
+    connector_environment_days: Annotated[
+        _Days,
+        Field(
+            description="Python environments of connectors that nothing used for so long are removed, days; 0: never. "
+            "The next use installs them anew."
+        ),
+    ] = 0
+    gc_batch: Annotated[PositiveInt, Field(description="Jobs, or other rows, that gc removes at once.")] = 500
+    gc_storage_requests: Annotated[PositiveInt, Field(description="Requests of gc to object storage at once.")] = 8
 
     # --- sizes ---
     max_message_bytes: Annotated[

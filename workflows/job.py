@@ -25,7 +25,7 @@ from airbyte_workers.models import (
     Launched,
     RunPhase,
 )
-from airbyte_workers.names import WATCH_QUEUE, JobKind, launch_queue, pod_name
+from airbyte_workers.names import ATTEMPT_GONE, JOB_GONE, WATCH_QUEUE, JobKind, launch_queue, pod_name
 from workflows.details import details_of
 
 A = TypeVar("A")
@@ -33,7 +33,11 @@ R = TypeVar("R")
 SOMEBODY = "somebody"
 OPENING_TIMEOUT = timedelta(seconds=30)  # of the one activity that runs before the job's own limits are known
 QUEUE_WAIT = timedelta(days=30)  # a launch waits for its place as long as it takes
-FOR_EVER = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
+FOR_EVER = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    maximum_interval=timedelta(seconds=30),
+    non_retryable_error_types=[JOB_GONE, ATTEMPT_GONE],  # a database that was restored does not bring them back
+)
 _QUESTIONS = {
     JobKind.SPEC: "what it can be configured with",
     JobKind.CHECK: "whether it can work with its config",
@@ -99,13 +103,7 @@ class JobRun:
         self, method: Callable[[BookkeepingActivities, A], Awaitable[JobPlan]], request: A, *, summary: str
     ) -> JobPlan:
         """The job's first activity; why it refuses is the first thing that people read."""
-        try:
-            plan = await self._books(method, request, summary=summary)
-        except ActivityError as error:
-            own = own_failure(error.cause)
-            if own is None:
-                raise
-            raise own from None
+        plan = await in_clear_words(self._books(method, request, summary=summary))
         self._plan = plan
         self._show(job_id=plan.job_id, launcher=plan.launcher)
         return plan
@@ -218,6 +216,20 @@ async def _uncancelled(activity: Coroutine[Any, Any, R]) -> R:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         return await task
+
+
+async def in_clear_words(work: Coroutine[Any, Any, R]) -> R:
+    """The work's result; an activity that no repetition helps fails the run with its own words."""
+    try:
+        return await work
+    except ActivityError as error:
+        own = own_failure(error.cause)
+        if own is None:
+            raise
+        if own.type == JOB_GONE:
+            lost = "the job database was restored from an older copy, or emptied, while this run did the job"
+            raise ApplicationError(f"{own.message}: {lost}", type=JOB_GONE, non_retryable=True) from None
+        raise own from None
 
 
 def own_failure(cause: BaseException | None) -> ApplicationError | None:

@@ -23,7 +23,7 @@ from airbyte_workers.models import (
     SpecResult,
 )
 from airbyte_workers.names import CONNECTOR_FAILED, INVALID_INPUT, JobKind
-from workflows.job import JobRun
+from workflows.job import JobRun, in_clear_words
 
 
 class OperationRun(JobRun):
@@ -31,10 +31,19 @@ class OperationRun(JobRun):
 
     async def _answer(self, kind: JobKind, input: SpecInput | CheckInput | DiscoverInput) -> OperationEnd:
         """From the first row to the last. Raises what fails or cancels the run."""
+        return await in_clear_words(self._job(kind, input))
+
+    async def _job(self, kind: JobKind, input: SpecInput | CheckInput | DiscoverInput) -> OperationEnd:
         self._show(kind=kind, subject=input.name)
         info = workflow.info()
         order = Order(connector=input.connector, launcher=input.launcher, local_root=input.local_root)
-        request = OpenOperation(kind=kind, order=order, workflow_id=info.workflow_id, run_id=info.run_id)
+        request = OpenOperation(
+            kind=kind,
+            order=order,
+            workflow_id=info.workflow_id,
+            run_id=info.run_id,
+            first_run_id=info.first_execution_run_id,
+        )
         plan = await self._open(BookkeepingActivities.open_operation, request, summary=f"open {kind} of {input.name}")
         ref = AttemptRef(job_id=plan.job_id, attempt=0, kind=kind)
         outcome = await self._outcome(plan, ref)

@@ -9,7 +9,8 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-KNOWN = ("Sync", "Check", "Discover", "Spec")
+KNOWN = ("Sync", "Clear", "Refresh", "Check", "Discover", "Spec")
+_OTHER_WORDS = {"reset": "Clear"}
 
 
 @workflow.defn(dynamic=True)
@@ -20,7 +21,8 @@ class UnknownWorkflow:
     async def run(self, args: Sequence[RawValue]) -> None:  # noqa: ARG002  # the SDK's signature
         asked = workflow.info().workflow_type
         close = difflib.get_close_matches(asked, KNOWN, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]}?" if close else f"choose {', '.join(KNOWN)}"
+        meant = _OTHER_WORDS.get(asked.lower()) or (close[0] if close else None)
+        hint = f"did you mean {meant}?" if meant else f"choose {', '.join(KNOWN)}"
         raise ApplicationError(
             f"there is no workflow type {asked!r}; {hint}", type="UnknownWorkflow", non_retryable=True
         )

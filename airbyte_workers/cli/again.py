@@ -17,7 +17,7 @@ def question_again(job: JobFacts) -> str:
 
 
 def retry(job: JobFacts) -> str:
-    """Syncs the job's connection once more, as it is stored now."""
+    """Does the same once more, with the job's connection as it is stored now."""
     return f"{PROGRAM} jobs retry {job.job_id}"
 
 

@@ -9,7 +9,7 @@ import click
 
 from airbyte_workers.cli.inputs import start_line
 from airbyte_workers.cli.output import say, show
-from airbyte_workers.models import CheckInput, DiscoverInput, SpecInput, SyncInput, Typed
+from airbyte_workers.models import CheckInput, ClearInput, DiscoverInput, RefreshInput, SpecInput, SyncInput, Typed
 
 FAKER = "airbyte/source-faker:7.2.1"
 _CONFIG = {"count": 100, "seed": 1}
@@ -24,6 +24,8 @@ EXAMPLES: dict[str, Typed] = {
     ),
     "check": CheckInput.model_validate({"image": FAKER, "config": _CONFIG}),
     "discover": DiscoverInput.model_validate({"image": FAKER, "config": _CONFIG}),
+    "clear": ClearInput(connection="example"),
+    "refresh": RefreshInput(connection="example", mode="truncate"),
     "spec": SpecInput.model_validate({"image": FAKER}),
 }
 """By the word that names them."""

@@ -8,8 +8,8 @@ from airbyte_workers.cli import again
 from airbyte_workers.cli.environment import run
 from airbyte_workers.cli.output import Exit, Shape, bad_input
 from airbyte_workers.cli.sync import accompany
-from airbyte_workers.client import AlreadySyncing, Client, UnknownJob
-from airbyte_workers.models import JobStatus, LauncherName, SyncInput
+from airbyte_workers.client import AlreadySyncing, Client, SyncRun, UnknownJob
+from airbyte_workers.models import JobStatus, LauncherName
 from airbyte_workers.names import REPLICATION_KINDS, JobKind
 from airbyte_workers.settings import Settings
 from airbyte_workers.store.history import JobFacts
@@ -24,7 +24,9 @@ from airbyte_workers.store.history import JobFacts
 def retry_job(
     context: click.Context, /, job_id: int, launcher: LauncherName | None, output: Shape, *, detach: bool
 ) -> None:
-    """Sync the connection of a failed or cancelled job again, as it is stored now. It is a new job.
+    """Do what a failed or cancelled sync, clear or refresh was to do, with its connection as it is stored now.
+
+    It is a new job.
 
     Ctrl-C and exit codes are those of `sync`.
     """
@@ -38,13 +40,24 @@ def retry_job(
             if why_not := refusal(job):
                 raise bad_input(why_not)
             try:
-                started = await client.start_sync(SyncInput(connection=job.subject, launcher=launcher))
+                started = await _started(client, job, launcher)
             except AlreadySyncing as error:  # `retry` has no --join
-                told = str(error).removesuffix("; use --join")
+                told = str(error).partition("; ")[0]
                 raise AlreadySyncing(f"{told}; follow it with: {again.join(job)}") from None
             return await accompany(started, client, output, detach=detach)
 
     context.exit(run(command, output))
+
+
+async def _started(client: Client, job: JobFacts, launcher: LauncherName | None) -> SyncRun:
+    """Raises AlreadySyncing."""
+    chosen = {"connection": job.subject, "launcher": launcher}
+    if job.request is None:
+        return await client.start_sync(chosen)
+    chosen |= job.request.model_dump(include={"streams"})
+    if job.kind is JobKind.CLEAR:
+        return await client.start_clear(chosen)
+    return await client.start_refresh(chosen | {"mode": job.request.order})
 
 
 def refusal(job: JobFacts) -> str:
@@ -52,8 +65,6 @@ def refusal(job: JobFacts) -> str:
     name = f"job {job.job_id}"
     if job.kind not in REPLICATION_KINDS:
         return f"{name} is a {job.kind}, not a sync; ask again with: {again.question_again(job)}"
-    if job.kind is not JobKind.SYNC:
-        return f"{name} is a {job.kind}, not a sync"
     if not job.has_ended:
         return f"{name} has not ended ({job.status}); follow it with: {again.join(job)}, or end it: {again.cancel(job)}"
     if job.status is JobStatus.SUCCEEDED:

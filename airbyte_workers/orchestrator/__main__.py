@@ -16,8 +16,9 @@ from airbyte_workers.models import AttemptSummary, ConnectorResult
 from airbyte_workers.names import Role
 from airbyte_workers.orchestrator.commits import Committer
 from airbyte_workers.orchestrator.desk import Desk, Given, bug, open_desk, own_redactor
+from airbyte_workers.orchestrator.empty_source import EmptySource
 from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
-from airbyte_workers.orchestrator.leg import Leg
+from airbyte_workers.orchestrator.leg import Leg, SourceLeg
 from airbyte_workers.orchestrator.markers import Marker
 from airbyte_workers.orchestrator.replicate import Replication
 from airbyte_workers.orchestrator.sidecar import Sidecar
@@ -58,7 +59,7 @@ def _arguments() -> argparse.Namespace:
 
 async def _replicate(given: ReplicationInput, arguments: argparse.Namespace) -> int:
     desk = open_desk(given)
-    with _leg(Role.SOURCE, arguments.source) as source, _leg(Role.DESTINATION, arguments.destination) as destination:
+    with _source(given, arguments.source) as source, _leg(Role.DESTINATION, arguments.destination) as destination:
         replication = Replication(given, desk.settings, source, destination, desk.log)
         with _on_sigterm(replication.cancel):
             await desk.markers.write(Marker.INITIALIZING)
@@ -105,6 +106,21 @@ async def _asked(sidecar: Sidecar, desk: Desk) -> ConnectorResult:
         traceback.print_exc()
         result = ConnectorResult(status="failed", failures=(bug("sidecar", errors),))
     return result
+
+
+@contextmanager
+def _source(given: ReplicationInput, folder: Path | None) -> Iterator[SourceLeg]:
+    """The source's leg, or what stands in for one where streams are cleared."""
+    if given.cleared is None:
+        assert folder is not None
+        with _leg(Role.SOURCE, folder) as leg:
+            yield leg
+        return
+    empty = EmptySource(given.cleared, whole=set(given.cleared.streams) == set(given.streams))
+    try:
+        yield empty
+    finally:
+        empty.close()
 
 
 @contextmanager

@@ -24,8 +24,21 @@ class _Input(BaseModel):
         return Settings.model_validate(self.settings)
 
 
+class Cleared(BaseModel):
+    """What a clear empties, and the connection's state before it: `state` where that is one for all streams."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    streams: tuple[tuple[str, str | None], ...]
+    state_type: str | None = None
+    state: str = ""
+
+
 class ReplicationInput(_Input):
-    """What a replication pod's orchestrator works with; `streams` are (name, namespace) as configured."""
+    """What a replication pod's orchestrator works with; `streams` are (name, namespace) as configured.
+
+    `cleared`: there is no source, these streams are emptied.
+    """
 
     job_id: int
     attempt: int
@@ -38,6 +51,7 @@ class ReplicationInput(_Input):
     accept_unacknowledged: bool = False
     allow_malformed: bool = False
     fail_on_source_stats: bool = False
+    cleared: Cleared | None = None
     log_prefix: str
 
 

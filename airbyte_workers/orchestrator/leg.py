@@ -8,9 +8,10 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from airbyte_workers.names import Role
-from airbyte_workers.orchestrator.pipes import FifoReader, FifoWriter, open_only, try_open_writer
+from airbyte_workers.orchestrator.pipes import FifoReader, FifoWriter, open_only, open_reader, try_open_writer
 from airbyte_workers.orchestrator.stderr import ShortLines
 
 _POLL_S = 0.02
@@ -41,14 +42,34 @@ class Patience:
     exit_code: float
 
 
+class SourceLeg(Protocol):
+    """What a replication needs of its source, whoever that is; the methods are those of `Leg`."""
+
+    role: Role
+    out: FifoReader
+    err: FifoReader
+
+    async def opened(self, timeout: float) -> bool: ...
+
+    def exit_code_written(self) -> bool: ...
+
+    async def ended(self, patience: Patience) -> Exit: ...
+
+    async def stopped(self, patience: Patience) -> Exit: ...
+
+    async def watch(self) -> None: ...
+
+    async def read_stderr(self, log: Callable[[str, str, str], None], *, longest: int) -> None: ...
+
+
 class Leg:
     """A connector's folder. Read ends are open from the start; the control pipe once its wrapper runs."""
 
     def __init__(self, role: Role, folder: Path) -> None:
         self.role = role
         self.folder = folder
-        self.out = FifoReader(folder / "out")
-        self.err = FifoReader(folder / "err")
+        self.out = open_reader(folder / "out")
+        self.err = open_reader(folder / "err")
         self._control: FifoWriter | None = None
 
     async def opened(self, timeout: float) -> bool:

@@ -24,10 +24,10 @@ _SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", None)
 
 
 class FifoReader:
-    """The read end of a FIFO."""
+    """The read end of a FIFO, or of a pipe."""
 
-    def __init__(self, path: Path) -> None:
-        self._fd = _open_fifo(path, os.O_RDONLY)
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
         self._waiter: asyncio.Future[None] | None = None
         self._writer_gone = False
         self.interrupted = False
@@ -140,6 +140,19 @@ class FifoWriter:
         finally:
             loop.remove_writer(self._fd)
             self._waiter = None
+
+
+def open_reader(path: Path) -> FifoReader:
+    """The FIFO's read end, whether or not anybody has its write end open. Raises OSError."""
+    return FifoReader(_open_fifo(path, os.O_RDONLY))
+
+
+def own_pipe() -> tuple[FifoReader, FifoWriter]:
+    """Both ends of a pipe inside of this process."""
+    ends = os.pipe()
+    for fd in ends:
+        os.set_blocking(fd, False)
+    return FifoReader(ends[0]), FifoWriter(ends[1])
 
 
 def try_open_writer(path: Path) -> FifoWriter | None:

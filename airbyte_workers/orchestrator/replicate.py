@@ -17,10 +17,11 @@ from airbyte_workers.models import AttemptSummary, Failure, FailureOrigin, Failu
 from airbyte_workers.orchestrator.commits import Committer
 from airbyte_workers.orchestrator.input import ReplicationInput
 from airbyte_workers.orchestrator.joblog import LogWriter
-from airbyte_workers.orchestrator.leg import Leg, Patience
+from airbyte_workers.orchestrator.leg import Leg, Patience, SourceLeg
 from airbyte_workers.orchestrator.memory import peak_memory_bytes
 from airbyte_workers.orchestrator.pipes import FifoWriter, blocks
 from airbyte_workers.orchestrator.speed import Speedometer
+from airbyte_workers.protocol.catalog import shown, stream_key
 from airbyte_workers.replication.core import Ends, Ledger, ReplicationFailed
 from airbyte_workers.replication.destination import DestinationSide
 from airbyte_workers.replication.lines import LineTooLong
@@ -43,7 +44,7 @@ class Replication:
     """One attempt's data path, from open legs to an `AttemptSummary`."""
 
     def __init__(
-        self, given: ReplicationInput, settings: Settings, source: Leg, destination: Leg, log: LogWriter
+        self, given: ReplicationInput, settings: Settings, source: SourceLeg, destination: Leg, log: LogWriter
     ) -> None:
         self._given = given
         self._settings = settings
@@ -51,13 +52,13 @@ class Replication:
         self._destination_leg = destination
         self._log = log
         self.ledger = Ledger(
-            given.streams,
+            given.streams if given.cleared is None else given.cleared.streams,
             log,
             staged_states_bytes=settings.staged_states_bytes,
             allow_malformed=given.allow_malformed,
             redact=log.redact,
         )
-        self._source = SourceSide(self.ledger)
+        self._source = SourceSide(self.ledger, given.streams)
         self._destination = DestinationSide(self.ledger)
         self._speed = Speedometer(self.ledger)
         self._input: FifoWriter | None = None
@@ -68,6 +69,14 @@ class Replication:
             grace=settings.shutdown_grace_period_s,
             term=settings.shutdown_term_period_s,
             exit_code=settings.exit_code_timeout_s,
+        )
+
+        clears = given.cleared is not None
+        self._who = "the destination" if clears else "both connectors"
+        self._under_way = (
+            "the destination runs: it is told that the streams are empty"
+            if clears
+            else "both connectors run, records move"
         )
 
     # --- from outside ---
@@ -103,6 +112,9 @@ class Replication:
             committer.close()
             await committing
         verdict = self._judge()
+        for stream in self._streams(verdict):
+            key = stream_key(stream.name, stream.namespace)
+            self._log(PLATFORM, "INFO", f"{shown(key)}: {_counted(stream)}", key)
         self._log(PLATFORM, "INFO" if verdict.status == "succeeded" else "ERROR", _told(verdict))
         return self._summary(verdict)
 
@@ -110,11 +122,11 @@ class Replication:
         self._log(
             PLATFORM,
             "INFO",
-            f"attempt {self._given.attempt + 1} of job {self._given.job_id}: waiting for both connectors",
+            f"attempt {self._given.attempt + 1} of job {self._given.job_id}: waiting for {self._who}",
         )
         if await self._open():
             self.phase = "running"
-            self._log(PLATFORM, "INFO", "both connectors run, records move")
+            self._log(PLATFORM, "INFO", self._under_way)
             await self._move()
         self.phase = "finishing"
         await self._end_source()
@@ -139,7 +151,7 @@ class Replication:
                 )
         return True
 
-    def _never_opened(self, leg: Leg, timeout: float) -> None:
+    def _never_opened(self, leg: Leg | SourceLeg, timeout: float) -> None:
         if leg.exit_code_written():
             return
         message = f"the {leg.role} did not start within {timeout:g} s"
@@ -315,7 +327,11 @@ def _told(verdict: Verdict) -> str:
     return f"attempt {verdict.status}{reasons}" + "".join(f"\nwarning: {warning}" for warning in verdict.warnings)
 
 
-async def _drain(leg: Leg) -> None:
+def _counted(stream: StreamCounts) -> str:
+    return f"{stream.status}, {stream.records_emitted:,} records emitted, {stream.records_committed:,} committed"
+
+
+async def _drain(leg: Leg | SourceLeg) -> None:
     while await leg.out.read(1024 * 1024):
         await asyncio.sleep(0)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
@@ -13,7 +12,6 @@ from airbyte_workers.protocol.messages import (
     State,
     StreamDescriptor,
     StreamState,
-    Trace,
     TraceStreamStatus,
     serialise,
 )
@@ -30,7 +28,7 @@ from airbyte_workers.replication.decoding import (
 from airbyte_workers.replication.stamping import NotAState, read_state, stamp
 from airbyte_workers.replication.states import MixedStateTypes, StateKey, key_of
 from airbyte_workers.replication.statistics import StreamTracker, Tally
-from airbyte_workers.replication.traces import lost_error, quota_of, read_trace
+from airbyte_workers.replication.traces import lost_error, quota_of, read_trace, stream_status
 from airbyte_workers.replication.words import KNOWN_TYPES, log_message, not_a_message
 
 SOURCE = FailureOrigin.SOURCE
@@ -39,7 +37,9 @@ SOURCE = FailureOrigin.SOURCE
 class SourceSide:
     """Reads blocks of whole lines; yields what the destination is to get, in order."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, configured: Sequence[StreamKey] | None = None) -> None:
+        """`configured`: every stream of the catalog, where the ledger's are not all of them."""
+        self._configured = list(ledger.streams) if configured is None else configured
         self._ledger = ledger
         self._streams = ledger.streams
         self._states = ledger.states
@@ -61,12 +61,8 @@ class SourceSide:
 
     def statuses(self) -> Iterator[bytes]:
         """After a good end: one COMPLETE status per configured stream, in catalog order."""
-        emitted_at = int(time.time() * 1000)
-        for name, namespace in self._streams:
-            descriptor = StreamDescriptor(name=name, namespace=namespace)
-            status = TraceStreamStatus(stream_descriptor=descriptor, status="COMPLETE")
-            trace = Trace(type="STREAM_STATUS", emitted_at=emitted_at, stream_status=status)
-            yield b'{"type":"TRACE","trace":' + serialise(trace) + b"}\n"
+        for key in self._configured:
+            yield stream_status(key, "COMPLETE")
 
     # --- records ---
 
@@ -141,7 +137,7 @@ class SourceSide:
             self._ledger.malformed += 1
         elif (trace := lost_error(line)) is not None:
             self._ledger.trace_error(SOURCE, trace)
-        not_a_message(self._ledger, SOURCE, line)
+        not_a_message(self._ledger, SOURCE, line, self._streams)
 
     def _state(self, line: bytes, sniffed: Sniffed) -> Iterator[bytes]:
         try:
@@ -207,13 +203,23 @@ class SourceSide:
     def _stream_status(self, status: TraceStreamStatus) -> None:
         tracker = self._tracker(status.stream_descriptor.name, status.stream_descriptor.namespace)
         self._ledger.statuses_seen = True
+        quota = quota_of(status)
+        if quota is None:
+            self._tell(tracker, status.status)
         tracker.started = True
         if status.status == "INCOMPLETE":  # one that gave up still tells when its quota is reset
             tracker.incomplete = True
             self._ledger.source_failed_streams.add(tracker.key)
             return
         tracker.complete = tracker.complete or status.status == "COMPLETE"
-        self._ledger.limit(tracker, quota_of(status))
+        self._ledger.limit(tracker, quota)
+
+    def _tell(self, tracker: StreamTracker, status: str) -> None:
+        """A status is told when it is news: some sources say again and again that they run."""
+        known = {"COMPLETE": tracker.complete, "INCOMPLETE": tracker.incomplete}.get(status, tracker.started)
+        if not known:
+            level = "WARN" if status == "INCOMPLETE" else "INFO"
+            self._ledger.log(SOURCE, level, f"{shown(tracker.key)}: {status.lower()}", tracker.key)
 
 
 def _is_record(sniffed: Sniffed) -> bool:

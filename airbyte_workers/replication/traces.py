@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
@@ -10,7 +11,8 @@ import msgspec
 
 from airbyte_workers.jobs.failures import MAX_MESSAGE, Command, from_trace
 from airbyte_workers.models import Failure, FailureOrigin
-from airbyte_workers.protocol.messages import StreamDescriptor, Trace, TraceError, TraceStreamStatus
+from airbyte_workers.protocol.catalog import StreamKey
+from airbyte_workers.protocol.messages import StreamDescriptor, Trace, TraceError, TraceStreamStatus, serialise
 from airbyte_workers.redaction import Redactor
 from airbyte_workers.replication.decoding import repaired
 from airbyte_workers.replication.statistics import Quota
@@ -110,6 +112,14 @@ def _moment(milliseconds: float | None) -> datetime | None:
         return _EPOCH + timedelta(milliseconds=milliseconds)
     except OverflowError:
         return None
+
+
+def stream_status(key: StreamKey, status: str) -> bytes:
+    """The line that tells a stream's status, as of now."""
+    name, namespace = key
+    told = TraceStreamStatus(stream_descriptor=StreamDescriptor(name=name, namespace=namespace), status=status)
+    trace = Trace(type="STREAM_STATUS", emitted_at=int(time.time() * 1000), stream_status=told)
+    return b'{"type":"TRACE","trace":' + serialise(trace) + b"}\n"
 
 
 def _odd_error(line: bytes) -> Trace | None:

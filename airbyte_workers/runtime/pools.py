@@ -17,8 +17,12 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 import airbyte_workers
+from activities.answers import Answers
 from activities.bookkeeping import BookkeepingActivities
+from activities.leftovers import Leftovers
 from activities.pod_specs import Author
+from activities.repairs import Repairs
+from activities.run_looks import RunLooks
 from activities.workloads import WorkloadActivities
 from airbyte_workers.names import WATCH_QUEUE, WORKFLOW_QUEUE, JobKind, launch_queue
 from airbyte_workers.pods.docker import DockerLauncher
@@ -26,16 +30,27 @@ from airbyte_workers.pods.pod import Launcher
 from airbyte_workers.pods.process import ProcessLauncher
 from airbyte_workers.runtime import temporal
 from airbyte_workers.runtime.database import reached
+from airbyte_workers.runtime.reconciler import reconciling
+from airbyte_workers.runtime.retention_order import Reach
+from airbyte_workers.runtime.retention_schedule import Schedule, scheduled
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import configs, jobs
 from airbyte_workers.store.database import migrate
 from airbyte_workers.store.objects import Objects
 from airbyte_workers.store.sealing import load_seal
 from workflows.operations import CheckWorkflow, DiscoverWorkflow, SpecWorkflow
-from workflows.sync import SyncWorkflow
+from workflows.sync import ClearWorkflow, RefreshWorkflow, SyncWorkflow
 from workflows.unknown import UnknownWorkflow
 
-WORKFLOWS = (SyncWorkflow, CheckWorkflow, DiscoverWorkflow, SpecWorkflow, UnknownWorkflow)
+WORKFLOWS = (
+    SyncWorkflow,
+    ClearWorkflow,
+    RefreshWorkflow,
+    CheckWorkflow,
+    DiscoverWorkflow,
+    SpecWorkflow,
+    UnknownWorkflow,
+)
 ROLES = ("workflows", "spec", "check", "discover", "sync", "watch")
 """What one worker process can be limited to with `--only`."""
 _LAUNCHING = {
@@ -55,10 +70,11 @@ class Served:
     db: asyncpg.Pool
     client: Client
     docker: DockerLauncher
+    gc: Schedule
 
     async def active_jobs(self) -> int:
-        """How many jobs have not ended."""
-        return await jobs.count_active(self.db)
+        """How many jobs have not ended; where none is left, a gc that is due counts as one, and begins."""
+        return await jobs.count_active(self.db) or int(await self.gc.has_work_left())
 
 
 @asynccontextmanager
@@ -70,9 +86,12 @@ async def serving(settings: Settings, roles: Sequence[str] = ROLES) -> AsyncIter
             _log.info("migration applied", version=migration.version, name=migration.name)
         client = await stack.enter_async_context(temporal.connected(settings, core_logs=True))
         docker = await stack.enter_async_context(aclosing(DockerLauncher(settings)))
-        workers = await _workers(client, db, settings, docker, roles)
+        means = _Means(db, settings, docker, client)
+        workers = await _workers(means, roles)
         await stack.enter_async_context(_polling(workers))
-        yield Served([worker.task_queue for worker in workers], db, client, docker)
+        await stack.enter_async_context(reconciling(means.repairs, means.leftovers(), settings))
+        gc = await stack.enter_async_context(scheduled(Reach(db, settings, means.objects, means.launchers)))
+        yield Served([worker.task_queue for worker in workers], db, client, docker, gc)
 
 
 @asynccontextmanager
@@ -87,17 +106,32 @@ async def _polling(workers: Sequence[Worker]) -> AsyncIterator[None]:
             await asyncio.gather(*(worker.shutdown() for worker in workers))
 
 
-async def _workers(
-    client: Client, db: asyncpg.Pool, settings: Settings, docker: DockerLauncher, roles: Sequence[str]
-) -> list[Worker]:
+class _Means:
+    """What the workers and the reconciler of one process work with."""
+
+    def __init__(self, db: asyncpg.Pool, settings: Settings, docker: DockerLauncher, client: Client) -> None:
+        self.db = db
+        self.settings = settings
+        self.client = client
+        self.docker = docker
+        self.launchers: dict[str, Launcher] = {"process": ProcessLauncher(settings), "docker": docker}
+        self.objects = Objects(settings.storage, timeout=settings.storage_timeout_s)
+        self.looks = RunLooks(client)
+        self.repairs = Repairs(db, settings, Answers(db, settings, self.objects), self.looks)
+
+    def leftovers(self) -> Leftovers:
+        """Pods of this process's dataplane that nobody looks after."""
+        return Leftovers(self.db, self.settings, self.objects, self.launchers)
+
+
+async def _workers(means: _Means, roles: Sequence[str]) -> list[Worker]:
+    db, settings, client, objects = means.db, means.settings, means.client, means.objects
     seal = await asyncio.to_thread(load_seal, settings.key_file)
     await configs.publish_key(db, seal)
-    objects = Objects(settings.storage, timeout=settings.storage_timeout_s)
-    launchers: dict[str, Launcher] = {"process": ProcessLauncher(settings), "docker": docker}
     assert settings.database_url is not None
     author = Author(db, settings, settings.database_url)
-    bookkeeping = BookkeepingActivities(db, seal, settings, objects, docker)
-    workloads = WorkloadActivities(db, seal, settings, objects, launchers, author)
+    bookkeeping = BookkeepingActivities(db, seal, settings, objects, means.docker, means.repairs)
+    workloads = WorkloadActivities(db, seal, settings, objects, means.launchers, author)
     books = [
         bookkeeping.open_job,
         bookkeeping.open_operation,

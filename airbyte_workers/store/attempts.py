@@ -17,10 +17,12 @@ from airbyte_workers.models import (
     FailureType,
     JobStatus,
 )
-from airbyte_workers.names import pod_name
+from airbyte_workers.names import JobKind, pod_name
+from airbyte_workers.protocol.generations import renewed
 from airbyte_workers.protocol.messages import ConfiguredCatalog, parse
 from airbyte_workers.store import generations
-from airbyte_workers.store.states import write_counts
+from airbyte_workers.store.states import Writer, forget_all, write_counts
+from airbyte_workers.store.stream_requests import scope_of
 from airbyte_workers.store.transitions import HeldJob, held, reach, storable, write_event
 
 CANCELLED = Failure(
@@ -30,6 +32,10 @@ CANCELLED = Failure(
 
 class AttemptRefused(Exception):
     """No such attempt can be opened, now or later."""
+
+
+class AttemptGone(LookupError):
+    """The database has no such attempt: it was restored from an older copy while a run did the job."""
 
 
 class JobEnded(AttemptRefused):
@@ -72,7 +78,7 @@ async def open_attempt(db: asyncpg.Pool, job_id: int, number: int, *, waited_s: 
         await _refuse_unless_next(job, number, known)
         attempt = Attempt(job_id, number, await _raise_fence(job), pod_name(job.kind, job_id, number))
         await _insert(job, attempt, waited_s)
-        await _begin_generations(job)
+        await _begin_generations(job, attempt)
         await write_event(job.session, job_id, number, "attempt opened", reason=f"fence {attempt.fence}")
         return attempt
 
@@ -102,34 +108,47 @@ async def _raise_fence(job: HeldJob) -> int:
 
 
 async def _insert(job: HeldJob, attempt: Attempt, waited_s: float) -> None:
+    """`state_before` is the newest entry of the state log as the attempt finds it, before it changes anything."""
     await job.session.execute(
-        "insert into attempts (job_id, number, fence, pod, waited_s, log_path) values ($1, $2, $3, $4, $5, $6)",
+        """
+        insert into attempts (job_id, number, fence, pod, waited_s, log_path, state_before)
+        select $1, $2, $3, $4, $5, $6, coalesce(max(id), 0)::text from state_log where connection_id = $7
+        """,
         attempt.job_id,
         attempt.number,
         attempt.fence,
         attempt.pod,
         waited_s,
         f"logs/{attempt.job_id}/{attempt.number}",
+        job.connection_id,
     )
 
 
-async def _begin_generations(job: HeldJob) -> None:
-    """Full refresh streams are read again from their beginning."""
+async def _begin_generations(job: HeldJob, attempt: Attempt) -> None:
+    """What is read again from its beginning, or cleared, begins anew."""
     if job.catalog_id is None or job.connection_id is None:
         return
     catalog: str = await job.session.fetchval("select catalog from catalogs where id = $1", job.catalog_id)
-    streams = generations.full_refresh_streams(parse(ConfiguredCatalog, catalog.encode()))
-    await generations.begin(job.session, job.connection_id, job.id, streams)
+    row = await job.session.fetchrow("select kind, request, supports_refreshes from jobs where id = $1", job.id)
+    assert row is not None
+    configured = parse(ConfiguredCatalog, catalog.encode())
+    scope = scope_of(row)
+    streams = renewed(configured, scope, attempt.number)
+    writer = Writer(job.connection_id, job.id, attempt.number, attempt.fence)
+    whole = len(streams) == len(configured.streams)
+    await generations.begin(job.session, writer, streams, whole=whole)
+    if scope.kind is JobKind.CLEAR and scope.streams is None:
+        await forget_all(job.session, writer)
 
 
 # --- reading ---
 
 
 async def read_attempt(db: asyncpg.Pool, job_id: int, number: int) -> Attempt:
-    """The attempt. Raises LookupError."""
+    """The attempt. Raises AttemptGone."""
     row = await db.fetchrow("select fence, pod from attempts where job_id = $1 and number = $2", job_id, number)
     if row is None:
-        raise LookupError(f"job {job_id} has no attempt {number + 1}")
+        raise AttemptGone(f"job {job_id} has no attempt {number + 1}")
     return Attempt(job_id, number, row["fence"], row["pod"])
 
 
@@ -158,28 +177,35 @@ async def close_attempt(
     The job ends with an attempt that succeeded; after any other it is incomplete, and `follows` tells people what
     comes next. An attempt that has ended stays as it is. Raises LookupError.
     """
-    good = outcome.status == "succeeded"
-    end = _End(AttemptStatus.SUCCEEDED if good else AttemptStatus.FAILED, _told(outcome, summary), _storable(summary))
     async with held(db, job_id) as job:
-        if not attempt_moves(job_id, number, await _status(job, number), end.status):
-            return
-        await _write_end(job, number, end)
-        why = _first([*outcome.failures, *end.failures])
-        await write_event(job.session, job_id, number, f"attempt {outcome.status}", reason=why)
-        status = JobStatus.SUCCEEDED if good else JobStatus.INCOMPLETE
-        await reach(job, status, reason=f"attempt {number + 1} {outcome.status}")
-        if follows:
+        if await close_held(job, number, outcome, summary) and follows:
             await write_event(job.session, job_id, None, "next", reason=follows)
 
 
-async def end_running(job: HeldJob, status: JobStatus, failures: Sequence[Failure]) -> None:
-    """Fail the attempt that still runs while its job is ended as `status`."""
+async def close_held(job: HeldJob, number: int, outcome: AttemptOutcome, summary: AttemptSummary | None) -> bool:
+    """The same for a job that is held; says whether the attempt ended with this. Raises LookupError."""
+    good = outcome.status == "succeeded"
+    end = _End(AttemptStatus.SUCCEEDED if good else AttemptStatus.FAILED, _told(outcome, summary), _storable(summary))
+    if not attempt_moves(job.id, number, await _status(job, number), end.status):
+        return False
+    await _write_end(job, number, end)
+    why = _first([*outcome.failures, *end.failures])
+    await write_event(job.session, job.id, number, f"attempt {outcome.status}", reason=why)
+    status = JobStatus.SUCCEEDED if good else JobStatus.INCOMPLETE
+    await reach(job, status, reason=f"attempt {number + 1} {outcome.status}")
+    return True
+
+
+async def end_running(
+    job: HeldJob, status: JobStatus, failures: Sequence[Failure], summary: AttemptSummary | None = None
+) -> None:
+    """Fail the attempt that still runs while its job is ended as `status`; `summary`: what its pod has left."""
     running = await _running(job)
     if running is None:
         return
     cancelled = status is JobStatus.CANCELLED
     told = _with_cancellation(failures) if cancelled else failures
-    await _write_end(job, running.number, _End(AttemptStatus.FAILED, told))
+    await _write_end(job, running.number, _End(AttemptStatus.FAILED, told, _storable(summary)))
     event = "attempt cancelled" if cancelled else "attempt failed"
     await write_event(job.session, job.id, running.number, event, reason=_first(told) or f"the job has {status}")
 
@@ -198,12 +224,30 @@ async def is_running(job: HeldJob) -> bool:
     return await _running(job) is not None
 
 
+async def running_number(job: HeldJob) -> int | None:
+    """Which attempt of the job does."""
+    running = await _running(job)
+    return running.number if running is not None else None
+
+
+async def has_committed(db: asyncpg.Pool, attempt: Attempt) -> bool:
+    """Whether a pod of the attempt has committed states: another one under the same fence could not go on from them."""
+    return bool(
+        await db.fetchval(
+            "select exists (select from state_log where job_id = $1 and attempt = $2 and fence = $3 and seq > 0)",
+            attempt.job_id,
+            attempt.number,
+            attempt.fence,
+        )
+    )
+
+
 async def _status(job: HeldJob, number: int) -> AttemptStatus:
     status: str | None = await job.session.fetchval(
         "select status from attempts where job_id = $1 and number = $2", job.id, number
     )
     if status is None:
-        raise LookupError(f"job {job.id} has no attempt {number + 1}")
+        raise AttemptGone(f"job {job.id} has no attempt {number + 1}")
     return AttemptStatus(status)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import asyncpg
 
@@ -18,16 +18,21 @@ from airbyte_workers.models import (
     SyncInput,
 )
 from airbyte_workers.names import REPLICATION_KINDS, JobKind, Role
+from airbyte_workers.protocol.generations import Scope
 from airbyte_workers.store import attempts
 from airbyte_workers.store.sealing import Seal
-from airbyte_workers.store.transitions import TERMINAL, held, reach, step, storable, write_event
+from airbyte_workers.store.stream_requests import scope_of
+from airbyte_workers.store.transitions import TERMINAL, JobGone, held, reach, step, storable, write_event
 
 Database = asyncpg.Pool
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job as it was opened; `input` is the sealed copy that everything after the first activity uses."""
+    """A job as it was opened; `input` is the sealed copy that everything after the first activity uses.
+
+    `run_id` is the run that opened it, by which its pods are known: a reset puts another in its place.
+    """
 
     id: int
     kind: JobKind
@@ -40,6 +45,7 @@ class Job:
     launcher: str | None = None
     secret_names: tuple[str, ...] = ()
     run_id: str = ""
+    scope: Scope = field(default_factory=lambda: Scope(JobKind.SYNC))
 
     @property
     def sync(self) -> SyncInput:
@@ -49,11 +55,13 @@ class Job:
 
     @property
     def connectors(self) -> Mapping[Role, Connector]:
-        """Every connector of the job."""
+        """Every connector of the job; a clear reads no source."""
         if isinstance(self.input, Order):
             return {Role.MAIN: self.input.connector}
         assert self.input.source is not None
         assert self.input.destination is not None
+        if self.kind is JobKind.CLEAR:
+            return {Role.DESTINATION: self.input.destination}
         return {Role.SOURCE: self.input.source, Role.DESTINATION: self.input.destination}
 
     def asked(self, ref: AttemptRef) -> Role:
@@ -62,10 +70,10 @@ class Job:
 
 
 async def read_job(db: Database, seal: Seal, job_id: int) -> Job:
-    """The job, opened. Raises LookupError."""
+    """The job, opened. Raises JobGone."""
     row = await db.fetchrow("select * from jobs where id = $1", job_id)
     if row is None:
-        raise LookupError(f"there is no job {job_id}")
+        raise JobGone(job_id)
     form: type[SyncInput | Order] = SyncInput if row["kind"] in REPLICATION_KINDS else Order
     return Job(
         id=row["id"],
@@ -78,7 +86,8 @@ async def read_job(db: Database, seal: Seal, job_id: int) -> Job:
         cancel_now=row["cancel_now"],
         launcher=row["launcher"],
         secret_names=tuple(row["secret_names"]),
-        run_id=row["run_id"],
+        run_id=row["opening_run_id"] or row["run_id"],
+        scope=scope_of(row),
     )
 
 

@@ -14,7 +14,7 @@ from airbyte_workers.models import AttemptRef, JobPlan
 from airbyte_workers.names import JobKind, Role
 from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
 from airbyte_workers.pods.pod import ContainerSpec, PodSpec, Program, Resources
-from airbyte_workers.store import attempts, jobs
+from airbyte_workers.store import attempts, jobs, reaping
 from airbyte_workers.store.secrets import SecretError
 
 pytestmark = pytest.mark.postgres
@@ -102,7 +102,8 @@ async def test_the_pod_of_an_operation(desk: Desk, kind: JobKind, arguments: tup
     container = only(spec)
     assert (spec.name, spec.kind) == (f"{kind}-job-{job_id}-attempt-0", kind)
     labels = {"job": str(job_id), "attempt": "0", "connection": "", "fence": "0", "lease": "90"}
-    assert spec.labels == labels | {"run": (await jobs.read_job(desk.db, desk.seal, job_id)).run_id}
+    run = (await jobs.read_job(desk.db, desk.seal, job_id)).run_id
+    assert spec.labels == labels | {"run": run, "database": await reaping.installation(desk.db)}
     assert (container.program, container.arguments) == (Program(image=SOURCE), arguments)
     assert {name: json.loads(content) for name, content in container.files.items()} == (
         {} if kind is JobKind.SPEC else {"config.json": RESOLVED}

@@ -14,7 +14,7 @@ from activities.pod_specs import Author
 from airbyte_workers.names import Role
 from airbyte_workers.pods.pod import PodSpec, Resources
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import attempts, jobs, opening
+from airbyte_workers.store import attempts, jobs, opening, reaping
 from airbyte_workers.store.sealing import Seal
 
 pytestmark = pytest.mark.postgres
@@ -101,4 +101,5 @@ async def test_a_pod_carries_its_labels(db: asyncpg.Pool, seal: Seal) -> None:
     spec = await replication(db, seal, {"lease_seconds": 90})
     job_id = spec.name.split("-")[2]
     labels = {"job": job_id, "attempt": "0", "connection": "demo", "fence": "1", "lease": "90"}
-    assert spec.labels == labels | {"run": (await jobs.read_job(db, seal, int(job_id))).run_id}
+    run = (await jobs.read_job(db, seal, int(job_id))).run_id
+    assert spec.labels == labels | {"run": run, "database": await reaping.installation(db)}

@@ -75,12 +75,19 @@ class RememberedLog:
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, str]] = []
+        self.streams: list[StreamKey | None] = []
+        """What each line is about."""
 
-    def __call__(self, leg: str, level: str, text: str) -> None:
+    def __call__(self, leg: str, level: str, text: str, stream: StreamKey | None = None) -> None:
         self.lines.append((str(leg), level, text))
+        self.streams.append(stream)
 
     def texts(self, level: str | None = None) -> list[str]:
         return [text for _, each, text in self.lines if level in (None, each)]
+
+    def about(self, *stream: str | None) -> list[str]:
+        """What was said of a stream (its name and namespace)."""
+        return [text for (_, _, text), about in zip(self.lines, self.streams, strict=True) if about == stream]
 
 
 class Attempt:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from airbyte_workers.names import Role
 from airbyte_workers.orchestrator.leg import Exit, Leg, Patience
-from airbyte_workers.orchestrator.pipes import FifoReader
+from airbyte_workers.orchestrator.pipes import open_reader
 from airbyte_workers.orchestrator.stderr import ShortLines
 
 HURRY = Patience(grace=0.01, term=0.01, exit_code=0.01)
@@ -88,7 +88,7 @@ async def test_an_input_that_is_no_fifo_is_nobody_there(
 async def test_words_still_arrive_when_control_is_swapped_after_it_was_opened(
     leg: Leg, folder: Path, tmp_path: Path
 ) -> None:
-    wrapper = FifoReader(folder / "control")
+    wrapper = open_reader(folder / "control")
     assert await leg.opened(10)
     link(folder / "control", tmp_path / "target")
     leg.say("release")
@@ -99,7 +99,7 @@ async def test_words_still_arrive_when_control_is_swapped_after_it_was_opened(
 
 
 async def test_a_word_to_a_wrapper_that_is_gone_is_no_error(leg: Leg, folder: Path) -> None:
-    wrapper = FifoReader(folder / "control")
+    wrapper = open_reader(folder / "control")
     leg.say("release")
     wrapper.close()
     leg.say("TERM")
@@ -233,7 +233,7 @@ async def test_a_connector_that_ended_in_another_way_was_not_short_of_memory(leg
 
 
 async def test_one_that_ends_within_its_grace_is_not_forced(leg: Leg, folder: Path) -> None:
-    wrapper = FifoReader(folder / "control")
+    wrapper = open_reader(folder / "control")
     ending = asyncio.create_task(leg.ended(Patience(grace=60, term=60, exit_code=60)))
     await asyncio.sleep(0)
     (folder / "exit_code").write_bytes(b"0\n")
@@ -242,14 +242,14 @@ async def test_one_that_ends_within_its_grace_is_not_forced(leg: Leg, folder: Pa
 
 
 async def test_one_that_stays_is_told_to_end_and_then_ended(leg: Leg, folder: Path) -> None:
-    wrapper = FifoReader(folder / "control")
+    wrapper = open_reader(folder / "control")
     assert await leg.ended(HURRY) == Exit(None, forced=True)
     assert await wrapper.read(100) == b"TERM\nKILL\n"
     wrapper.close()
 
 
 async def test_one_that_ends_on_term_is_not_killed(leg: Leg, folder: Path) -> None:
-    wrapper = FifoReader(folder / "control")
+    wrapper = open_reader(folder / "control")
     ending = asyncio.create_task(leg.stopped(Patience(grace=60, term=60, exit_code=60)))
     assert await wrapper.read(100) == b"TERM\n"
     (folder / "exit_code").write_bytes(b"143\n")

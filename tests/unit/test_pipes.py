@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from airbyte_workers.orchestrator.pipes import FifoReader, FifoWriter, blocks, try_open_writer
+from airbyte_workers.orchestrator.pipes import FifoReader, FifoWriter, blocks, open_reader, try_open_writer
 from airbyte_workers.replication.lines import LineTooLong
 
 MIB = 1024 * 1024
@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def reader(path: Path) -> Iterator[FifoReader]:
-    reader = FifoReader(path)
+    reader = open_reader(path)
     yield reader
     reader.close()
 
@@ -218,7 +218,7 @@ async def test_a_writer_goes_as_slowly_as_its_reader(reader: FifoReader, path: P
 
 
 async def test_a_reader_that_goes_is_felt_by_the_write_that_waits(path: Path) -> None:
-    reader = FifoReader(path)
+    reader = open_reader(path)
     writer = opened(path)
     writing = asyncio.create_task(writer.write(bytes(MIB)))
     await some_turns()
@@ -256,7 +256,7 @@ async def test_a_pipe_can_be_let_go_of_twice(reader: FifoReader, path: Path) -> 
 
 
 async def test_a_word_to_a_reader_that_is_gone_is_an_error(path: Path) -> None:
-    reader = FifoReader(path)
+    reader = open_reader(path)
     writer = opened(path)
     reader.close()
     with pytest.raises(BrokenPipeError):
@@ -325,10 +325,10 @@ STAND_INS = [
 def test_what_is_no_fifo_has_no_writer_and_no_reader(tmp_path: Path, kind: str) -> None:
     stand_in(kind, tmp_path / "in", tmp_path / "target")
     elsewhere = tmp_path / "elsewhere"
-    reading = FifoReader(elsewhere) if elsewhere.exists() else None
+    reading = open_reader(elsewhere) if elsewhere.exists() else None
     assert try_open_writer(tmp_path / "in") is None
     with pytest.raises(OSError, match="in'"):
-        FifoReader(tmp_path / "in")
+        open_reader(tmp_path / "in")
     assert (tmp_path / "target").read_bytes() == KEPT
     assert not (tmp_path / "nothing").exists()
     if reading is not None:

@@ -1,4 +1,4 @@
-"""Runs of the sync workflow whose histories are kept: what runs today must be able to go on with tomorrow's code."""
+"""Runs of replication jobs whose histories are kept: what runs today must be able to go on with tomorrow's code."""
 
 from __future__ import annotations
 
@@ -53,6 +53,16 @@ def _client(env: WorkflowEnvironment) -> Client:
 async def _to_its_end(env: WorkflowEnvironment, script: Script) -> None:
     async with script.played(env.client):
         await _client(env).sync(INPUT, raise_on_failure=False)
+
+
+async def _clear(env: WorkflowEnvironment, script: Script) -> None:
+    async with script.played(env.client):
+        await _client(env).clear("demo", raise_on_failure=False)
+
+
+async def _refresh(env: WorkflowEnvironment, script: Script) -> None:
+    async with script.played(env.client):
+        await _client(env).refresh("demo", raise_on_failure=False)
 
 
 async def _cancelled_in_attempt(env: WorkflowEnvironment, script: Script) -> None:
@@ -110,6 +120,8 @@ RECORDINGS: dict[str, Callable[[], tuple[Script, Play]]] = {
         Script([success()], plan={"questions": (spec(Role.SOURCE), spec(Role.DESTINATION), discover())}),
         _to_its_end,
     ),
+    "clear": lambda: (Script([complete(), success()]), _clear),
+    "refresh": lambda: (Script([complete(), success()], plan={"questions": (discover(),)}), _refresh),
     "retried_success": lambda: (Script([complete(), partial(), success()]), _to_its_end),
     "exhausted": lambda: (Script([complete()] * 5), _to_its_end),
     "config_error": lambda: (Script([CONFIG_ERROR]), _to_its_end),

@@ -35,7 +35,7 @@ from airbyte_workers.models import (
     RetryRules,
     SyncReport,
 )
-from airbyte_workers.names import WATCH_QUEUE, WORKFLOW_QUEUE, JobKind, launch_queue
+from airbyte_workers.names import REPLICATION_KINDS, WATCH_QUEUE, WORKFLOW_QUEUE, JobKind, launch_queue
 from airbyte_workers.runtime.pools import WORKFLOWS
 
 LIMITS = Limits(attempt_s=3600, spec_s=60, check_s=60, discover_s=600, heartbeat_s=30, bookkeeping_s=30)
@@ -76,6 +76,7 @@ class Script:
     calls: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     opened: OpenOperation | None = None
+    opened_job: OpenJob | None = None
     closed: CloseJob | None = None
     closed_operation: CloseOperation | None = None
     launched: list[AttemptRef] = field(default_factory=list)
@@ -130,6 +131,7 @@ class Script:
 
     @activity.defn(name="open_job")
     async def open_job(self, request: OpenJob) -> JobPlan:
+        self.opened_job = request
         await self._called("open job")
         return self._planned(connection=request.input.connection)
 
@@ -205,7 +207,7 @@ class Script:
             await self._called(f"watch {_pod(ref)}")
         except asyncio.CancelledError:
             return AttemptOutcome(status="cancelled", records_committed=3)
-        if ref.kind is JobKind.SYNC:
+        if ref.kind in REPLICATION_KINDS:
             return self.outcomes[ref.attempt]
         return self.answers.get(_pod(ref), success())
 
