@@ -133,7 +133,7 @@ def test_the_foreground_tells_what_follows_each_attempt(run: Run) -> None:
 
 
 def test_the_job_s_past_tells_what_follows_each_attempt(run: Run) -> None:
-    shown = " ".join(run.sync.place.run("jobs", "show", str(run.job_id)).out.split())
+    shown = " ".join(run.sync.place.run("jobs", "show", str(run.job_id), "--all").out.split())
     for number in range(len(run.example.reads)):
         assert run.follows(number) in shown, shown
 
