@@ -133,7 +133,10 @@ async def say_why_they_wait(place: Place, jobs: list[int], runs: list[Run[Any]],
             await asyncio.sleep(0.1)
     shown = await asyncio.gather(*(asyncio.to_thread(place.run, "jobs", "show", str(job)) for job in jobs))
     assert [each.out for each in shown if f"({reason}" not in each.out] == []
-    assert [each.out.split(":")[0] for each in shown] == [f"job {job} queued" for job in jobs]
+    headlines = [each.out.splitlines()[0].partition(";")[0] for each in shown]
+    assert [(line.partition(":")[0], line.rpartition(", ")[2]) for line in headlines] == [
+        (f"job {job}", "queued") for job in jobs
+    ]
 
 
 # --- the limits ---
