@@ -19,13 +19,21 @@ MIB = 2**20
 LIMITED = {"job_main_container_cpu_limit": "500m", "job_main_container_memory_limit": "1Gi", "container_pids_limit": 99}
 
 
+class _Named:
+    """A database that is asked for its name alone."""
+
+    async def fetchval(self, query: str) -> str:
+        assert "installation" in query
+        return "this one"
+
+
 async def asked(kind: JobKind, resources: dict[str, Any], settings: dict[str, Any]) -> PodSpec:
     """The pod that asks a connector, for which no database is needed."""
     legs = {leg: {"image": f"airbyte/{leg}-x:1"} for leg in ("source", "destination")}
     legs["source" if kind is JobKind.DISCOVER else "destination"] |= {"resources": resources}
     given = SyncInput.model_validate({"connection": "demo", **legs})
     job = Job(7, JobKind.SYNC, JobStatus.PENDING, 1, "demo", given, None, False, "docker")
-    nothing = cast(asyncpg.Pool, None)
+    nothing = cast(asyncpg.Pool, _Named())
     ref = AttemptRef(job_id=7, attempt=0, kind=kind, of=None if kind is JobKind.DISCOVER else Role.DESTINATION)
     return await Author(nothing, Settings(home=Path("/h"), **settings), "postgresql://h/d").operation(job, ref)
 

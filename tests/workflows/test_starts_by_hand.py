@@ -129,7 +129,7 @@ async def test_an_unknown_type_fails_with_a_hint(
 async def test_a_type_that_is_like_none_fails_with_all_of_them(env: WorkflowEnvironment) -> None:
     async with Script().played(env.client):
         error = await failed_run(env, "Quux")
-    assert error.message == "there is no workflow type 'Quux'; choose Sync, Check, Discover, Spec"
+    assert error.message == "there is no workflow type 'Quux'; choose Sync, Clear, Refresh, Check, Discover, Spec"
 
 
 @pytest.mark.parametrize(
