@@ -13,14 +13,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import asyncpg
-
-from airbyte_workers.runtime.stack.home import open_home
-from airbyte_workers.runtime.stack.ports import choose_ports
-from airbyte_workers.runtime.stack.postgres import Postgres
-from airbyte_workers.runtime.stack.server import Server
 from airbyte_workers.store.database import connected, migrate
-from benchmarks.past import LONG_JOB_ATTEMPTS, LONG_JOB_STREAMS, add_long_job, fill
+from benchmarks.past import LONG_JOB_ATTEMPTS, LONG_JOB_STREAMS, add_long_job, fill, new_database, running_server
 from benchmarks.workload import program
 
 JOBS = 10_000
@@ -68,23 +62,14 @@ def look_back(rounds: int, folder: Path) -> list[Look]:
 @contextmanager
 def _databases(folder: Path) -> Iterator[tuple[str, str, int]]:
     """A server with both databases, and the number of the long job in the second."""
-    home = open_home(folder / "past")
-    kind = Postgres(home, choose_ports(home))
-    server = Server(kind)
-    try:
-        asyncio.run(server.start())
-        one = asyncio.run(_made(kind.url, "one", 1))
-        many = asyncio.run(_made(kind.url, "many", JOBS))
+    with running_server(folder / "past") as url:
+        one = asyncio.run(_made(url, "one", 1))
+        many = asyncio.run(_made(url, "many", JOBS))
         yield one, many, asyncio.run(_lengthened(many))
-    finally:
-        asyncio.run(server.stop())
 
 
 async def _made(server_url: str, name: str, jobs: int) -> str:
-    connection = await asyncpg.connect(server_url)
-    await connection.execute(f"create database {name}")
-    await connection.close()
-    url = server_url.replace("/airbyte_workers?", f"/{name}?")
+    url = await new_database(server_url, name)
     async with connected(url, size=1, timeout=_FILL_S) as db:
         await migrate(db)
         await fill(db, jobs)

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import asyncpg
+
+from airbyte_workers.runtime.stack.home import open_home
+from airbyte_workers.runtime.stack.ports import choose_ports
+from airbyte_workers.runtime.stack.postgres import Postgres
+from airbyte_workers.runtime.stack.server import Server
 
 CONNECTIONS = 50
 LONG_JOB_ATTEMPTS, LONG_JOB_STREAMS = 30, 1000
@@ -60,6 +70,27 @@ insert into stream_stats (job_id, attempt, stream, namespace, status, records_em
 select $1, number, 'stream_' || n, 'public', 'complete', 10, 10
 from unnest($2::int[]) as number, generate_series(1, $3) as n
 """
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[str]:
+    """A PostgreSQL of one's own in the folder, by the URL of its first database."""
+    home = open_home(folder)
+    kind = Postgres(home, choose_ports(home))
+    server = Server(kind)
+    try:
+        asyncio.run(server.start())
+        yield kind.url
+    finally:
+        asyncio.run(server.stop())
+
+
+async def new_database(server_url: str, name: str) -> str:
+    """The URL of an empty database of this name."""
+    connection = await asyncpg.connect(server_url)
+    await connection.execute(f"create database {name}")
+    await connection.close()
+    return server_url.replace("/airbyte_workers?", f"/{name}?")
 
 
 async def fill(db: asyncpg.Pool, jobs: int) -> None:

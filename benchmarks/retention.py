@@ -12,8 +12,6 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -24,14 +22,10 @@ import asyncpg
 from airbyte_workers.jobs.retention import Thing
 from airbyte_workers.runtime.retention import collect
 from airbyte_workers.runtime.retention_order import Order, Reach, Tally
-from airbyte_workers.runtime.stack.home import open_home
-from airbyte_workers.runtime.stack.ports import choose_ports
-from airbyte_workers.runtime.stack.postgres import Postgres
-from airbyte_workers.runtime.stack.server import Server
 from airbyte_workers.settings import Settings
 from airbyte_workers.store.database import connected, migrate
 from airbyte_workers.store.objects import Objects
-from benchmarks.past import fill
+from benchmarks.past import fill, new_database, running_server
 
 SIZES = (1_000, 10_000)
 MOST_PER_JOB = 1.5
@@ -69,7 +63,7 @@ class Measured:
 def measure(sizes: tuple[int, ...], rounds: int, folder: Path) -> list[Measured]:
     """All sizes in turns."""
     found = []
-    with _server(folder) as url:
+    with running_server(folder / "servers") as url:
         for number in range(rounds):
             for jobs in sizes:
                 place = folder / f"{number}-{jobs}"
@@ -78,23 +72,8 @@ def measure(sizes: tuple[int, ...], rounds: int, folder: Path) -> list[Measured]
     return found
 
 
-@contextmanager
-def _server(folder: Path) -> Iterator[str]:
-    home = open_home(folder / "servers")
-    kind = Postgres(home, choose_ports(home))
-    server = Server(kind)
-    try:
-        asyncio.run(server.start())
-        yield kind.url
-    finally:
-        asyncio.run(server.stop())
-
-
 async def _made(server_url: str, name: str, jobs: int, place: Path) -> str:
-    connection = await asyncpg.connect(server_url)
-    await connection.execute(f"create database {name}")
-    await connection.close()
-    url = server_url.replace("/airbyte_workers?", f"/{name}?")
+    url = await new_database(server_url, name)
     async with connected(url, size=1, timeout=_STATEMENT_S) as db:
         await migrate(db)
         await fill(db, jobs)

@@ -37,6 +37,18 @@ async def read(db: asyncpg.Pool, catalog_id: int) -> str:
     return catalog
 
 
+async def synced_last(db: asyncpg.Pool | asyncpg.pool.PoolConnectionProxy, connection_id: int) -> str | None:
+    """The configured catalog of the connection; None when it never came so far as to have one."""
+    catalog: str | None = await db.fetchval(
+        """
+        select catalogs.catalog from connections join catalogs on catalogs.id = connections.catalog_id
+        where connections.id = $1
+        """,
+        connection_id,
+    )
+    return catalog
+
+
 async def store_spec(db: asyncpg.Pool, image: str, spec: str) -> None:
     """Keep what an image says of itself."""
     await db.execute(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 
 from airbyte_workers.models import Connector, SyncInput
+from airbyte_workers.protocol.schema_sentences import close_to
 from airbyte_workers.store.sealing import Seal
+
+_NAMES = 10_000  # connections among which a name is looked for that was spelt wrong
 
 
 class Refused(Exception):
@@ -37,7 +39,8 @@ async def resolve(db: asyncpg.pool.PoolConnectionProxy, seal: Seal, asked: SyncI
     )
     if asked.source is None or asked.destination is None:
         if row is None:
-            raise UnknownConnection(await _unknown(db, asked.connection))
+            otherwise = "; give source and destination to make it"
+            raise UnknownConnection(await no_connection(db, asked.connection, otherwise=otherwise))
         return Connection(row["id"], asked.connection, _merged(seal.open(row["spec"]), asked))
     if row is not None:
         _refuse_other_connector(asked.connection, "source", row["source_name"], asked.source)
@@ -89,8 +92,8 @@ def _merged(stored: dict[str, Any], asked: SyncInput) -> SyncInput:
     return SyncInput.model_validate(kept | said)
 
 
-async def _unknown(db: asyncpg.pool.PoolConnectionProxy, name: str) -> str:
-    names = [row["name"] for row in await db.fetch("select name from connections order by updated_at desc limit 1000")]
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]}?" if close else "give source and destination to make it"
-    return f"there is no connection {name}; {hint}"
+async def no_connection(db: asyncpg.Pool | asyncpg.pool.PoolConnectionProxy, name: str, *, otherwise: str = "") -> str:
+    """What to tell of a name that no connection has: which one may be meant, or else `otherwise`."""
+    rows = await db.fetch("select name from connections order by updated_at desc limit $1", _NAMES)
+    names = [row["name"] for row in rows]
+    return f"there is no connection {name}{close_to(name, names) or otherwise}"

@@ -11,11 +11,10 @@ from pydantic import AwareDatetime, Field
 
 from airbyte_workers.models import JobStatus, Typed, Value
 from airbyte_workers.names import REPLICATION_KINDS, JobKind
-from airbyte_workers.protocol.schema_sentences import close_to
+from airbyte_workers.store.connections import no_connection
 
 MOST = 1000
 COUNTED = 10_000  # older jobs; who has more knows enough
-_NAMES = 10_000  # connections among which a name is looked for that was spelt wrong
 
 JobNumber = Annotated[int, Field(gt=0, lt=2**63)]
 
@@ -125,5 +124,4 @@ async def unknown_connection(db: asyncpg.Pool, name: str) -> str:
     """Why a connection of this name has no jobs, with a name that may have been meant; empty when there is one."""
     if await db.fetchval("select exists (select from connections where name = $1)", name):
         return ""
-    rows = await db.fetch("select name from connections order by updated_at desc limit $1", _NAMES)
-    return f"there is no connection {name}{close_to(name, (row['name'] for row in rows))}"
+    return await no_connection(db, name)

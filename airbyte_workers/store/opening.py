@@ -125,19 +125,33 @@ async def _insert(
     return job_id
 
 
-async def _refuse_busy(session: asyncpg.pool.PoolConnectionProxy, connection: connections.Connection) -> None:
-    live = await session.fetchrow(
+@dataclass(frozen=True)
+class LiveJob:
+    """The job that has a connection's lock, and how many attempts it has had."""
+
+    id: int
+    attempts: int
+
+
+async def live_job(session: asyncpg.pool.PoolConnectionProxy, connection_id: int) -> LiveJob | None:
+    """The connection's job that has not ended."""
+    row = await session.fetchrow(
         """
         select jobs.id, (select count(*) from attempts where job_id = jobs.id) as attempts from jobs
         where connection_id = $1 and kind in ('sync', 'clear', 'refresh') and not status = any($2)
         """,
-        connection.id,
+        connection_id,
         TERMINAL,
     )
+    return LiveJob(**row) if row is not None else None
+
+
+async def _refuse_busy(session: asyncpg.pool.PoolConnectionProxy, connection: connections.Connection) -> None:
+    live = await live_job(session, connection.id)
     if live is not None:
-        attempt = f", attempt {live['attempts']}" if live["attempts"] else ""
-        busy = f"connection {connection.name} is already syncing (job {live['id']}{attempt}); use --join"
-        raise ConnectionBusy(busy, live["id"])
+        attempt = f", attempt {live.attempts}" if live.attempts else ""
+        busy = f"connection {connection.name} is already syncing (job {live.id}{attempt}); use --join"
+        raise ConnectionBusy(busy, live.id)
 
 
 # --- handed configs ---

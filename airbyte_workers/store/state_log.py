@@ -13,9 +13,8 @@ from datetime import datetime
 import asyncpg
 
 from airbyte_workers.protocol.catalog import StreamKey, stream_key
-from airbyte_workers.protocol.schema_sentences import close_to
 from airbyte_workers.replication.state_history import Rewind, Span
-from airbyte_workers.store.connections import UnknownConnection
+from airbyte_workers.store.connections import UnknownConnection, no_connection
 
 Database = asyncpg.Pool | asyncpg.pool.PoolConnectionProxy
 
@@ -116,8 +115,7 @@ async def open_log(db: Database, connection: str, *, hold: bool = False) -> Log:
     """The connection's log; `hold`: nobody changes its states until the transaction ends. Raises UnknownConnection."""
     row = await db.fetchrow(_HELD if hold else _LOG, connection)
     if row is None:
-        names = [each["name"] for each in await db.fetch("select name from connections order by updated_at desc")]
-        raise UnknownConnection(f"there is no connection {connection}{close_to(connection, names)}")
+        raise UnknownConnection(await no_connection(db, connection))
     return Log(row["id"], connection, row["state_log_from"])
 
 

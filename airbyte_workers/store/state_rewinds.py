@@ -10,12 +10,12 @@ import asyncpg
 from airbyte_workers.protocol.catalog import StreamKey, key_of
 from airbyte_workers.protocol.messages import ConfiguredCatalog, ConfiguredStream, parse
 from airbyte_workers.replication.state_history import Point, between
-from airbyte_workers.store import state_changes, state_log
-from airbyte_workers.store.opening import ConnectionBusy
+from airbyte_workers.store import catalogs, state_changes, state_log
+from airbyte_workers.store.opening import ConnectionBusy, live_job
 from airbyte_workers.store.state_changes import Change, Session, StateRow
 from airbyte_workers.store.state_log import Database, Entry, Log
 from airbyte_workers.store.state_positions import locate
-from airbyte_workers.store.transitions import TERMINAL, storable
+from airbyte_workers.store.transitions import storable
 
 StateKey = tuple[str, StreamKey]
 
@@ -77,27 +77,15 @@ async def rewind(db: asyncpg.Pool, connection: str, point: Point, *, by: str) ->
 
 async def catalog_of(db: Database, log: Log) -> dict[StreamKey, ConfiguredStream]:
     """The streams that the connection synced last; empty when it never came so far."""
-    catalog: str | None = await db.fetchval(
-        """
-        select catalogs.catalog from connections join catalogs on catalogs.id = connections.catalog_id
-        where connections.id = $1
-        """,
-        log.connection_id,
-    )
+    catalog = await catalogs.synced_last(db, log.connection_id)
     streams = parse(ConfiguredCatalog, catalog.encode()).streams if catalog is not None else []
     return {key_of(each.stream): each for each in streams}
 
 
 async def _refuse_busy(session: Session, log: Log) -> None:
-    live: int | None = await session.fetchval(
-        """
-        select id from jobs where connection_id = $1 and kind in ('sync', 'clear', 'refresh') and not status = any($2)
-        """,
-        log.connection_id,
-        TERMINAL,
-    )
+    live = await live_job(session, log.connection_id)
     if live is not None:
-        raise ConnectionBusy(f"connection {log.connection} is syncing (job {live}): cancel it or wait for its end")
+        raise ConnectionBusy(f"connection {log.connection} is syncing (job {live.id}): cancel it or wait for its end")
 
 
 async def _plan(db: Database, log: Log, point: Point) -> Plan:

@@ -14,7 +14,7 @@ from airbyte_workers.replication.state_forms import without_streams
 from airbyte_workers.store import state_changes
 from airbyte_workers.store.state_changes import Session, StateRow, Writer
 
-__all__ = ["StaleFence", "StateRow", "Writer", "commit", "forget", "load", "write_counts"]
+__all__ = ["StaleFence", "StateRow", "Writer", "commit", "forget", "forget_all", "load", "write_counts"]
 
 
 class StaleFence(Exception):
@@ -88,18 +88,26 @@ async def forget(session: Session, writer: Writer, streams: Collection[StreamKey
     A GLOBAL state loses their entries, and goes when none is left. `whole`: they are all that the connection syncs, so
     a GLOBAL state goes with what its streams share, and so does a LEGACY one, which nobody could divide.
     """
+    if not streams and not whole:
+        return
     kept = await session.fetch(_KEPT, writer.connection_id)
     without = [row for row in (_without(each, streams, whole=whole) for each in kept) if row is not None]
-    if without:
-        await state_changes.write(session, await state_changes.change_of(session, writer), without)
+    await _write(session, writer, without)
 
 
 async def forget_all(session: Session, writer: Writer) -> None:
     """Erase every state of the connection, also those of streams that it syncs no more. As `forget`."""
     kept = await session.fetch(_KEPT, writer.connection_id)
-    erased = [StateRow(row["type"], row["stream"], row["namespace"], None, seq=0) for row in kept]
-    if erased:
-        await state_changes.write(session, await state_changes.change_of(session, writer), erased)
+    await _write(session, writer, [_row(each, None) for each in kept])
+
+
+async def _write(session: Session, writer: Writer, rows: Sequence[StateRow]) -> None:
+    if rows:
+        await state_changes.write(session, await state_changes.change_of(session, writer), rows)
+
+
+def _row(kept: asyncpg.Record, left: bytes | None) -> StateRow:
+    return StateRow(kept["type"], kept["stream"], kept["namespace"], None if left is None else left.decode(), seq=0)
 
 
 def _without(kept: asyncpg.Record, streams: Collection[StreamKey], *, whole: bool) -> StateRow | None:
@@ -114,7 +122,7 @@ def _without(kept: asyncpg.Record, streams: Collection[StreamKey], *, whole: boo
         left = without_streams(state, streams)
     if left == state:
         return None
-    return StateRow(kept["type"], kept["stream"], kept["namespace"], None if left is None else left.decode(), seq=0)
+    return _row(kept, left)
 
 
 async def load(pool: asyncpg.Pool, connection_id: int) -> bytes | None:

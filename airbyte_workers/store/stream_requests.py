@@ -15,6 +15,7 @@ from airbyte_workers.protocol.generations import Scope
 from airbyte_workers.protocol.messages import ConfiguredCatalog, parse
 from airbyte_workers.protocol.schema_sentences import close_to
 from airbyte_workers.protocol.stream_checks import names_shown
+from airbyte_workers.store import catalogs
 from airbyte_workers.store.connections import Connection, Refused
 
 Session = asyncpg.pool.PoolConnectionProxy
@@ -58,13 +59,7 @@ def _refuse_without_refreshes(connection: Connection, request: StreamRequest) ->
 
 
 async def _known_streams(session: Session, connection: Connection) -> Sequence[StreamKey]:
-    catalog: str | None = await session.fetchval(
-        """
-        select catalogs.catalog from connections join catalogs on catalogs.id = connections.catalog_id
-        where connections.id = $1
-        """,
-        connection.id,
-    )
+    catalog = await catalogs.synced_last(session, connection.id)
     if catalog is None:
         raise Refused(f"connection {connection.name} has not synced yet: there is nothing to clear or to refresh")
     return generations.keys(parse(ConfiguredCatalog, catalog.encode()))
