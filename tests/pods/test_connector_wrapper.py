@@ -144,7 +144,10 @@ def bury(pid: int | None) -> None:
 
 def alive(pid: int | None) -> bool:
     bury(pid)
-    return pid is not None and psutil.pid_exists(pid) and not _is_over(psutil.Process(pid))
+    try:
+        return pid is not None and not _is_over(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _session(pid: int) -> int | None:
