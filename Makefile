@@ -6,7 +6,7 @@ TESTS_AT_ONCE ?= 2
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench images histories lock clean
+.PHONY: help demo test check metrics format bench images histories lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,12 +25,16 @@ demo: $(READY)  ## A real source into files on this machine, everything stopped 
 test: $(READY)  ## All tests, TESTS_AT_ONCE=2 files at the same time
 	@$(BIN)/pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder
 
-check: $(READY)  ## Format, lint, types, import contracts, spelling: no server needed
+check: $(READY)  ## Format, lint, types, import contracts, spelling, metrics: no server needed
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/codespell
+	@$(BIN)/python -m benchmarks.metrics
+
+metrics: $(READY)  ## The shape of the code in figures, beside those of its models
+	@$(BIN)/python -m benchmarks.metrics
 
 format: $(READY)  ## Bring the code into its form
 	@$(BIN)/ruff format .

@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 
 from airbyte_workers.jobs.failures import MAX_MESSAGE_IN_HISTORY, cut
 from airbyte_workers.models import Connector, Order, SyncInput
-from airbyte_workers.names import INVALID_INPUT, Role
+from airbyte_workers.names import CONTAINER_LAUNCHERS, INVALID_INPUT, Role
 from airbyte_workers.protocol.catalog import InvalidCatalog, check_choices, read_configured
 from airbyte_workers.protocol.configs import reference_problems
 from airbyte_workers.settings import Settings
@@ -25,7 +25,11 @@ def refuse_forbidden(asked: SyncInput | Order, settings: Settings) -> None:
         problems += _command_problems(place, connector, wanted, settings)
         problems += reference_problems(connector.config, f"{place}config")
     problems += _catalog_problems(asked) if isinstance(asked, SyncInput) else []
-    if settings.launcher == "docker" and wanted != "docker" and not settings.allow_local_commands:
+    if (
+        not settings.allow_local_commands
+        and settings.launcher in CONTAINER_LAUNCHERS
+        and wanted not in CONTAINER_LAUNCHERS
+    ):
         problems.append("launcher: this stack runs connectors in containers alone (LAUNCHER, ALLOW_LOCAL_COMMANDS)")
     if asked.local_root is not None and not settings.allow_local_commands:
         problems.append("local_root: paths of the host may not be chosen on this stack (ALLOW_LOCAL_COMMANDS)")
@@ -63,6 +67,6 @@ def _command_problems(place: str, connector: Connector, wanted: str, settings: S
     problems = []
     if not settings.allow_local_commands:
         problems.append(f"{place}command: commands may not run on this stack (ALLOW_LOCAL_COMMANDS); use image")
-    if wanted == "docker":
-        problems.append(f"{place}command: a command cannot run in a container (launcher docker); use image")
+    if wanted in CONTAINER_LAUNCHERS:
+        problems.append(f"{place}command: a command cannot run in a container (launcher {wanted}); use image")
     return problems

@@ -6,25 +6,23 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-import asyncpg
 import msgspec
 
+from activities.means import Means
 from airbyte_workers.models import AttemptRef, Connector, ConnectorResult
-from airbyte_workers.names import JobKind, Role, pod_name
+from airbyte_workers.names import JobKind, Role
 from airbyte_workers.orchestrator.markers import Markers
-from airbyte_workers.settings import Settings
 from airbyte_workers.store import catalogs, workloads
 from airbyte_workers.store.jobs import Job
-from airbyte_workers.store.objects import Objects
 
 
 class Answers:
     """Specs and catalogs by connector; only a tagged image is trusted to answer the same again."""
 
-    def __init__(self, db: asyncpg.Pool, settings: Settings, objects: Objects) -> None:
-        self._db = db
-        self._settings = settings
-        self._objects = objects
+    def __init__(self, means: Means) -> None:
+        self._db = means.db
+        self._settings = means.settings
+        self._objects = means.objects
 
     async def questions(self, job: Job) -> tuple[AttemptRef, ...]:
         """What must be asked before the job's configs, and of a sync its catalog, are known to be right."""
@@ -75,7 +73,7 @@ class Answers:
 
     async def result(self, ref: AttemptRef) -> ConnectorResult | None:
         """How the connector pod ended; None while it has not."""
-        said = await self.end_of(pod_name(ref.kind, ref.job_id, ref.attempt, ref.of))
+        said = await self.end_of(ref.pod)
         return ConnectorResult.model_validate_json(said) if said is not None else None
 
     async def end_of(self, pod: str) -> bytes | None:

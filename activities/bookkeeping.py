@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
-import asyncpg
 import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -14,13 +15,14 @@ from activities.admission import invalid, refuse_forbidden
 from activities.answers import Answers
 from activities.catalogs import Catalogs, Unchecked, shown_choice
 from activities.config_checks import ConfigChecks
+from activities.means import Means
 from activities.operations import Operations
 from activities.pod_specs import program
 from activities.repairs import Repairs
 from activities.retry_rules import retry_rules
 from activities.run_looks import TemporalAway
 from activities.time_limits import limits
-from airbyte_workers.jobs.failures import cut, for_history, in_one_line
+from airbyte_workers.jobs.failures import cut, for_history, in_one_line, of_platform
 from airbyte_workers.jobs.retries import in_words
 from airbyte_workers.models import (
     AttemptSummary,
@@ -29,8 +31,6 @@ from airbyte_workers.models import (
     CloseJob,
     CloseOperation,
     Configured,
-    Failure,
-    FailureOrigin,
     FailureType,
     JobPlan,
     OpenAttempt,
@@ -38,20 +38,18 @@ from airbyte_workers.models import (
     OpenOperation,
     OperationEnd,
     Order,
-    RetryRules,
     SyncInput,
     SyncReport,
 )
-from airbyte_workers.names import CONNECTION_BUSY, REPLICATION_KINDS, JobKind, pod_name
+from airbyte_workers.names import CONNECTION_BUSY, REPLICATION_KINDS, JobKind
 from airbyte_workers.orchestrator.joblog import write_last
 from airbyte_workers.pods.choice import Containers, choose
 from airbyte_workers.protocol.catalog import InvalidCatalog
-from airbyte_workers.protocol.messages import ConfiguredCatalog, parse, serialise
-from airbyte_workers.settings import Settings
-from airbyte_workers.store import attempts, catalogs, connections, history, jobs, opening
+from airbyte_workers.protocol.messages import serialise
+from airbyte_workers.store import attempt_ends, attempts, catalogs, connections, history, jobs, opening
 from airbyte_workers.store.jobs import Job
-from airbyte_workers.store.objects import Objects, StorageError
-from airbyte_workers.store.sealing import Seal
+from airbyte_workers.store.log_objects import attempt_folder
+from airbyte_workers.store.objects import StorageError
 
 MAX_WHY = 300  # characters
 _ROW_FIRST_S = 2.0
@@ -61,41 +59,48 @@ _log = structlog.get_logger(__name__)
 class BookkeepingActivities:
     """Opens and closes jobs and attempts; the only writer of their rows beside the reconciler."""
 
-    def __init__(
-        self,
-        db: asyncpg.Pool,
-        seal: Seal,
-        settings: Settings,
-        objects: Objects,
-        containers: Containers,
-        repairs: Repairs | None = None,
-    ) -> None:
+    def __init__(self, means: Means, containers: Containers, repairs: Repairs | None = None) -> None:
         """Without `repairs` a connection stays busy until the reconciler has ended a job whose run is over."""
-        answers = Answers(db, settings, objects)
+        answers = Answers(means)
         self._repairs = repairs
         self._answers = answers
         self._catalogs = Catalogs(answers)
-        self._checks = ConfigChecks(db, answers)
-        self._operations = Operations(db, settings, answers)
+        self._checks = ConfigChecks(means)
+        self._operations = Operations(means)
         self._containers = containers
-        self._db = db
-        self._seal = seal
-        self._settings = settings
-        self._objects = objects
+        self._db = means.db
+        self._seal = means.seal
+        self._settings = means.settings
+        self._objects = means.objects
+
+    @property
+    def activities(self) -> Sequence[Callable[..., Awaitable[Any]]]:
+        """Every one, as a Temporal worker takes them."""
+        return [
+            self.open_job,
+            self.open_operation,
+            self.check_configs,
+            self.configure_catalog,
+            self.open_attempt,
+            self.close_attempt,
+            self.close_job,
+            self.close_operation,
+            self.request_cancel,
+        ]
 
     @activity.defn(name="open_job")
     async def open_job(self, request: OpenJob) -> JobPlan:
         """Refuse what cannot run here, write the job's row, and say what must happen before its first attempt."""
         try:
             job_id = await self._opened(request)
-        except opening.ConnectionBusy as error:
+        except connections.ConnectionBusy as error:
             raise ApplicationError(str(error), type=CONNECTION_BUSY, non_retryable=True) from None
         except connections.Refused as error:
             raise invalid(str(error)) from None
         plan = await self._plan(job := await self._new_job(job_id))
         return plan.model_copy(
             update={
-                "retries": self._rules(job.sync),
+                "retries": retry_rules(self._settings, job.sync),
                 "previous_succeeded": await jobs.previous_succeeded(self._db, job.connection_id, job.id),
             }
         )
@@ -124,7 +129,7 @@ class BookkeepingActivities:
         job = await jobs.read_job(self._db, self._seal, job_id)
         if job.kind is JobKind.CLEAR:
             assert job.catalog_id is not None
-            stored = parse(ConfiguredCatalog, (await catalogs.read(self._db, job.catalog_id)).encode())
+            stored = await catalogs.configured(self._db, job.catalog_id)
             return Configured(choice=shown_choice(stored, job.scope))
         try:
             configured = await self._catalogs.configured(job)
@@ -132,7 +137,7 @@ class BookkeepingActivities:
             await jobs.note(self._db, job_id, "catalog not checked", reason=str(unchecked))
             configured = unchecked.catalog
         except InvalidCatalog as error:
-            failure = Failure(origin=FailureOrigin.PLATFORM, type=FailureType.CONFIG_ERROR, message=str(error))
+            failure = of_platform(FailureType.CONFIG_ERROR, str(error))
             return Configured(failure=for_history([failure])[0])
         body = serialise(configured)
         await jobs.set_catalog(self._db, job, body.decode(), hashlib.sha256(body).hexdigest())
@@ -142,34 +147,23 @@ class BookkeepingActivities:
     async def open_attempt(self, request: OpenAttempt) -> None:
         """Raise the fence: from now on only this attempt may commit."""
         try:
-            await attempts.open_attempt(self._db, request.job_id, request.attempt, waited_s=request.waited_s)
+            await attempts.open_attempt(self._db, request)
         except (attempts.AttemptRefused, LookupError) as error:
             raise ApplicationError(str(error), type="AttemptRefused", non_retryable=True) from None
 
     @activity.defn(name="close_attempt")
     async def close_attempt(self, request: CloseAttempt) -> None:
         """Turn the attempt's marker into its row."""
-        ref = request.ref
-        said = await self._answers.end_of(pod_name(ref.kind, ref.job_id, ref.attempt))
+        said = await self._answers.end_of(request.ref.pod)
         summary = AttemptSummary.model_validate_json(said) if said is not None else None
-        follows = request.follows if request.retried else ""  # else the job's end says it
-        await attempts.close_attempt(self._db, ref.job_id, ref.attempt, request.outcome, summary, follows=follows)
-        if request.tally is not None:
-            await jobs.save_tally(self._db, ref.job_id, request.tally)
+        await attempt_ends.close_attempt(self._db, request, summary)
         if request.follows:
             await self._tell_next(request)
 
     @activity.defn(name="close_job")
     async def close_job(self, request: CloseJob) -> SyncReport:
         """End the job; what comes back is what people read."""
-        await jobs.close_job(
-            self._db,
-            request.job_id,
-            request.status,
-            failures=request.failures,
-            by=request.by,
-            reason=request.reason,
-        )
+        await jobs.close_job(self._db, request)
         whole = await history.report(self._db, request.job_id, max_streams=self._settings.report_max_streams)
         attempts = [
             attempt.model_copy(update={"failures": in_one_line(attempt.failures)}) for attempt in whole.attempts
@@ -184,13 +178,10 @@ class BookkeepingActivities:
         job = await jobs.read_job(self._db, self._seal, request.ref.job_id)
         end = await self._operations.end(job, request)
         told = end.check.message if end.check is not None and end.check.status == "failed" else ""
+        reason = request.reason or (f"check failed: {told}" if told else "")
         await jobs.close_job(
             self._db,
-            job.id,
-            end.status,
-            failures=end.failures,
-            by=request.by,
-            reason=request.reason or (f"check failed: {told}" if told else ""),
+            CloseJob(job_id=job.id, status=end.status, failures=end.failures, by=request.by, reason=reason),
         )
         return end
 
@@ -211,9 +202,9 @@ class BookkeepingActivities:
         ref = request.ref
         counters = f" ({in_words(request.tally)})" if request.tally is not None else ""
         try:
-            await write_last(self._objects, f"logs/{ref.job_id}/{ref.attempt}", f"{request.follows}{counters}")
+            await write_last(self._objects, attempt_folder(ref.job_id, ref.attempt), f"{request.follows}{counters}")
         except StorageError as error:
-            _log.warning("the end of an attempt's log is not written", job=ref.job_id, error=str(error))
+            _log.warning("end of attempt's log not written", job=ref.job_id, error=str(error))
 
     # --- opening ---
 
@@ -225,11 +216,11 @@ class BookkeepingActivities:
     async def _opened(self, request: OpenJob) -> int:
         """The job's row. A connection is not kept busy by a job whose run is over. Raises connections.Refused."""
         try:
-            return await opening.open_sync(self._db, self._seal, request, self._rules, self._admit)
-        except opening.ConnectionBusy as error:
+            return await opening.open_sync(self._db, self._seal, request, self._admit)
+        except connections.ConnectionBusy as error:
             if error.job_id is None or not await self._is_freed(error.job_id, request.workflow_id):
                 raise
-        return await opening.open_sync(self._db, self._seal, request, self._rules, self._admit)
+        return await opening.open_sync(self._db, self._seal, request, self._admit)
 
     async def _is_freed(self, job_id: int, workflow_id: str) -> bool:
         """As long as nobody can tell, the connection is busy."""
@@ -238,21 +229,17 @@ class BookkeepingActivities:
         try:
             return await self._repairs.freed(job_id, workflow_id=workflow_id)
         except (TemporalAway, StorageError) as error:
-            _log.warning("a busy connection's job cannot be looked at", job=job_id, error=str(error))
+            _log.warning("job of busy connection cannot be looked at", job=job_id, error=str(error))
             return False
 
     def _admit(self, asked: SyncInput | Order) -> None:
         refuse_forbidden(asked, self._settings)
-
-    def _rules(self, asked: SyncInput) -> RetryRules:
-        return retry_rules(self._settings, asked)
 
     async def _plan(self, job: Job) -> JobPlan:
         questions = await self._answers.questions(job)
         ready = all(ref.kind is not JobKind.SPEC for ref in questions)
         return JobPlan(
             job_id=job.id,
-            connection=job.connection,
             launcher=await self._settle_launcher(job),
             questions=questions,
             has_catalog=job.kind in REPLICATION_KINDS and job.sync.catalog is not None,

@@ -15,14 +15,13 @@ from airbyte_workers.protocol.catalog import (
     check_destination_modes,
     choose,
     completed,
-    key_of,
     read_catalog,
     read_configured,
-    shown,
 )
 from airbyte_workers.protocol.generations import Scope, keys
 from airbyte_workers.protocol.messages import Catalog, ConfiguredCatalog, ConfiguredStream
 from airbyte_workers.protocol.stream_checks import names_shown
+from airbyte_workers.protocol.streams import key_of, shown
 from airbyte_workers.store.jobs import Job
 
 MAX_CHOICES_SHOWN = 20

@@ -5,39 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import asyncpg
 from temporalio.exceptions import ApplicationError
 
 from activities.answers import Answers
 from activities.launching import Launching
 from activities.lifecycle import leaves_pod_alone
+from activities.means import Means
 from activities.operations import read_check
 from activities.watching import Watch
-from airbyte_workers.models import AttemptOutcome, AttemptRef, Failure, FailureOrigin, FailureType
+from airbyte_workers.models import NEVER_RAN, AttemptOutcome, AttemptRef, Failure, FailureOrigin, FailureType
 from airbyte_workers.names import JobKind, Role
 from airbyte_workers.pods.pod import LaunchFailed
-from airbyte_workers.settings import Settings
 from airbyte_workers.store import jobs, workloads
 from airbyte_workers.store.jobs import Job
 from airbyte_workers.store.secrets import SecretError
 from airbyte_workers.store.workloads import Workload
 
-_NEVER_RAN = frozenset(
-    {
-        FailureType.ORCHESTRATOR_LOST,
-        FailureType.EXIT_UNKNOWN,
-        FailureType.LAUNCH_FAILED,
-    }
-)
-
 
 class Checks:
     """Runs the checks that an attempt needs; they cost no events in Temporal's history."""
 
-    def __init__(self, db: asyncpg.Pool, settings: Settings, answers: Answers, launching: Launching) -> None:
-        self._db = db
-        self._settings = settings
-        self._answers = answers
+    def __init__(self, means: Means, launching: Launching) -> None:
+        self._means = means
+        self._db = means.db
+        self._settings = means.settings
+        self._answers = Answers(means)
         self._launching = launching
 
     async def failure(self, job: Job, ref: AttemptRef, place: Workload, tell: Callable[[str], None]) -> Failure | None:
@@ -63,14 +55,14 @@ class Checks:
             await self._keep(place)
             await self._launching.launch_in_time(job, ref, workload)
             await self._keep(place)
-            outcome = await self._followed(self._launching.watch(job, ref))
+            outcome = await self._followed(Watch(self._means, workload.launcher, ref))
         except (LaunchFailed, SecretError, ApplicationError):
             # also of a worker that stops: a check is soon asked again, wherever the attempt is launched then
-            await self._launching.end(job, workload, "failure")
+            await self._launching.end(workload, "failure")
             raise
         except asyncio.CancelledError:
             if not await leaves_pod_alone():
-                await self._launching.end(job, workload, "cancelled")
+                await self._launching.end(workload, "cancelled")
             raise
         return await self._judged(job, ref, outcome)
 
@@ -89,7 +81,7 @@ class Checks:
             workload = await self._launching.workload(job, _check_of(ref, role))
             await self._launching.require_here(workload)
             if await workloads.is_live(self._db, workload.pod):
-                await self._launching.end(job, workload, "cancelled")
+                await self._launching.end(workload, "cancelled")
 
     async def _judged(self, job: Job, ref: AttemptRef, outcome: AttemptOutcome) -> Failure | None:
         """A no is a config error, whatever it says; without an answer the connector's own failure counts."""
@@ -98,7 +90,7 @@ class Checks:
         if told is not None and told.result is not None:
             check = read_check(told.result)
             return None if check.status == "succeeded" else _refusal(role, check.message)
-        if not outcome.failures or outcome.failures[0].type in _NEVER_RAN:
+        if not outcome.failures or outcome.failures[0].type in NEVER_RAN:
             why = outcome.failures[0].message if outcome.failures else "its answer is gone"
             raise LaunchFailed(f"the {role} could not be checked: {why}", origin=FailureOrigin.PLATFORM, retryable=True)
         first = outcome.failures[0]

@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 
 from activities.answers import Answers
-from airbyte_workers.jobs.failures import MAX_MESSAGE_IN_HISTORY, cut
-from airbyte_workers.models import Failure, FailureOrigin, FailureType
+from activities.means import Means
+from airbyte_workers.jobs.failures import MAX_MESSAGE_IN_HISTORY, cut, of_platform
+from airbyte_workers.models import Failure, FailureType
 from airbyte_workers.names import JobKind, Role
 from airbyte_workers.protocol.configs import UnusableSpec, config_problems, secret_names
 from airbyte_workers.store import jobs
-from airbyte_workers.store.jobs import Database, Job
+from airbyte_workers.store.jobs import Job
 
 
 class ConfigChecks:
     """Checks a job's configs, and learns from the specs which of their values are secret."""
 
-    def __init__(self, db: Database, answers: Answers) -> None:
-        self._db = db
-        self._answers = answers
+    def __init__(self, means: Means) -> None:
+        self._db = means.db
+        self._answers = Answers(means)
 
     async def failure(self, job: Job) -> Failure | None:
         """Why the job cannot run with its configs. A spec that is not known, or unusable, checks nothing: noted."""
@@ -48,4 +49,4 @@ class ConfigChecks:
 
 def _failure(problems: list[str]) -> Failure:
     message = cut("the config does not fit the connector's spec: " + "; ".join(problems), MAX_MESSAGE_IN_HISTORY)
-    return Failure(origin=FailureOrigin.PLATFORM, type=FailureType.CONFIG_ERROR, message=message)
+    return of_platform(FailureType.CONFIG_ERROR, message)

@@ -6,20 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
-import asyncpg
 import structlog
 
 from activities.lifecycle import hand_over, hand_over_if_stopping
+from activities.means import Means
 from activities.pod_specs import RUN, Author, origin_of, program
-from activities.watching import Watch
 from airbyte_workers.models import AttemptRef, Connector, JobStatus
-from airbyte_workers.names import REPLICATION_KINDS, JobKind, Role, pod_name
+from airbyte_workers.names import REPLICATION_KINDS, Role
 from airbyte_workers.orchestrator.markers import Markers
 from airbyte_workers.pods.pod import Launcher, LauncherAway, LaunchFailed, PodSpec, PodStatus, RemovalFailed
-from airbyte_workers.settings import Settings
 from airbyte_workers.store import attempts, jobs, workloads
-from airbyte_workers.store.jobs import Job
-from airbyte_workers.store.objects import Objects
+from airbyte_workers.store.attempts import Attempt
+from airbyte_workers.store.jobs import Job, Move
 from airbyte_workers.store.workloads import Workload
 
 _PLACE_POLL_S = 0.5
@@ -29,28 +27,16 @@ _log = structlog.get_logger(__name__)
 class Launching:
     """Starts the pods of one dataplane."""
 
-    def __init__(
-        self,
-        db: asyncpg.Pool,
-        settings: Settings,
-        objects: Objects,
-        launchers: Mapping[str, Launcher],
-        author: Author,
-    ) -> None:
-        self._db = db
-        self._settings = settings
-        self._objects = objects
-        self._launchers = launchers
-        self._author = author
+    def __init__(self, means: Means) -> None:
+        self._db = means.db
+        self._settings = means.settings
+        self._objects = means.objects
+        self._launchers = means.launchers
+        self._author = Author(means.db, means.settings)
 
-    def watch(self, job: Job, ref: AttemptRef) -> Watch:
-        """What follows the pod to its end."""
-        markers = Markers(self._objects, pod_name(ref.kind, ref.job_id, ref.attempt, ref.of))
-        return Watch(self._db, self._settings, self.launcher(job), markers, ref)
-
-    async def is_launched(self, job: Job, workload: Workload) -> bool:
+    async def is_launched(self, workload: Workload, run_id: str) -> bool:
         """Whether an earlier try has launched the pod, which may have ended since. Raises LauncherAway."""
-        return _is_of_run(await self.launcher(job).inspect(workload.pod), job.run_id)
+        return _is_of_run(await self._launchers[workload.launcher].inspect(workload.pod), run_id)
 
     async def workload(self, job: Job, ref: AttemptRef) -> Workload:
         """The pod as this dataplane would run it."""
@@ -58,13 +44,13 @@ class Launching:
         if ref.kind in REPLICATION_KINDS:
             fence = (await attempts.read_attempt(self._db, job.id, ref.attempt)).fence
         return Workload(
-            pod=pod_name(ref.kind, job.id, ref.attempt, ref.of),
+            pod=ref.pod,
             kind=ref.kind,
             job_id=job.id,
             attempt=ref.attempt,
             connection_id=job.connection_id if ref.kind in REPLICATION_KINDS else None,
             dataplane=self._settings.dataplane,
-            launcher=self.launcher(job).name,
+            launcher=job.launcher or await jobs.launcher_of(self._db, job.id),
             fence=fence,
         )
 
@@ -75,11 +61,11 @@ class Launching:
         """
         elsewhere = await workloads.place_elsewhere(self._db, workload.pod, workload.dataplane)
         if elsewhere is not None:
-            hand_over(f"pod {workload.pod} has its place on {elsewhere}, a worker there must launch it")
+            hand_over(f"pod {workload.pod} has its place on {elsewhere}, a Temporal worker there must launch it")
 
     async def place(self, job: Job, workload: Workload, waits: Callable[[], Awaitable[None]]) -> None:
         """Queue before start: nothing is started that does not fit; `waits` is called while that takes a while."""
-        limit = self._limit(workload.kind)
+        limit = self._settings.pods_at_once(workload.kind)
         told = False
         while not await workloads.claim(self._db, workload, limit=limit, lease_s=self._settings.lease_seconds):
             if not told:
@@ -90,11 +76,11 @@ class Launching:
             await asyncio.sleep(_PLACE_POLL_S)
         if told:
             place = f"has its place on {workload.dataplane}"
-            await jobs.move(self._db, job.id, JobStatus.PENDING, reason=place, expected=[JobStatus.QUEUED])
+            await jobs.move(self._db, job.id, Move(JobStatus.PENDING, [JobStatus.QUEUED], place))
 
     async def _tell_queued(self, job: Job, reason: str) -> None:
         """A new job is queued from now on; one that has got further only waits once more, and keeps its status."""
-        if not await jobs.move(self._db, job.id, JobStatus.QUEUED, reason=reason, expected=[JobStatus.PENDING]):
+        if not await jobs.move(self._db, job.id, Move(JobStatus.QUEUED, [JobStatus.PENDING], reason)):
             await jobs.note(self._db, job.id, "waits for a place", reason=reason)
 
     async def launch_in_time(self, job: Job, ref: AttemptRef, workload: Workload) -> None:
@@ -108,23 +94,14 @@ class Launching:
                 raise
             raise LaunchFailed(f"the pod did not start within {minutes:g} min") from None
 
-    def _limit(self, kind: JobKind) -> int:
-        settings = self._settings
-        limits = {
-            JobKind.SPEC: settings.max_spec_workers,
-            JobKind.CHECK: settings.max_check_workers,
-            JobKind.DISCOVER: settings.max_discover_workers,
-        }
-        return limits.get(kind, settings.max_sync_workers)
-
     async def _launch(self, job: Job, ref: AttemptRef, workload: Workload) -> None:
-        launcher = self.launcher(job)
+        launcher = self._launchers[workload.launcher]
         for role, connector in _connectors(job, ref).items():
             await _prepare(launcher, role, connector)
         if workload.connection_id is not None:
             await self._end_older(workload)
-        if not await self._has_run(launcher, job, ref):
-            spec = await self._spec(job, ref)
+        if not await self._has_run(launcher, job, workload):
+            spec = await self._spec(job, ref, workload)
             try:
                 await self._forget_namesake(launcher, spec)
                 await launcher.launch(spec)
@@ -132,25 +109,18 @@ class Launching:
                 raise _told_of(error, job, ref) from error
         await workloads.launched(self._db, workload.pod)
         if ref.kind is job.kind:  # what a job asks first does not make it running
-            await jobs.move(
-                self._db,
-                job.id,
-                JobStatus.RUNNING,
-                reason=f"pod {workload.pod} runs on {workload.dataplane} ({launcher.name})",
-                expected=[JobStatus.PENDING, JobStatus.QUEUED, JobStatus.INCOMPLETE],
-            )
+            reason = f"pod {workload.pod} runs on {workload.dataplane} ({launcher.name})"
+            before = [JobStatus.PENDING, JobStatus.QUEUED, JobStatus.INCOMPLETE]
+            await jobs.move(self._db, job.id, Move(JobStatus.RUNNING, before, reason))
 
-    async def _has_run(self, launcher: Launcher, job: Job, ref: AttemptRef) -> bool:
+    async def _has_run(self, launcher: Launcher, job: Job, workload: Workload) -> bool:
         """Whether the attempt's pod did its work and is gone: a reset has led back here. Whoever watches it tells how.
 
         Another one could not commit under the same fence what the first has committed already.
         """
-        if ref.kind not in REPLICATION_KINDS:
+        if workload.kind not in REPLICATION_KINDS or _is_of_run(await launcher.inspect(workload.pod), job.run_id):
             return False
-        attempt = await attempts.read_attempt(self._db, job.id, ref.attempt)
-        if _is_of_run(await launcher.inspect(attempt.pod), job.run_id):
-            return False
-        return await attempts.has_committed(self._db, attempt)
+        return await attempts.has_committed(self._db, _attempt(workload))
 
     async def _forget_namesake(self, launcher: Launcher, spec: PodSpec) -> None:
         """A database that is made anew counts jobs from 1 again: what has this name may be another run's, not ours."""
@@ -162,10 +132,10 @@ class Launching:
         await Markers(self._objects, spec.name).clear()
         await workloads.cleared(self._db, spec.name)
 
-    async def _spec(self, job: Job, ref: AttemptRef) -> PodSpec:
+    async def _spec(self, job: Job, ref: AttemptRef, workload: Workload) -> PodSpec:
         if ref.kind not in REPLICATION_KINDS:
             return await self._author.operation(job, ref)
-        return await self._author.replication(job, await attempts.read_attempt(self._db, job.id, ref.attempt))
+        return await self._author.replication(job, _attempt(workload))
 
     async def _end_older(self, workload: Workload) -> None:
         """The fence is raised: pods of earlier attempts are stopped and proven gone, or their lease is waited for."""
@@ -178,23 +148,24 @@ class Launching:
                     await workloads.release(self._db, pod.pod, "failure")
             await asyncio.sleep(_PLACE_POLL_S)
 
-    async def end(self, job: Job, workload: Workload, status: str) -> None:
+    async def end(self, workload: Workload, status: str) -> None:
         """What was started goes again. What resists keeps its place: the connection's next attempt ends it first."""
         try:
-            await self.launcher(job).remove(workload.pod)
+            await self._launchers[workload.launcher].remove(workload.pod)
         except RemovalFailed as error:
             _log.error("pod not removed", pod=workload.pod, error=str(error))
         else:
             await workloads.release(self._db, workload.pod, status)
 
-    async def release_if_nothing_is_there(self, job: Job, workload: Workload) -> None:
+    async def release_if_nothing_is_there(self, workload: Workload) -> None:
         """Between two tries: a pod that runs, or that nobody can look at, keeps its place."""
         with suppress(LauncherAway):
-            if not await self.launcher(job).remains(workload.pod):
+            if not await self._launchers[workload.launcher].remains(workload.pod):
                 await workloads.release(self._db, workload.pod, "failure")
 
-    def launcher(self, job: Job) -> Launcher:
-        return self._launchers[job.launcher or "process"]
+
+def _attempt(workload: Workload) -> Attempt:
+    return Attempt(workload.job_id, workload.attempt, workload.fence, workload.pod)
 
 
 def _is_of_run(seen: PodStatus, run: str) -> bool:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
 
-import asyncpg
 import structlog
 
+from activities.means import Means
 from activities.pod_specs import DATABASE, RUN
 from activities.watching import Watch
-from airbyte_workers.jobs.reconciliation import Fate, Listed, Placed, fate_of_listed, fate_of_placed
+from airbyte_workers.jobs.reconciliation import Listed, Placed, reason_to_end, reason_to_remove
 from airbyte_workers.names import REPLICATION_KINDS
-from airbyte_workers.orchestrator.markers import Markers
 from airbyte_workers.pods.pod import Launcher, LauncherAway, PodStatus, RemovalFailed
-from airbyte_workers.settings import Settings
 from airbyte_workers.store import reaping, workloads
 from airbyte_workers.store.database import is_away
-from airbyte_workers.store.objects import Objects, StorageError
+from airbyte_workers.store.objects import StorageError
 from airbyte_workers.store.reaping import PlacedPod, PodRow
 from airbyte_workers.store.transitions import JobGone
 
@@ -31,13 +28,12 @@ _log = structlog.get_logger(__name__)
 class Leftovers:
     """Ends and removes them, each in a task of its own: a connector may take its time. End it with `aclose`."""
 
-    def __init__(
-        self, db: asyncpg.Pool, settings: Settings, objects: Objects, launchers: Mapping[str, Launcher]
-    ) -> None:
-        self._db = db
-        self._settings = settings
-        self._objects = objects
-        self._launchers = launchers
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._db = means.db
+        self._settings = means.settings
+        self._objects = means.objects
+        self._launchers = means.launchers
         self._at_once = asyncio.Semaphore(_ENDS_AT_ONCE)
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._listed_before: dict[str, frozenset[str]] = {}
@@ -58,8 +54,8 @@ class Leftovers:
     async def sweep_places(self, *, leases_count: bool) -> None:
         """Begin to end pods that still have a place though nobody looks after them."""
         for pod in await reaping.placed(self._db, self._settings.dataplane):
-            fate, why = fate_of_placed(self._facts(pod), leases_count=leases_count, is_anothers=False)
-            if fate is not Fate.KEEP and pod.pod not in self._ending and self._is_due(pod.pod):
+            why = reason_to_end(self._facts(pod), leases_count=leases_count)
+            if why and pod.pod not in self._ending and self._is_due(pod.pod):
                 self._begin(pod, why)
 
     def _facts(self, pod: PlacedPod) -> Placed:
@@ -100,7 +96,7 @@ class Leftovers:
         if seen.exists and seen.labels.get(RUN, pod.run) != pod.run:  # what is half removed may have none
             await workloads.release(self._db, pod.pod, "failure")
             return True
-        await Watch(self._db, self._settings, launcher, Markers(self._objects, pod.pod), pod.ref).end()
+        await Watch(self._means, pod.launcher, pod.ref).end()
         return not await workloads.is_live(self._db, pod.pod)
 
     # --- pods that have none ---
@@ -122,8 +118,8 @@ class Leftovers:
         before = self._listed_before.get(launcher.name, frozenset())
         for each in listed:
             row = rows.get(each.name)
-            fate, why = fate_of_listed(facts_of(each, row, database), seen_before=each.name in before)
-            if fate is Fate.REMOVE:
+            why = reason_to_remove(facts_of(each, row, database), seen_before=each.name in before)
+            if why:
                 await self._remove(launcher, each.name, row, why)
         self._listed_before[launcher.name] = frozenset(each.name for each in listed)
 

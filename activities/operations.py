@@ -8,12 +8,13 @@ from typing import Any
 import msgspec
 
 from activities.answers import Answers
-from airbyte_workers.jobs.failures import MAX_MESSAGE_IN_HISTORY, cut, for_history
+from activities.means import Means
+from airbyte_workers.jobs.failures import MAX_MESSAGE_IN_HISTORY, cut, for_history, of_platform
 from airbyte_workers.models import (
+    SAID_BY_CONNECTOR,
     CheckResult,
     CloseOperation,
     DiscoverResult,
-    Failure,
     FailureOrigin,
     FailureType,
     JobStatus,
@@ -22,27 +23,17 @@ from airbyte_workers.models import (
 )
 from airbyte_workers.names import JobKind, Role
 from airbyte_workers.protocol.catalog import InvalidCatalog, read_catalog
-from airbyte_workers.settings import Settings
 from airbyte_workers.store import jobs
-from airbyte_workers.store.jobs import Database, Job
-
-_SAID_BY_CONNECTOR = frozenset(
-    {
-        FailureType.CONFIG_ERROR,
-        FailureType.SYSTEM_ERROR,
-        FailureType.TRANSIENT_ERROR,
-        FailureType.OUT_OF_MEMORY,
-    }
-)
+from airbyte_workers.store.jobs import Job
 
 
 class Operations:
     """Ends of spec, check and discover jobs."""
 
-    def __init__(self, db: Database, settings: Settings, answers: Answers) -> None:
-        self._db = db
-        self._settings = settings
-        self._answers = answers
+    def __init__(self, means: Means) -> None:
+        self._db = means.db
+        self._settings = means.settings
+        self._answers = Answers(means)
 
     async def end(self, job: Job, request: CloseOperation) -> OperationEnd:
         """How the job ended; asked again, the same."""
@@ -68,7 +59,7 @@ class Operations:
             if "streams" in said:  # else it is a destination's
                 read_catalog(body)
         except InvalidCatalog as error:
-            return _failed(f"{job.connectors[Role.MAIN].name} told a catalog that is none: {error}")
+            return _failed(f"{job.connectors[Role.MAIN].name} answered with something that is no catalog: {error}")
         catalog_id = job.catalog_id
         if catalog_id is None:
             catalog_id = await self._answers.keep_catalog(job.connectors[Role.MAIN], body)
@@ -93,12 +84,12 @@ def _without_result(kind: JobKind, request: CloseOperation) -> OperationEnd:
         return _failed("what the connector answered is not in object storage any more")
     first = failures[0]
     by_connector = first.origin in (FailureOrigin.SOURCE, FailureOrigin.DESTINATION)
-    if kind is JobKind.CHECK and not request.outcome.refused and by_connector and first.type in _SAID_BY_CONNECTOR:
+    if kind is JobKind.CHECK and not request.outcome.refused and by_connector and first.type in SAID_BY_CONNECTOR:
         check = CheckResult(status="failed", message=first.message)
         return OperationEnd(status=JobStatus.SUCCEEDED, check=check, failures=failures)
     return OperationEnd(status=JobStatus.FAILED, failures=failures)
 
 
 def _failed(message: str) -> OperationEnd:
-    failure = Failure(origin=FailureOrigin.PLATFORM, type=FailureType.SYSTEM_ERROR, message=message)
+    failure = of_platform(FailureType.SYSTEM_ERROR, message)
     return OperationEnd(status=JobStatus.FAILED, failures=(failure,))

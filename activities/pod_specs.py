@@ -11,20 +11,20 @@ from typing import Any, Literal
 import asyncpg
 import msgspec
 
-from airbyte_workers.jobs import checks
 from airbyte_workers.models import AttemptRef, Connector
-from airbyte_workers.names import JobKind, Role, pod_name
+from airbyte_workers.names import JobKind, Role
 from airbyte_workers.orchestrator.input import Cleared, ConnectorInput, ReplicationInput
-from airbyte_workers.pods.pod import ContainerSpec, PodSpec, Program, Resources
+from airbyte_workers.pods.pod import ContainerLimits, ContainerSpec, PodSpec, Program
 from airbyte_workers.protocol import generations
 from airbyte_workers.protocol.configs import secret_values
-from airbyte_workers.protocol.messages import ConfiguredCatalog, parse, serialise
+from airbyte_workers.protocol.messages import ConfiguredCatalog, serialise
 from airbyte_workers.quantities import cpus, memory_bytes
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import catalogs, reaping, secrets, states
 from airbyte_workers.store.attempts import Attempt
 from airbyte_workers.store.generations import current as current_generations
 from airbyte_workers.store.jobs import Job
+from airbyte_workers.store.log_objects import asked_folder, attempt_folder
 from airbyte_workers.store.stream_requests import undivided_before
 
 RUN = "run"
@@ -49,12 +49,12 @@ class Author:
 
     db: asyncpg.Pool
     settings: Settings
-    database_url: str
 
     async def replication(self, job: Job, attempt: Attempt) -> PodSpec:
         """The pod of one attempt of a sync, clear or refresh. Raises SecretError, LookupError."""
         assert job.catalog_id is not None
-        catalog = parse(ConfiguredCatalog, (await catalogs.read(self.db, job.catalog_id)).encode())
+        assert self.settings.database_url is not None
+        catalog = await catalogs.configured(self.db, job.catalog_id)
         given = {Role.DESTINATION: await self._written(job, catalog)}
         if Role.SOURCE in job.connectors:
             given[Role.SOURCE] = await self._read(job, catalog)
@@ -70,7 +70,7 @@ class Author:
             orchestrator_input=await self._replication_input(job, attempt, catalog, list(given.values())),
             labels=await self._labels(job, attempt.number, attempt.fence),
             local_root=self._local_root(job),
-            orchestrator_resources=self._resources(
+            orchestrator_limits=self._limits(
                 self.settings.replication_orchestrator_cpu_limit, self.settings.replication_orchestrator_memory_limit
             ),
         )
@@ -106,11 +106,11 @@ class Author:
         given = await self._given(job, connector, {}) if ref.kind is not JobKind.SPEC else Given()
         environment = {"WORKER_JOB_ID": str(job.id), "WORKER_JOB_ATTEMPT": str(ref.attempt)}
         asked = ConnectorInput(
-            pod=pod_name(ref.kind, job.id, ref.attempt, ref.of),
+            pod=ref.pod,
             settings=self._plain_settings(),
             operation=_operation(ref.kind),
             origin=origin_of(role, connector),
-            log_prefix=_operation_log(job, ref),
+            log_prefix=asked_folder(ref),
             secrets=given.secrets,
             secret_names=job.secret_names,
         )
@@ -146,15 +146,17 @@ class Author:
                 "WORKER_CONNECTOR_IMAGE": connector.image or "",
                 **environment,
             },
-            resources=self._resources(
+            limits=self._limits(
                 settings.job_main_container_cpu_limit if own.cpu_limit is None else str(own.cpu_limit),
                 settings.job_main_container_memory_limit if own.memory_limit is None else str(own.memory_limit),
                 own.pids_limit,
             ),
         )
 
-    def _resources(self, cpu_limit: str | None, memory_limit: str | None, pids_limit: int | None = None) -> Resources:
-        return Resources(
+    def _limits(
+        self, cpu_limit: str | None, memory_limit: str | None, pids_limit: int | None = None
+    ) -> ContainerLimits:
+        return ContainerLimits(
             cpus=None if cpu_limit is None else cpus(cpu_limit),
             memory_bytes=None if memory_limit is None else memory_bytes(memory_limit),
             pids=self.settings.container_pids_limit if pids_limit is None else pids_limit,
@@ -180,14 +182,12 @@ class Author:
             connection_id=job.connection_id,
             connection=job.connection,
             fence=attempt.fence,
-            database_url=self.database_url,
+            database_url=self.settings.database_url,
             streams=tuple(generations.keys(catalog)),
             cleared=await self._cleared(job, catalog) if job.kind is JobKind.CLEAR else None,
             stream_status=job.sync.destination.stream_status,
-            accept_unacknowledged=job.sync.accept_unacknowledged,
-            allow_malformed=job.sync.allow_malformed,
-            fail_on_source_stats=job.sync.fail_on_source_stats,
-            log_prefix=f"logs/{job.id}/{attempt.number}",
+            **job.sync.policy.model_dump(),
+            log_prefix=attempt_folder(job.id, attempt.number),
             secrets=tuple(value for each in given for value in each.secrets),
             secret_names=job.secret_names,
         )
@@ -222,13 +222,6 @@ def _config_of(job: Job, connector: Connector) -> str:
     """What people call the connector's config: the path of its field in the job's input."""
     (role,) = [role for role, each in job.connectors.items() if each is connector]
     return "config" if role is Role.MAIN else f"{role}.config"
-
-
-def _operation_log(job: Job, ref: AttemptRef) -> str:
-    """A check before an attempt stands at the head of the attempt's log, source first."""
-    if ref.kind is JobKind.CHECK and ref.of is not None:
-        return f"logs/{job.id}/{ref.attempt}/0-{checks.ORDER.index(ref.of)}-check-{ref.of}"
-    return f"logs/{job.id}/{ref.kind}" + (f"-{ref.of}" if ref.of is not None else "")
 
 
 def origin_of(role: Role, connector: Connector) -> Literal["source", "destination"]:

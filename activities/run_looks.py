@@ -17,7 +17,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from airbyte_workers.jobs.reconciliation import Place, Seen, Sighting
+from airbyte_workers.jobs.reconciliation import Seen, Sighting, TemporalNamespace
 
 _RPC = timedelta(seconds=10)
 _FIRST_EVENTS = 100  # a job is opened by the first activity of its run
@@ -44,7 +44,7 @@ class RunLooks:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def place(self) -> Place:
+    async def namespace(self) -> TemporalNamespace:
         """Where looks go, by ids: a namespace that was made anew under its name is another one."""
         try:
             described = await self._client.workflow_service.describe_namespace(
@@ -52,7 +52,7 @@ class RunLooks:
             )
         except RPCError as error:
             raise TemporalAway(error.message) from error
-        return Place(await self._cluster_id(), described.namespace_info.id)
+        return TemporalNamespace(await self._cluster_id(), described.namespace_info.id)
 
     async def _cluster_id(self) -> str:
         """Empty where clients are not told, as in Temporal Cloud."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airbyte_workers.jobs.endings import orderly_end_s
 from airbyte_workers.models import Limits
 from airbyte_workers.names import JobKind
 from airbyte_workers.settings import Settings
@@ -33,10 +34,4 @@ def limit_s(settings: Settings, kind: JobKind) -> float:
 def ending_s(settings: Settings) -> float:
     """The longest that the end of a pod takes: in order, then by force, then its removal with all its tries."""
     removals = (tried**3 + settings.removal_timeout_s for tried in range(settings.removal_tries))
-    return patience_s(settings) + sum(removals)
-
-
-def patience_s(settings: Settings) -> float:
-    """How long an orderly end may take: the source's and the destination's own periods, and the last commit."""
-    periods = settings.shutdown_grace_period_s + 4 * settings.shutdown_term_period_s
-    return periods + settings.exit_code_timeout_s + settings.removal_timeout_s
+    return orderly_end_s(settings) + sum(removals)

@@ -5,26 +5,25 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-import asyncpg
 import structlog
 
 from activities.lifecycle import hand_over, hand_over_if_stopping
-from activities.time_limits import limit_s, patience_s
-from airbyte_workers.jobs.failures import for_history
+from activities.means import Means
+from activities.time_limits import limit_s
+from airbyte_workers.jobs.endings import orderly_end_s
+from airbyte_workers.jobs.failures import for_history, of_platform
 from airbyte_workers.models import (
     AttemptOutcome,
     AttemptRef,
     AttemptSummary,
     ConnectorResult,
     Failure,
-    FailureOrigin,
     FailureType,
     Progress,
 )
-from airbyte_workers.names import REPLICATION_KINDS, Role, pod_name
-from airbyte_workers.orchestrator.markers import Marker, Markers, Reading
-from airbyte_workers.pods.pod import ContainerStatus, Launcher, LauncherAway, RemovalFailed
-from airbyte_workers.settings import Settings
+from airbyte_workers.names import REPLICATION_KINDS, Role
+from airbyte_workers.orchestrator.markers import FoundMarker, Marker, Markers
+from airbyte_workers.pods.pod import ContainerStatus, LauncherAway, RemovalFailed
 from airbyte_workers.store import attempts, jobs, workloads
 from airbyte_workers.store.database import is_away
 from airbyte_workers.store.objects import StorageError
@@ -33,10 +32,9 @@ _INSPECT_EVERY_S = 1.0
 _SHORTEST_PAUSE_S = 0.05
 _PAUSE_SHARE = 0.1  # of the time watched so far
 _EXIT_WAIT_S = 10.0
-_ENDED_BY_OTHERS = Failure(
-    origin=FailureOrigin.PLATFORM,
-    type=FailureType.ORCHESTRATOR_LOST,
-    message="the pod was told to end, but not by us: a shutdown of its host, or somebody's SIGTERM",
+_ENDED_BY_OTHERS = of_platform(
+    FailureType.ORCHESTRATOR_LOST,
+    "the pod was told to end, but not by us: a shutdown of its host, or somebody's SIGTERM",
 )
 _log = structlog.get_logger(__name__)
 
@@ -44,16 +42,14 @@ _log = structlog.get_logger(__name__)
 class Watch:
     """Follows a pod to its final marker; ends it when told to."""
 
-    def __init__(
-        self, db: asyncpg.Pool, settings: Settings, launcher: Launcher, markers: Markers, ref: AttemptRef
-    ) -> None:
-        self._db = db
-        self._settings = settings
-        self._launcher = launcher
-        self._markers = markers
+    def __init__(self, means: Means, launcher: str, ref: AttemptRef) -> None:
+        self._db = means.db
+        self._settings = means.settings
+        self._launcher = means.launchers[launcher]
+        self._markers = Markers(means.objects, ref.pod)
         self._ref = ref
-        self._pod = pod_name(ref.kind, ref.job_id, ref.attempt, ref.of)
-        self._limit_s = limit_s(settings, ref.kind)
+        self._pod = ref.pod
+        self._limit_s = limit_s(means.settings, ref.kind)
         self._stopped_because: Failure | None = None
         self._cancelled = False
         self.progress: Progress | None = None
@@ -62,7 +58,7 @@ class Watch:
         """Leave a pod of another host to a worker there: from here it would look lost. Raises WorkerShutdown."""
         dataplane = await workloads.dataplane_of(self._db, self._pod)
         if dataplane not in (None, self._settings.dataplane):
-            hand_over(f"pod {self._pod} runs on {dataplane}, a worker there must watch it")
+            hand_over(f"pod {self._pod} runs on {dataplane}, a Temporal worker there must watch it")
 
     async def until_final(self) -> None:
         """Return once the pod has a final marker, its own or one it was given. Raises WorkerShutdown."""
@@ -87,11 +83,7 @@ class Watch:
         """The job was cancelled: end the pod in order, or at once when somebody asks for that."""
         self._cancelled = True
         await self._stop(
-            Failure(
-                origin=FailureOrigin.PLATFORM,
-                type=FailureType.MANUAL_CANCELLATION,
-                message="the job was cancelled; its pod had to be ended at once",
-            )
+            of_platform(FailureType.MANUAL_CANCELLATION, "the job was cancelled; its pod had to be ended at once")
         )
 
     async def end(self) -> AttemptOutcome:
@@ -121,13 +113,13 @@ class Watch:
         longest = self._settings.marker_poll_interval_ms / 1000
         return min(longest, max(_SHORTEST_PAUSE_S, watched_s * _PAUSE_SHARE))
 
-    async def _read(self) -> Reading:
+    async def _read(self) -> FoundMarker:
         """The markers; while storage is away nothing new is known, and the pod goes on."""
         try:
             return await self._markers.read()
         except StorageError as error:
             _log.warning("markers cannot be read", pod=self._pod, error=str(error))
-            return Reading(Marker.NOT_STARTED)
+            return FoundMarker(Marker.NOT_STARTED)
 
     async def _look(self) -> None:
         if self._ref.kind not in REPLICATION_KINDS:
@@ -148,10 +140,9 @@ class Watch:
             return False
         seen = ", ".join(f"{each.role} {_state(each)}" for each in status.containers)
         await self._write_failure(
-            Failure(
-                origin=FailureOrigin.PLATFORM,
-                type=FailureType.ORCHESTRATOR_LOST,
-                message=f"the pod's orchestrator ended without a result ({seen or 'the pod is gone'})",
+            of_platform(
+                FailureType.ORCHESTRATOR_LOST,
+                f"the pod's orchestrator ended without a result ({seen or 'the pod is gone'})",
             )
         )
         return True
@@ -161,14 +152,14 @@ class Watch:
         try:
             await self._launcher.report_exits(self._pod)
         except LauncherAway as error:
-            _log.warning("exits cannot be told", pod=self._pod, error=str(error))
+            _log.warning("exit codes cannot be written down", pod=self._pod, error=str(error))
 
     async def _program_runs(self) -> bool:
         """Whether the pod's own program runs, as far as anybody knows."""
         try:
             status = await self._launcher.inspect(self._pod)
         except LauncherAway as error:
-            _log.warning("the pod cannot be looked at", pod=self._pod, error=str(error))
+            _log.warning("pod cannot be looked at", pod=self._pod, error=str(error))
             return True
         own = status.container(self._own_role())
         return own is not None and own.running
@@ -183,7 +174,7 @@ class Watch:
         self._stopped_because = failure
         await self._terminate()
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + patience_s(self._settings)
+        deadline = loop.time() + orderly_end_s(self._settings)
         while not (await self._read()).final:
             await self._report_exits()
             if await self._is_hurried() or loop.time() >= deadline or not await self._program_runs():
@@ -206,7 +197,7 @@ class Watch:
         try:
             await self._launcher.terminate(self._pod)
         except LauncherAway as error:
-            _log.warning("the pod cannot be told to end", pod=self._pod, error=str(error))
+            _log.warning("pod cannot be told to end", pod=self._pod, error=str(error))
 
     async def _kill(self) -> None:
         try:
@@ -215,10 +206,9 @@ class Watch:
             _log.error("pod not killed", pod=self._pod, error=str(error))
 
     def _timed_out(self) -> Failure:
-        return Failure(
-            origin=FailureOrigin.PLATFORM,
-            type=FailureType.TIMED_OUT,
-            message=f"it ran longer than {timedelta(seconds=round(self._limit_s))}, the limit, and was stopped",
+        return of_platform(
+            FailureType.TIMED_OUT,
+            f"it ran longer than {timedelta(seconds=round(self._limit_s))}, the limit, and was stopped",
         )
 
     async def _write_failure(self, failure: Failure) -> None:
@@ -251,7 +241,7 @@ class Watch:
 
     # --- the outcome ---
 
-    async def _outcome(self, reading: Reading) -> AttemptOutcome:
+    async def _outcome(self, reading: FoundMarker) -> AttemptOutcome:
         if self._ref.kind not in REPLICATION_KINDS:
             result = ConnectorResult.model_validate_json(reading.body)
             if result.status == "succeeded" and not self._cancelled:  # an answer that came just in time counts

@@ -20,7 +20,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from airbyte_workers.inputs import as_json, checked, read_settings
-from airbyte_workers.job_logs import JobLog, LogLine, LogRequest, NoLog, read_line
+from airbyte_workers.job_logs import LogRequest, NoLog, RequestedLog
 from airbyte_workers.models import (
     CheckInput,
     CheckResult,
@@ -57,12 +57,14 @@ from airbyte_workers.runtime.database import DatabaseUnusable, job_database
 from airbyte_workers.runtime.stack import StackError, stack_settings
 from airbyte_workers.runtime.temporal import TemporalUnreachable
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import catalogs, configs, history, job_lists, state_log, state_rewinds
-from airbyte_workers.store.connections import Refused, UnknownConnection
+from airbyte_workers.store import catalogs, handed, history, job_facts, job_lists, state_log, state_rewinds
+from airbyte_workers.store.connections import ConnectionBusy, Refused, UnknownConnection
+from airbyte_workers.store.database import is_away
+from airbyte_workers.store.job_facts import JobFacts
 from airbyte_workers.store.job_lists import JobFilter, JobList
 from airbyte_workers.store.jobs import request_cancel
+from airbyte_workers.store.log_lines import LogLine, read_line
 from airbyte_workers.store.objects import StorageError
-from airbyte_workers.store.opening import ConnectionBusy
 
 __all__ = [
     "AlreadySyncing",
@@ -216,7 +218,7 @@ class Client:
         handle: temporalio.client.WorkflowHandle[Any, SyncReport] = self._client.get_workflow_handle(
             sync_workflow_id(connection), result_type=SyncReport
         )
-        return SyncRun(handle, connection)
+        return SyncRun(handle, connection, self._stored_report)
 
     async def cancel(self, connection: str, *, by: str = "", reason: str = "", now: bool = False) -> CancelAnswer:
         """Ask for the end of a connection's running sync; `now`: also of its pod, at once. Raises NotRunning."""
@@ -227,10 +229,10 @@ class Client:
 
     # --- jobs of every kind ---
 
-    async def job(self, job_id: int) -> history.JobFacts:
+    async def job(self, job_id: int) -> JobFacts:
         """What the job is and how far it got, as the database knows it. Raises UnknownJob, DatabaseUnusable."""
         try:
-            return await history.facts(await self.database(), job_id)
+            return await job_facts.facts(await self.database(), job_id)
         except LookupError as error:
             raise UnknownJob(str(error)) from None
 
@@ -246,16 +248,16 @@ class Client:
         Raises UnknownJob, InvalidInput, NoLog, StorageError, DatabaseUnusable.
         """
         request = checked(LogRequest, {"job_id": which} if isinstance(which, int) else which)
-        log = JobLog(await self.database(), self.settings, request)
+        log = RequestedLog(await self.database(), self.settings, request)
         async for piece in log.follow() if follow else log.read():
             for line in piece.lines:
                 yield read_line(line)
 
-    def run_of(self, job: history.JobFacts) -> Run[Any]:
+    def run_of(self, job: JobFacts) -> Run[Any]:
         """The run that does the job."""
         if job.kind in REPLICATION_KINDS:
             handle = self._client.get_workflow_handle(job.workflow_id, run_id=job.run_id, result_type=SyncReport)
-            return SyncRun(handle, job.subject)
+            return SyncRun(handle, job.subject, self._stored_report)
         result = _RESULTS[job.kind]
         return Run(self._client.get_workflow_handle(job.workflow_id, run_id=job.run_id, result_type=result))
 
@@ -301,6 +303,17 @@ class Client:
 
     # --- the database ---
 
+    async def _stored_report(self, job_id: int) -> SyncReport | None:
+        """A job's report as its rows tell it; None where it cannot be read."""
+        try:
+            return await history.report(await self.database(), job_id)
+        except (DatabaseUnusable, LookupError):
+            return None
+        except Exception as error:
+            if not is_away(error):
+                raise
+            return None
+
     async def database(self) -> asyncpg.Pool:
         """The job database, opened when it is first needed. Raises DatabaseUnusable."""
         async with self._opening:
@@ -327,8 +340,8 @@ class Client:
 
     async def _hand_over(self, value: Mapping[str, Any]) -> UUID:
         try:
-            return await configs.hand_over(await self.database(), value, keep_days=self.settings.handed_config_days)
-        except configs.NoKey as error:
+            return await handed.hand_over(await self.database(), value)
+        except handed.NoKey as error:
             raise DatabaseUnusable(str(error)) from None
 
     # --- small print ---
@@ -348,7 +361,7 @@ class Client:
             )
         except WorkflowAlreadyStartedError:
             raise AlreadySyncing(await self._who_syncs(input.connection, kind)) from None
-        return SyncRun(handle, input.connection, local_root=input.local_root)
+        return SyncRun(handle, input.connection, self._stored_report, local_root=input.local_root)
 
     async def _start(self, kind: JobKind, input: Any, result: type[R]) -> Run[R]:
         handle: temporalio.client.WorkflowHandle[Any, R] = await self._client.start_workflow(
@@ -369,7 +382,8 @@ class Client:
         phase = await (await self.find_sync(connection)).phase()
         job = f"job {phase.job_id}" if phase is not None and phase.job_id is not None else "its job is being opened"
         attempt = f", attempt {phase.attempt}" if phase is not None and phase.attempt else ""
-        way_out = "use --join" if wanted is JobKind.SYNC else "wait for its end, or cancel it"
+        join = f"follow it with: airbyte-workers sync {connection} --join"
+        way_out = join if wanted is JobKind.SYNC else "wait for its end, or cancel it with: airbyte-workers jobs cancel"
         return f"connection {connection} is already syncing ({job}{attempt}); {way_out}"
 
 

@@ -5,50 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated
 
 import asyncpg
-import msgspec
 from pydantic import Field
 
 from airbyte_workers.models import Typed
 from airbyte_workers.runs import ClientError, InvalidInput, UnknownJob
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import history
+from airbyte_workers.store import job_facts
 from airbyte_workers.store.database import is_away
-from airbyte_workers.store.history import Standing
+from airbyte_workers.store.job_facts import Standing
+from airbyte_workers.store.log_lines import LEVELS, Level, LogLine, read_line
 from airbyte_workers.store.log_objects import LogObject, job_folder
 from airbyte_workers.store.log_reading import LogReader
-from airbyte_workers.store.objects import Objects, StorageError
+from airbyte_workers.store.objects import StorageError, open_objects
 
 MOST_LAST = 100_000
 """Lines of the end of a log that can be asked for: they are in memory at once."""
-
-
-class Level(StrEnum):
-    """How serious a line is, the worst first."""
-
-    FATAL = "FATAL"
-    ERROR = "ERROR"
-    WARN = "WARN"
-    INFO = "INFO"
-    DEBUG = "DEBUG"
-    TRACE = "TRACE"
-
-
-_RANKS = {level: rank for rank, level in enumerate(Level)} | {"WARNING": 2}
-
-
-class LogLine(msgspec.Struct, frozen=True):
-    """One line of a job's log; `stream` and `namespace` where whoever wrote it knew which stream it is about."""
-
-    text: str
-    at: str = ""
-    leg: str = ""
-    level: str = "INFO"
-    stream: str | None = None
-    namespace: str | None = None
 
 
 class NoLog(ClientError):
@@ -75,7 +49,7 @@ class LogRequest(Typed):
         return (self.stream is None or self.stream in _names(read)) and self._is_loud_enough(read)
 
     def _is_loud_enough(self, line: LogLine) -> bool:
-        return self.level is None or _RANKS.get(line.level, _RANKS[Level.INFO]) <= _RANKS[self.level]
+        return self.level is None or LEVELS.get(line.level, LEVELS[Level.INFO]) <= LEVELS[self.level]
 
 
 @dataclass(frozen=True)
@@ -87,21 +61,13 @@ class Piece:
     looked_at: int = 0
 
 
-def read_line(stored: bytes) -> LogLine:
-    """A stored line; one that is damaged is told as it is."""
-    try:
-        return msgspec.json.decode(stored, type=LogLine)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return LogLine(text=stored.decode(errors="replace"))
-
-
 def no_attempt(job_id: int, attempt: int, *, had: int) -> str:
     """Why an attempt cannot be shown."""
     attempts = f"{had} attempt" + ("s" if had != 1 else "")
     return f"job {job_id} has had {attempts}: there is no attempt {attempt}"
 
 
-class JobLog:
+class RequestedLog:
     """The log that is asked for. Raises UnknownJob, InvalidInput and NoLog where it is read."""
 
     def __init__(
@@ -109,7 +75,7 @@ class JobLog:
     ) -> None:
         """`tell` is given what a person who follows must know: whoever does not answer is waited for."""
         self._db = db
-        self._objects = Objects(settings.storage, timeout=settings.storage_timeout_s)
+        self._objects = open_objects(settings)
         self._every_s = settings.progress_interval_s
         self._request = request
         self._tell = tell
@@ -119,7 +85,7 @@ class JobLog:
         """Where the job is, and so which of its attempts there are. Raises UnknownJob, InvalidInput."""
         request = self._request
         try:
-            job = await history.standing(self._db, request.job_id)
+            job = await job_facts.standing(self._db, request.job_id)
         except LookupError as error:
             raise UnknownJob(str(error)) from None
         if request.attempt is not None and request.attempt > job.attempts:
@@ -137,15 +103,11 @@ class JobLog:
             raise NoLog(self._why_gone(job))
 
     async def follow(self) -> AsyncIterator[Piece]:
-        """The same, then what comes until the job has ended, or the one attempt that was asked for. Raises as `read`.
-
-        Attempts that follow are followed, too.
-        """
+        """The same, then what comes until the job or the attempt that was asked for has ended. Raises as `read`."""
         job = await self.standing()
-        number = self._first(job)
-        reader, begun, found = self._reader(number), False, False
+        number, begun, found = self._first(job), False, False
+        reader = self._reader(number)
         while True:
-            over = _is_over(job, number)
             try:
                 async for piece in self._pieces(reader, number, begun=begun):
                     begun = True
@@ -156,13 +118,12 @@ class JobLog:
                 await self._wait_for(error)
                 continue
             begun, found, self._trouble = True, found or reader.found, ""
-            if over and self._is_last(job, number):
-                break
-            if over:
-                number += 1
-                reader = self._reader(number)
-            else:
+            if not _is_over(job, number):
                 await asyncio.sleep(self._every_s)
+            elif self._is_last(job, number):
+                break
+            else:
+                number, reader = number + 1, self._reader(number + 1)
             job = await self._standing_again()
         if not found:
             raise NoLog(self._why_gone(job))

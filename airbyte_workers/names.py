@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 WORKFLOW_QUEUE = "airbyte"
 WATCH_QUEUE = "airbyte-watch"
@@ -14,8 +15,15 @@ CONNECTOR_FAILED = "ConnectorFailed"
 """Types of Temporal failures: a client decides by them, so they are part of the interface."""
 JOB_GONE, ATTEMPT_GONE = "JobGone", "AttemptGone"
 """Types of failures that no repetition helps; each is the name of the class that is raised."""
-POD_LABEL = "AIRBYTE_WORKERS_POD"
+POD_VARIABLE = "AIRBYTE_WORKERS_POD"
 """The environment variable by which a local process says which pod it belongs to."""
+
+LauncherName = Literal["process", "docker"]
+"""What runs pods; each is made in pods/launchers.py."""
+CONTAINER_LAUNCHERS: frozenset[LauncherName] = frozenset({"docker"})
+"""Those that isolate a connector in a container of its image, and so run no commands."""
+LauncherChoice = Literal[LauncherName, "auto"]
+"""What people ask for; pods/choice.py settles what `auto` means for a job."""
 
 
 class JobKind(StrEnum):

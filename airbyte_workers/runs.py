@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -25,6 +25,7 @@ from airbyte_workers.models import CancelRequest, Failure, OperationEnd, Progres
 from airbyte_workers.names import CONNECTION_BUSY, CONNECTOR_FAILED, INVALID_INPUT, SYNC_FAILED
 
 T = TypeVar("T")
+StoredReport = Callable[[int], Awaitable[SyncReport | None]]
 _AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.UNKNOWN})
 _AWAY_PAUSE_S = 1.0
 _QUERY_TIMEOUT = timedelta(seconds=4)  # while no worker answers, a query waits for one
@@ -195,23 +196,41 @@ class Run(Generic[T]):
 
 
 class SyncRun(Run[SyncReport]):
-    """One started sync; `local_root`: where its connectors have their files, as far as whoever started it knows."""
+    """One started sync; `local_root`: where its connectors have their files, as far as whoever started it knows.
+
+    `stored` reads a job's report from the database; None where it cannot.
+    """
 
     ending = "the source stops, the destination finishes what it has"
 
     def __init__(
-        self, handle: WorkflowHandle[Any, SyncReport], connection: str, *, local_root: str | None = None
+        self,
+        handle: WorkflowHandle[Any, SyncReport],
+        connection: str,
+        stored: StoredReport,
+        *,
+        local_root: str | None = None,
     ) -> None:
         super().__init__(handle)
         self.connection = connection
         self.local_root = local_root
+        self._stored = stored
 
     async def report(self) -> SyncReport:
-        """The report of the ended sync, whether it succeeded or not. Raises as `result`, but not SyncFailed."""
+        """The report of the ended sync, whether it succeeded, failed or was cancelled.
+
+        Raises as `result`, but not SyncFailed, and RunCancelled only where a cancelled run has no report.
+        """
         try:
             return await self.result()
         except SyncFailed as failed:
             return failed.report
+        except RunCancelled:
+            phase = await self.phase()  # Temporal keeps no result of a cancelled run
+            report = await self._stored(phase.job_id) if phase is not None and phase.job_id is not None else None
+            if report is None:
+                raise
+            return report
 
 
 def _too_late(error: RPCError) -> CancelAnswer:
@@ -239,7 +258,10 @@ def _trouble(description: WorkflowExecutionDescription) -> str | None:
     for pending in description.raw_description.pending_activities:
         waits = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED and pending.attempt <= 1
         if waits and now - pending.scheduled_time.ToDatetime(UTC) > _ALONE:
-            return f"nobody takes up {pending.activity_type.name}: does a worker poll its queue? (worker --only)"
+            return (
+                f"no Temporal worker takes up {pending.activity_type.name}: does one poll its queue?"
+                " (airbyte-workers worker)"
+            )
         failed = pending.last_failure
         if pending.attempt > 1 and failed.HasField("application_failure_info"):
             return f"trying again after: {failed.message}"  # others are lost workers: somebody else goes on
@@ -249,7 +271,7 @@ def _trouble(description: WorkflowExecutionDescription) -> str | None:
 def _failed(error: WorkflowFailureError) -> ClientError:
     cause = error.cause
     if isinstance(cause, CancelledError):
-        return RunCancelled(cause.message or "the run was cancelled")
+        return RunCancelled("the job was cancelled")
     if isinstance(cause, TerminatedError):
         return RunFailed(f"the run was terminated: {cause.message}", "Terminated")
     return _told_by(cause) if isinstance(cause, ApplicationError) else RunFailed(str(cause), None)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from airbyte_workers.names import JobKind, LauncherChoice
 from airbyte_workers.quantities import InAll, InARow, Interval, cpus, memory_bytes
 
 MIB = 1024 * 1024
@@ -79,8 +80,8 @@ class Settings(BaseSettings):
         str | None,
         Field(
             validation_alias=_env("STORAGE_URL"),
-            description="Object storage of markers and logs: file:///folder, s3://bucket/prefix, gs://, az://. "
-            "Unset: the folder storage below AIRBYTE_WORKERS_HOME.",
+            description="Object storage of logs and of markers, the files by which pods report: file:///folder,"
+            " s3://bucket/prefix, gs://, az://. Unset: the folder storage below AIRBYTE_WORKERS_HOME.",
         ),
     ] = None
     local_root: Annotated[
@@ -111,7 +112,7 @@ class Settings(BaseSettings):
 
     # --- what is allowed ---
     launcher: Annotated[
-        Literal["process", "docker", "auto"],
+        LauncherChoice,
         Field(validation_alias=_env("LAUNCHER"), description="What runs pods."),
     ] = "auto"
     allow_local_commands: Annotated[
@@ -416,7 +417,7 @@ class Settings(BaseSettings):
         Field(description="Longest wait for the quota that a source said it must wait for (RATE_LIMITED), s."),
     ] = 86_400
 
-    # --- retention ---
+    # --- gc: how long things are kept ---
     db_prune_cron_enabled: Annotated[
         bool,
         Field(
@@ -525,6 +526,15 @@ class Settings(BaseSettings):
     def storage(self) -> str:
         """The object storage's address, with the default filled in."""
         return self.storage_url or (self.home.resolve() / "storage").as_uri()
+
+    def pods_at_once(self, kind: JobKind) -> int:
+        """How many pods of this kind one dataplane runs; the others wait in the queue."""
+        asked = {
+            JobKind.SPEC: self.max_spec_workers,
+            JobKind.CHECK: self.max_check_workers,
+            JobKind.DISCOVER: self.max_discover_workers,
+        }
+        return asked.get(kind, self.max_sync_workers)
 
     @property
     def pods_dir(self) -> Path:

@@ -14,6 +14,7 @@ from benchmarks.limits import bare_relay, plain_pipe
 from benchmarks.product import Product
 from benchmarks.relay import our_relay
 from benchmarks.report import Moved, Results
+from benchmarks.starting import start_up
 from benchmarks.workload import Workload
 
 WORKLOADS = (Workload(record_bytes=100, records=3_000_000), Workload(record_bytes=1000, records=1_000_000))
@@ -51,6 +52,8 @@ def measure(workloads: list[Workload], rounds: int, folder: Path) -> Results:
         results.cold.append(product.first_record())
     _say("the commands that look at jobs, with and without a past")
     results.past = look_back(rounds, folder)
+    _say("programs that show their help")
+    results.programs = start_up()
     results.took_s = time.perf_counter() - began
     return results
 

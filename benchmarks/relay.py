@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 
 from airbyte_workers.orchestrator.pipes import FifoReader, FifoWriter, blocks, open_reader, try_open_writer
-from airbyte_workers.protocol.catalog import StreamKey
-from airbyte_workers.replication.core import Ledger
+from airbyte_workers.protocol.streams import StreamKey
+from airbyte_workers.redaction import Redactor
+from airbyte_workers.replication.ledger import Ledger
 from airbyte_workers.replication.source import SourceSide
 from airbyte_workers.settings import Settings
 from benchmarks.limits import Run
@@ -46,7 +47,7 @@ def our_relay(workload: Workload, folder: Path) -> Run:
 async def _move(reader: FifoReader, into: Path, expected: int) -> int:
     """What `Replication._move` does, without what surrounds it; returns the bytes that were forwarded."""
     settings = Settings()
-    ledger = Ledger([(STREAM, None)], _quiet, staged_states_bytes=settings.staged_states_bytes)
+    ledger = Ledger([(STREAM, None)], _NoLog(), staged_states_bytes=settings.staged_states_bytes)
     side, size = SourceSide(ledger), 0
     writer = await _opened(into)
     for pipe in (reader, writer):
@@ -59,8 +60,8 @@ async def _move(reader: FifoReader, into: Path, expected: int) -> int:
     finally:
         writer.close()
         reader.close()
-    if ledger.records_forwarded != expected:
-        raise RuntimeError(f"{ledger.records_forwarded} records were forwarded, not {expected}")
+    if ledger.counters.records_forwarded != expected:
+        raise RuntimeError(f"{ledger.counters.records_forwarded} records were forwarded, not {expected}")
     return size
 
 
@@ -75,5 +76,10 @@ def _shell(script: str, *words: str | Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(["/bin/sh", "-c", script, *map(str, words)])
 
 
-def _quiet(leg: str, level: str, text: str, stream: StreamKey | None = None) -> None:
+class _NoLog:
     """A benchmark keeps no log; lines of the source would be an error that the counts show."""
+
+    redact = Redactor()
+
+    def __call__(self, leg: str, level: str, text: str, stream: StreamKey | None = None) -> None:
+        pass

@@ -14,6 +14,7 @@ from benchmarks.history import JOBS, Look
 from benchmarks.limits import Run
 from benchmarks.peers import NOTE, PEERS
 from benchmarks.product import Sync
+from benchmarks.starting import RUNS, Start
 from benchmarks.workload import Workload
 
 
@@ -89,6 +90,7 @@ class Results:
     warm: list[Sync] = field(default_factory=list)
     cold: list[Sync] = field(default_factory=list)
     past: list[Look] = field(default_factory=list)
+    programs: list[Start] = field(default_factory=list)
     took_s: float = 0
     load: float = field(default_factory=lambda: os.getloadavg()[0])
 
@@ -106,12 +108,14 @@ class Results:
                 "no_stack": [asdict(run) for run in self.cold],
             },
             "past": {"jobs": JOBS, "commands": [each.figures() for each in self.past]},
+            "programs": [each.figures() for each in self.programs],
             "peers": {"note": NOTE, "published": [peer._asdict() for peer in PEERS]},
         }
 
     def markdown(self) -> str:
         """The tables for people."""
-        return "\n\n".join((self._head(), self._ratios(), self._rates(), self._starts(), self._past(), _peers()))
+        tables = (self._ratios(), self._rates(), self._starts(), self._past(), self._programs())
+        return "\n\n".join((self._head(), *tables, _peers()))
 
     def _head(self) -> str:
         day = datetime.now(UTC).date().isoformat()
@@ -176,6 +180,10 @@ class Results:
             for each in self.past
         ]
         return _table(("whole command", "database of one job", f"of {JOBS:,} jobs", "more"), rows)
+
+    def _programs(self) -> str:
+        rows = [(each.words, f"{each.median_s:.2f} s") for each in self.programs]
+        return _table((f"a program that shows its help, median of {RUNS}", "takes"), rows)
 
 
 def machine() -> str:

@@ -103,7 +103,8 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     "Destination": {
         "stream_status": "`omit` sends no stream statuses, for old destinations that do not know them.",
-        "supports_refreshes": "Stored for later versions; nothing uses it yet.",
+        "supports_refreshes": "It knows generations: it may be refreshed, and is told to append where others are told "
+        "to overwrite. [How](../how-to/clear-and-refresh.md).",
     },
     "StreamChoice": {
         "name": "Name of the stream.",
@@ -389,8 +390,10 @@ def _helps(command: click.Command, name: str, parent: click.Context | None) -> I
     context = click.Context(command, parent, info_name=name, terminal_width=100, **command.context_settings)
     yield context.command_path, command.get_help(context)
     if isinstance(command, click.Group):
-        for child in command.list_commands(context):
-            yield from _helps(command.commands[child], child, context)
+        for child_name in command.list_commands(context):
+            child = command.get_command(context, child_name)
+            assert child is not None
+            yield from _helps(child, child_name, context)
 
 
 # --- small print ------------------------------------------------------------------------------------------------------

@@ -14,18 +14,18 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 from activities.bookkeeping import BookkeepingActivities
 from activities.workloads import WorkloadActivities
+from airbyte_workers.jobs.failures import of_platform
 from airbyte_workers.models import (
     AttemptOutcome,
     AttemptRef,
     CancelRequest,
     Failure,
-    FailureOrigin,
     FailureType,
     JobPlan,
     Launched,
     RunPhase,
 )
-from airbyte_workers.names import ATTEMPT_GONE, JOB_GONE, WATCH_QUEUE, JobKind, launch_queue, pod_name
+from airbyte_workers.names import ATTEMPT_GONE, JOB_GONE, WATCH_QUEUE, JobKind, launch_queue
 from workflows.details import details_of
 
 A = TypeVar("A")
@@ -39,9 +39,9 @@ FOR_EVER = RetryPolicy(
     non_retryable_error_types=[JOB_GONE, ATTEMPT_GONE],  # a database that was restored does not bring them back
 )
 _QUESTIONS = {
-    JobKind.SPEC: "what it can be configured with",
+    JobKind.SPEC: "for its spec",
     JobKind.CHECK: "whether it can work with its config",
-    JobKind.DISCOVER: "what it has",
+    JobKind.DISCOVER: "for its streams",
 }
 
 
@@ -50,7 +50,7 @@ class JobRun:
 
     def __init__(self) -> None:
         self._phase = RunPhase()
-        self._plan: JobPlan | None = None
+        self._opened: JobPlan | None = None
         self._cancel: CancelRequest | None = None
 
     # --- what others may ask ---
@@ -70,7 +70,7 @@ class JobRun:
 
     @cancel.validator
     def _check_cancel(self, request: CancelRequest) -> None:
-        job_id = self._plan.job_id if self._plan is not None else None
+        job_id = self._opened.job_id if self._opened is not None else None
         if request.job_id != job_id:
             raise ValueError(f"this run is job {job_id}, not job {request.job_id}")
 
@@ -92,7 +92,8 @@ class JobRun:
         self, method: Callable[[BookkeepingActivities, A], Awaitable[R]], argument: A, *, summary: str = ""
     ) -> R:
         """A bookkeeping activity: repeated for as long as the database is away, and not stopped by a cancel."""
-        limit = timedelta(seconds=self._plan.limits.bookkeeping_s) if self._plan is not None else OPENING_TIMEOUT
+        opened = self._opened
+        limit = timedelta(seconds=opened.limits.bookkeeping_s) if opened is not None else OPENING_TIMEOUT
         return await _uncancelled(
             workflow.execute_activity_method(
                 method, argument, start_to_close_timeout=limit, retry_policy=FOR_EVER, summary=summary or None
@@ -101,12 +102,16 @@ class JobRun:
 
     async def _open(
         self, method: Callable[[BookkeepingActivities, A], Awaitable[JobPlan]], request: A, *, summary: str
-    ) -> JobPlan:
+    ) -> None:
         """The job's first activity; why it refuses is the first thing that people read."""
         plan = await in_clear_words(self._books(method, request, summary=summary))
-        self._plan = plan
+        self._opened = plan
         self._show(job_id=plan.job_id, launcher=plan.launcher)
-        return plan
+
+    @property
+    def _plan(self) -> JobPlan:
+        assert self._opened is not None, "a job is opened before anything else"
+        return self._opened
 
     async def _answer_callers(self) -> None:
         """Wait for the ends of updates; a cancel that comes only now changes nothing."""
@@ -117,15 +122,15 @@ class JobRun:
 
     # --- what must be known first ---
 
-    async def _settle_configs(self, plan: JobPlan) -> Failure | None:
+    async def _settle_configs(self) -> Failure | None:
         """Ask for the specs that nobody knows, all at once, then check the configs against them."""
-        specs = [ref for ref in plan.questions if ref.kind is JobKind.SPEC]
+        plan, specs = self._plan, self._plan.asks(JobKind.SPEC)
         if plan.refused is not None or not specs:
             return plan.refused
         self._show(phase="asking", detail=" and ".join(_question(ref) for ref in specs))
         outcomes: Sequence[AttemptOutcome] = ()
         with contextlib.suppress(asyncio.CancelledError):
-            outcomes = await asyncio.gather(*(self._pod(plan, ref) for ref in specs))
+            outcomes = await asyncio.gather(*(self._pod(ref) for ref in specs))
         refused = [outcome.failures[0] for outcome in outcomes if outcome.refused]
         if refused or self._is_cancelled():
             return refused[0] if refused else None
@@ -134,21 +139,21 @@ class JobRun:
 
     # --- pods ---
 
-    async def _pod(self, plan: JobPlan, ref: AttemptRef) -> AttemptOutcome:
+    async def _pod(self, ref: AttemptRef) -> AttemptOutcome:
         """Launch a pod and watch it to its end. A cancel that came while the books were kept is not told again."""
         if self._is_cancelled():
             return AttemptOutcome(status="cancelled")
-        launched = await self._launch(plan, ref)
+        launched = await self._launch(ref)
         if launched is None or (launched.launched and self._is_cancelled()):  # it may have ended before it was told
-            return await self._end(plan, ref)
+            return await self._end(ref)
         if launched.failure is not None:
             refused = launched.failure.type is FailureType.CONFIG_ERROR
             return AttemptOutcome(status="failed", failures=(launched.failure,), refused=refused)
         if ref.kind is self._phase.kind:
-            self._show(phase="running", detail=f"pod {_pod_name(ref)}")
-        return await self._watch(plan, ref)
+            self._show(phase="running", detail=f"pod {ref.pod}")
+        return await self._watch(ref)
 
-    async def _launch(self, plan: JobPlan, ref: AttemptRef) -> Launched | None:
+    async def _launch(self, ref: AttemptRef) -> Launched | None:
         """The launch's end; None when the job was cancelled. Lost workers and registries are Temporal's retries."""
         try:
             return await workflow.execute_activity_method(
@@ -156,41 +161,40 @@ class JobRun:
                 ref,
                 task_queue=launch_queue(ref.kind),
                 start_to_close_timeout=QUEUE_WAIT,
-                heartbeat_timeout=timedelta(seconds=plan.limits.heartbeat_s),
+                heartbeat_timeout=timedelta(seconds=self._plan.limits.heartbeat_s),
                 retry_policy=FOR_EVER,
                 cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                summary=f"launch {_pod_name(ref)}",
+                summary=f"launch {ref.pod}",
             )
         except asyncio.CancelledError:
             return None
         except ActivityError as error:  # a worker lost after the cancel is not replaced: Temporal tries no more then
             return None if is_cancelled_exception(error) or self._is_cancelled() else _launch_failed(error)
 
-    async def _watch(self, plan: JobPlan, ref: AttemptRef) -> AttemptOutcome:
-        limits = plan.limits
-        kinds = {JobKind.SPEC: limits.spec_s, JobKind.CHECK: limits.check_s, JobKind.DISCOVER: limits.discover_s}
+    async def _watch(self, ref: AttemptRef) -> AttemptOutcome:
+        limits = self._plan.limits
         try:
             return await workflow.execute_activity_method(
                 WorkloadActivities.watch_workload,
                 ref,
                 task_queue=WATCH_QUEUE,
-                start_to_close_timeout=timedelta(seconds=2 * kinds.get(ref.kind, limits.attempt_s)),
+                start_to_close_timeout=timedelta(seconds=2 * limits.of(ref.kind)),
                 heartbeat_timeout=timedelta(seconds=limits.heartbeat_s),
                 retry_policy=FOR_EVER,
                 cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                summary=f"watch {_pod_name(ref)}",
+                summary=f"watch {ref.pod}",
             )
         except (asyncio.CancelledError, ActivityError) as error:
             if not is_cancelled_exception(error) and not self._is_cancelled():
                 raise
-            return await self._end(plan, ref)
+            return await self._end(ref)
 
-    async def _end(self, plan: JobPlan, ref: AttemptRef) -> AttemptOutcome:
+    async def _end(self, ref: AttemptRef) -> AttemptOutcome:
         """End a pod that a cancel left without anybody who looks after it.
 
         Temporal cancels by itself what no worker has begun, and a cancel may come together with the end of a launch.
         """
-        limits = plan.limits
+        limits = self._plan.limits
         return await _uncancelled(
             workflow.execute_activity_method(
                 WorkloadActivities.end_workload,
@@ -199,7 +203,7 @@ class JobRun:
                 start_to_close_timeout=timedelta(seconds=limits.end_s),
                 heartbeat_timeout=timedelta(seconds=limits.heartbeat_s),
                 retry_policy=FOR_EVER,
-                summary=f"end {_pod_name(ref)}",
+                summary=f"end {ref.pod}",
             )
         )
 
@@ -239,12 +243,8 @@ def own_failure(cause: BaseException | None) -> ApplicationError | None:
     return ApplicationError(cause.message, *cause.details, type=cause.type, non_retryable=True)
 
 
-def _pod_name(ref: AttemptRef) -> str:
-    return pod_name(ref.kind, ref.job_id, ref.attempt, ref.of)
-
-
 def _question(ref: AttemptRef) -> str:
-    return f"the {ref.of or 'connector'}, {_QUESTIONS[ref.kind]}"
+    return f"the {ref.of or 'connector'} {_QUESTIONS[ref.kind]}"
 
 
 def _launch_failed(error: ActivityError) -> Launched:
@@ -254,5 +254,5 @@ def _launch_failed(error: ActivityError) -> Launched:
     message = f"the pod could not be launched: {said}"
     return Launched(
         launched=False,
-        failure=Failure(origin=FailureOrigin.PLATFORM, type=FailureType.LAUNCH_FAILED, message=message),
+        failure=of_platform(FailureType.LAUNCH_FAILED, message),
     )

@@ -14,7 +14,6 @@ from airbyte_workers.models import (
     CloseOperation,
     DiscoverInput,
     DiscoverResult,
-    JobPlan,
     JobStatus,
     OpenOperation,
     OperationEnd,
@@ -44,9 +43,9 @@ class OperationRun(JobRun):
             run_id=info.run_id,
             first_run_id=info.first_execution_run_id,
         )
-        plan = await self._open(BookkeepingActivities.open_operation, request, summary=f"open {kind} of {input.name}")
-        ref = AttemptRef(job_id=plan.job_id, attempt=0, kind=kind)
-        outcome = await self._outcome(plan, ref)
+        await self._open(BookkeepingActivities.open_operation, request, summary=f"open {kind} of {input.name}")
+        ref = AttemptRef(job_id=self._plan.job_id, attempt=0, kind=kind)
+        outcome = await self._outcome(ref)
         closing = CloseOperation(ref=ref, outcome=outcome, by=self._by(), reason=self._why_cancelled())
         end = await self._books(BookkeepingActivities.close_operation, closing, summary=f"close {kind}")
         self._show(phase=str(end.status), detail="", failures=end.failures)
@@ -57,14 +56,14 @@ class OperationRun(JobRun):
             raise _failed(kind, outcome, end)
         return end
 
-    async def _outcome(self, plan: JobPlan, ref: AttemptRef) -> AttemptOutcome:
-        refused = await self._settle_configs(plan)
+    async def _outcome(self, ref: AttemptRef) -> AttemptOutcome:
+        refused = await self._settle_configs()
         if self._is_cancelled():
             return AttemptOutcome(status="cancelled")
         if refused is not None:
             return AttemptOutcome(status="failed", failures=(refused,), refused=True)
         self._show(phase="starting", detail="")
-        return await self._pod(plan, ref)
+        return await self._pod(ref)
 
 
 def _failed(kind: JobKind, outcome: AttemptOutcome, end: OperationEnd) -> ApplicationError:

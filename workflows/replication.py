@@ -18,6 +18,7 @@ from temporalio.exceptions import (
 
 from activities.bookkeeping import BookkeepingActivities
 from airbyte_workers.jobs.checks import checks_before
+from airbyte_workers.jobs.failures import cancellation, of_platform
 from airbyte_workers.jobs.retries import Decision, counted, decide
 from airbyte_workers.models import (
     AttemptOutcome,
@@ -27,7 +28,6 @@ from airbyte_workers.models import (
     Failure,
     FailureOrigin,
     FailureType,
-    JobPlan,
     JobStatus,
     OpenAttempt,
     OpenJob,
@@ -53,8 +53,8 @@ class ReplicationRun(JobRun):
         self._show(kind=self.kind, subject=connection)
         if workflow.info().workflow_id != fixed_id:
             return await self._as_child(input, connection, fixed_id)
-        plan = await self._open(BookkeepingActivities.open_job, opening, summary=f"open {self.kind} of {connection}")
-        report = await in_clear_words(self._job(plan))
+        await self._open(BookkeepingActivities.open_job, opening, summary=f"open {self.kind} of {connection}")
+        report = await in_clear_words(self._job())
         await self._answer_callers()
         if report.status is JobStatus.CANCELLED:
             raise CancelledError(f"the {self.kind} was cancelled")
@@ -87,7 +87,9 @@ class ReplicationRun(JobRun):
                 static_summary=f"{self.kind} of {connection}",
             )
         except WorkflowAlreadyStartedError:
-            way_out = "use --join" if self.kind is JobKind.SYNC else "wait for its end, or cancel it"
+            join = f"follow it with: airbyte-workers sync {connection} --join"
+            wait = "wait for its end, or cancel it with: airbyte-workers jobs cancel"
+            way_out = join if self.kind is JobKind.SYNC else wait
             raise ApplicationError(
                 f"connection {connection} is already syncing ({fixed_id}); {way_out}",
                 type=CONNECTION_BUSY,
@@ -100,77 +102,85 @@ class ReplicationRun(JobRun):
             raise own from None
         return report
 
-    async def _job(self, plan: JobPlan) -> SyncReport:
+    async def _job(self) -> SyncReport:
         """From the first row to the last; every path ends with a closed job."""
         try:
-            end = await self._until_decided(plan)
+            end = await self._until_decided()
         except ActivityError as error:
-            end = self._cancelled(plan) if self._is_cancelled() else _failed(plan, _broken(error))
+            end = self._cancelled() if self._is_cancelled() else self._failed(_broken(error))
         report = await self._books(BookkeepingActivities.close_job, end, summary=f"close job: {end.status}")
         self._show(phase=str(end.status), detail=end.reason, failures=report.failures, next_attempt_at=None)
         return report
 
-    async def _until_decided(self, plan: JobPlan) -> CloseJob:
-        failure = await self._settle_catalog(plan)
-        return await self._attempts(plan) if failure is None else _failed(plan, failure)
+    async def _until_decided(self) -> CloseJob:
+        failure = await self._settle_catalog()
+        return await self._attempts() if failure is None else self._failed(failure)
 
-    async def _attempts(self, plan: JobPlan) -> CloseJob:
+    async def _attempts(self) -> CloseJob:
         """One after another until success, the rules' no, or a cancel: how the job is to be closed."""
         tally, number, waited_s = RetryTally(), 0, 0.0
         while not self._is_cancelled():
-            outcome = await self._attempt(plan, number, waited_s)
+            ref = self._ref(number)
+            outcome = await self._attempt(ref, waited_s)
             tally = counted(tally, outcome)
-            decision = decide(tally, plan.retries, outcome, now=workflow.now()) if outcome.status == "failed" else None
-            await self._close_attempt(plan, number, outcome, _After(tally, decision))
+            decision = self._decision(tally, outcome)
+            await self._close_attempt(ref, outcome, _After(tally, decision))
             if outcome.status == "succeeded":
-                return CloseJob(job_id=plan.job_id, status=JobStatus.SUCCEEDED)
+                return CloseJob(job_id=self._plan.job_id, status=JobStatus.SUCCEEDED)
             if decision is None or self._is_cancelled():
                 break
             if not decision.retry:
                 return CloseJob(
-                    job_id=plan.job_id, status=JobStatus.FAILED, failures=outcome.failures, reason=decision.words
+                    job_id=self._plan.job_id, status=JobStatus.FAILED, failures=outcome.failures, reason=decision.words
                 )
             await self._wait(decision)
             number, waited_s = number + 1, decision.wait_s
-        return self._cancelled(plan)
+        return self._cancelled()
 
-    async def _settle_catalog(self, plan: JobPlan) -> Failure | None:
+    def _decision(self, tally: RetryTally, outcome: AttemptOutcome) -> Decision | None:
+        """What follows a failed attempt; None where the attempt did not fail."""
+        if outcome.status != "failed":
+            return None
+        return decide(tally, self._plan.retries, outcome, now=workflow.now())
+
+    async def _settle_catalog(self) -> Failure | None:
         """Ask the connectors what must be asked, then store what will be synced."""
-        failure = await self._settle_configs(plan)
-        for ref in plan.questions:
-            if failure is not None or self._is_cancelled():
-                return failure
-            if ref.kind is JobKind.DISCOVER:
-                failure = await self._discover(plan, ref)
+        failure = await self._settle_configs()
+        for ref in self._plan.asks(JobKind.DISCOVER):
+            if failure is None and not self._is_cancelled():
+                failure = await self._discover(ref)
         if failure is not None or self._is_cancelled():
             return failure
         configured = await self._books(
-            BookkeepingActivities.configure_catalog, plan.job_id, summary="settle the catalog"
+            BookkeepingActivities.configure_catalog, self._plan.job_id, summary="settle the catalog"
         )
         self._show(choice=configured.choice)
         return configured.failure
 
-    async def _discover(self, plan: JobPlan, ref: AttemptRef) -> Failure | None:
+    async def _discover(self, ref: AttemptRef) -> Failure | None:
         """Why the sync cannot go on without what the source has; a catalog that was given is then not compared."""
-        self._show(phase="asking", detail="the source, what it has")
-        outcome = await self._pod(plan, ref)
-        if outcome.status != "failed" or (plan.has_catalog and not outcome.refused):
+        self._show(phase="asking", detail="the source for its streams")
+        outcome = await self._pod(ref)
+        if outcome.status != "failed" or (self._plan.has_catalog and not outcome.refused):
             return None
         return outcome.failures[0]
 
-    async def _attempt(self, plan: JobPlan, number: int, waited_s: float) -> AttemptOutcome:
-        checks = checks_before(self.kind, number, previous_succeeded=plan.previous_succeeded)
-        first = f"checking the {' and the '.join(checks)} first" if checks else ""
-        self._show(phase="starting", attempt=number + 1, detail=first, next_attempt_at=None)
-        opening = OpenAttempt(job_id=plan.job_id, attempt=number, waited_s=waited_s)
-        await self._books(BookkeepingActivities.open_attempt, opening, summary=f"open attempt {number + 1}")
-        ref = AttemptRef(job_id=plan.job_id, attempt=number, kind=self.kind, checks=checks)
-        return await self._pod(plan, ref)
+    def _ref(self, number: int) -> AttemptRef:
+        """The attempt of this number, counted from 0, with the checks that it needs."""
+        checks = checks_before(self.kind, number, previous_succeeded=self._plan.previous_succeeded)
+        return AttemptRef(job_id=self._plan.job_id, attempt=number, kind=self.kind, checks=checks)
 
-    async def _close_attempt(self, plan: JobPlan, number: int, outcome: AttemptOutcome, after: _After) -> None:
+    async def _attempt(self, ref: AttemptRef, waited_s: float) -> AttemptOutcome:
+        first = f"checking the {' and the '.join(ref.checks)} first" if ref.checks else ""
+        self._show(phase="starting", attempt=ref.attempt + 1, detail=first, next_attempt_at=None)
+        opening = OpenAttempt(job_id=ref.job_id, attempt=ref.attempt, waited_s=waited_s)
+        await self._books(BookkeepingActivities.open_attempt, opening, summary=f"open attempt {ref.attempt + 1}")
+        return await self._pod(ref)
+
+    async def _close_attempt(self, ref: AttemptRef, outcome: AttemptOutcome, after: _After) -> None:
         decision = None if self._is_cancelled() else after.decision
         closing = CloseAttempt(
-            ref=AttemptRef(job_id=plan.job_id, attempt=number, kind=self.kind),
+            ref=ref,
             outcome=outcome,
             tally=after.tally,
             follows=decision.words if decision is not None else "",
@@ -178,11 +188,11 @@ class ReplicationRun(JobRun):
         )
         words = {"detail": closing.follows, "follows": closing.follows}
         self._show(phase=f"attempt {outcome.status}", failures=outcome.failures, **words)
-        await self._books(BookkeepingActivities.close_attempt, closing, summary=f"close attempt {number + 1}")
+        await self._books(BookkeepingActivities.close_attempt, closing, summary=f"close attempt {ref.attempt + 1}")
 
     async def _wait(self, decision: Decision) -> None:
         """Back off, visibly: `workflow.sleep(0)` would still be a timer."""
-        at = workflow.now() + timedelta(seconds=decision.wait_s)
+        at = workflow.now() + timedelta(seconds=decision.wait_s) if decision.wait_s else None
         self._show(phase="waiting", detail=decision.words, next_attempt_at=at)
         if decision.wait_s:
             with contextlib.suppress(asyncio.CancelledError):
@@ -194,20 +204,17 @@ class ReplicationRun(JobRun):
         if report.attempts or not report.failures:
             return f"{failed}: {report.reason}"
         first = report.failures[0]
-        typed = (
-            first.origin is FailureOrigin.PLATFORM and first.type is FailureType.CONFIG_ERROR
-        )  # nobody's but the reader's
+        typed = first.origin is FailureOrigin.PLATFORM and first.type is FailureType.CONFIG_ERROR  # the reader's own
         blamed = first.message if typed else f"{first.origin}: {first.message}"
         return f"{failed} (before its first attempt): {blamed}"
 
-    def _cancelled(self, plan: JobPlan) -> CloseJob:
+    def _failed(self, failure: Failure) -> CloseJob:
+        return CloseJob(job_id=self._plan.job_id, status=JobStatus.FAILED, failures=(failure,), reason=failure.message)
+
+    def _cancelled(self) -> CloseJob:
         by, why = self._by(), self._why_cancelled()
-        told = Failure(
-            origin=FailureOrigin.PLATFORM,
-            type=FailureType.MANUAL_CANCELLATION,
-            message=f"cancelled by {by}" + (f": {why}" if why else ""),
-        )
-        return CloseJob(job_id=plan.job_id, status=JobStatus.CANCELLED, failures=(told,), by=by, reason=why)
+        told = (cancellation(by, why),)
+        return CloseJob(job_id=self._plan.job_id, status=JobStatus.CANCELLED, failures=told, by=by, reason=why)
 
 
 @dataclass(frozen=True)
@@ -218,12 +225,8 @@ class _After:
     decision: Decision | None
 
 
-def _failed(plan: JobPlan, failure: Failure) -> CloseJob:
-    return CloseJob(job_id=plan.job_id, status=JobStatus.FAILED, failures=(failure,), reason=failure.message)
-
-
 def _broken(error: ActivityError) -> Failure:
     """A step that no repetition helps: nobody's attempt failed, the job cannot go on."""
     said = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause or error)
     message = f"the job could not go on: {error.activity_type} failed: {said}"
-    return Failure(origin=FailureOrigin.PLATFORM, type=FailureType.SYSTEM_ERROR, message=message)
+    return of_platform(FailureType.SYSTEM_ERROR, message)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from airbyte_workers.names import JobKind
-from airbyte_workers.store.history import JobFacts
+from airbyte_workers.names import CONTAINER_LAUNCHERS, JobKind
+from airbyte_workers.store.job_facts import JobFacts
 
 PROGRAM = "airbyte-workers"
 
@@ -39,5 +39,7 @@ def cancel(job: JobFacts) -> str:
 def _connector(job: JobFacts) -> str:
     """An image or a command: a job knows its connector's name alone, and a command's words may look like anything."""
     name = job.subject
-    is_image = job.launcher == "docker" or ("/" in name and " " not in name and not name.startswith(("/", ".")))
+    is_image = job.launcher in CONTAINER_LAUNCHERS or (
+        "/" in name and " " not in name and not name.startswith(("/", "."))
+    )
     return shlex.quote(name) if is_image else f"--command {shlex.quote(name)}"

@@ -12,6 +12,7 @@ from temporalio.service import RPCError
 from airbyte_workers.cli.environment import run
 from airbyte_workers.cli.follow import Interrupted, follow, left
 from airbyte_workers.cli.interrupts import left_by_ctrl_c, whoever_asks
+from airbyte_workers.cli.options import JOB, OUTPUT
 from airbyte_workers.cli.output import Exit, Problem, Shape, bad_input, say
 from airbyte_workers.cli.sync import print_result
 from airbyte_workers.client import CancelAnswer, Client, NotRunning, UnknownJob
@@ -27,10 +28,10 @@ _AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DatabaseUnusabl
 
 
 @click.command("cancel")
-@click.argument("job_id", type=click.IntRange(1, 2**63 - 1))
-@click.option("--reason", default="", help="Why; it stands in the job's past.")
-@click.option("--now", is_flag=True, help="End its pod at once, without waiting for the destination to finish.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Shape of the report.")
+@JOB
+@click.option("--reason", default="", help="Why; `jobs show` tells it.")
+@click.option("--now", is_flag=True, help="End its pods at once, without waiting for the destination to finish.")
+@OUTPUT
 @click.pass_context
 def cancel_job(context: click.Context, /, job_id: int, output: Shape, **options: Any) -> None:
     """End a job of any kind, and follow it to its end. Ctrl-C leaves it; it goes on ending.
@@ -84,7 +85,10 @@ async def _ended(client: Client, job_id: int) -> SyncReport:
         if report.status in TERMINAL_JOB_STATUSES:
             return report
         if not running and patience.is_over(job_id):  # looked at before the row: the row is written before the run ends
-            raise Problem(f"job {job_id} is {report.status}: {cut_off(client.settings)}; none has: does one run?")
+            raise Problem(
+                f"job {job_id} is {report.status}: {cut_off(client.settings)}; none has: does one run?"
+                " (airbyte-workers worker)"
+            )
         await asyncio.sleep(_LOOK_EVERY_S)
 
 

@@ -7,6 +7,7 @@ import json
 import click
 
 from airbyte_workers.cli.environment import run
+from airbyte_workers.cli.options import Number
 from airbyte_workers.cli.output import Exit, bad_input, show_json
 from airbyte_workers.runtime.database import job_database
 from airbyte_workers.runtime.stack import stack_settings
@@ -16,14 +17,14 @@ from airbyte_workers.store import catalogs
 
 @click.group()
 def catalog() -> None:
-    """Stored catalogs."""
+    """Show stored catalogs."""
 
 
 @catalog.command("show")
-@click.argument("catalog_id", type=click.IntRange(1, 2**63 - 1))
+@click.argument("catalog_id", type=Number("catalog number"))
 @click.pass_context
 def show_catalog(context: click.Context, catalog_id: int) -> None:
-    """A catalog as JSON: the one that a discover found, or the one that a sync was configured with."""
+    """Show a catalog as JSON: the one that a discover found, or the one that a sync was configured with."""
 
     async def command(settings: Settings) -> Exit:
         async with stack_settings(settings) as where, job_database(where) as db:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import click
 
 from airbyte_workers.cli.environment import run
+from airbyte_workers.cli.options import LAUNCHER, OUTPUT
 from airbyte_workers.cli.output import Exit, Shape
 from airbyte_workers.cli.sync import accompany
 from airbyte_workers.client import Client, checked
@@ -23,9 +24,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
             click.option(
                 "--stream", "streams", multiple=True, metavar="STREAM", help="Only this stream; again for more of them."
             ),
-            click.option(
-                "--launcher", type=click.Choice(["process", "docker", "auto"]), help="What runs the connectors."
-            ),
+            LAUNCHER,
             click.option(
                 "--retries",
                 "max_retries",
@@ -33,9 +32,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
                 help="Retries after a failed attempt; default: the stack's limits.",
             ),
             click.option("--detach", is_flag=True, help="Start it and leave."),
-            click.option(
-                "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Shape of the result."
-            ),
+            OUTPUT,
         )
     ):
         command = option(command)
@@ -55,7 +52,7 @@ def clear(context: click.Context, /, output: Shape, *, detach: bool, **typed: An
     async def command(settings: Settings) -> Exit:
         asked = checked(ClearInput, _input(typed))
         async with Client.connect(settings) as client:
-            return await accompany(await client.start_clear(asked), client, output, detach=detach)
+            return await accompany(await client.start_clear(asked), output, detach=detach)
 
     context.exit(run(command, output))
 
@@ -80,7 +77,7 @@ def refresh(
     async def command(settings: Settings) -> Exit:
         asked = checked(RefreshInput, _input(typed) | {"mode": mode})
         async with Client.connect(settings) as client:
-            return await accompany(await client.start_refresh(asked), client, output, detach=detach)
+            return await accompany(await client.start_refresh(asked), output, detach=detach)
 
     context.exit(run(command, output))
 

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
 from airbyte_workers.cli.demo_images import DemoImages, NoContainers, demo_images, pods_left
 from airbyte_workers.cli.environment import run
 from airbyte_workers.cli.examples import FAKER
 from airbyte_workers.cli.follow import Interrupted, follow, left
-from airbyte_workers.cli.output import Exit, Problem, console, say, show
-from airbyte_workers.cli.report import print_report
+from airbyte_workers.cli.output import Exit, Problem, say, show
+from airbyte_workers.cli.report import report_lines
+from airbyte_workers.cli.tables import Column, table, terminal_width
 from airbyte_workers.client import Client
 from airbyte_workers.models import JobStatus, SyncInput, SyncReport
 from airbyte_workers.names import SYNC_FAILED
@@ -21,6 +21,12 @@ from airbyte_workers.pods.engine import EngineError
 from airbyte_workers.settings import Settings
 
 _STREAMS = ("users", "products", "purchases")
+_COLUMNS = (
+    Column("stream"),
+    Column("records committed", right=True),
+    Column("lines in the file", right=True),
+    Column("file"),
+)
 
 
 @click.command()
@@ -97,7 +103,7 @@ def _input(**asked: Any) -> SyncInput:
 async def _sync(client: Client, asked: SyncInput) -> SyncReport:
     """The report of the sync, which has been printed. Raises Problem."""
     report = await _followed(client, asked)
-    print_report(report, console())
+    show("\n".join(report_lines(report, terminal_width())))
     if report.status is not JobStatus.SUCCEEDED:
         raise Problem("the sync did not succeed", type=SYNC_FAILED)
     return report
@@ -113,20 +119,16 @@ async def _followed(client: Client, asked: SyncInput) -> SyncReport:
 
 def _compare(report: SyncReport, folder: Path) -> None:
     """Count the lines of every file: the proof that a person can repeat. Raises Problem."""
-    table = Table("stream", box=None, pad_edge=False)
-    for column in ("records committed", "lines in the file"):
-        table.add_column(column, justify="right")
-    table.add_column("file")
-    equal = True
-    for stream in report.streams:
-        file = folder / f"{stream.name}.jsonl"
-        lines = _count_lines(file)
-        equal = equal and lines == stream.records_committed
-        table.add_row(stream.name, f"{stream.records_committed:,}", f"{lines:,}", file.name)
-    console().print(table)
-    if not equal:
+    counts = [(each.name, each.records_committed, _count_lines(_file(folder, each.name))) for each in report.streams]
+    rows = [(name, f"{committed:,}", f"{lines:,}", _file(folder, name).name) for name, committed, lines in counts]
+    show("\n".join(table(_COLUMNS, rows, terminal_width())))
+    if any(committed != lines for _, committed, lines in counts):
         raise Problem("the files do not hold what was committed: please report this", type="CountMismatch")
     show(f"every committed record is in its file in {folder}")
+
+
+def _file(folder: Path, stream: str) -> Path:
+    return folder / f"{stream}.jsonl"
 
 
 def _count_lines(file: Path) -> int:

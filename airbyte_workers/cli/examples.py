@@ -32,7 +32,7 @@ EXAMPLES: dict[str, Typed] = {
 
 
 @click.command()
-@click.argument("operation", type=click.Choice(sorted(EXAMPLES)))
+@click.argument("operation", type=click.Choice(sorted(EXAMPLES)), metavar="OPERATION")
 def example(operation: str) -> None:
     """Print a valid input as JSON (standard output) and the command that starts it (standard error)."""
     input = EXAMPLES[operation].model_dump(mode="json", exclude_defaults=True)

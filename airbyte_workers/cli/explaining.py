@@ -12,6 +12,7 @@ from temporalio.service import RPCError
 from airbyte_workers.cli.cancelling import cut_off
 from airbyte_workers.cli.environment import run
 from airbyte_workers.cli.explanation import Explanation, Known, explain
+from airbyte_workers.cli.options import JOB, OUTPUT
 from airbyte_workers.cli.output import Exit, Shape, bad_input, show, show_json
 from airbyte_workers.cli.report import evidence_line
 from airbyte_workers.cli.screens import moving_line
@@ -20,21 +21,21 @@ from airbyte_workers.runs import Run, RunProgress
 from airbyte_workers.runtime.database import job_database
 from airbyte_workers.runtime.stack import stack_settings
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import history
-from airbyte_workers.store.history import JobFacts
+from airbyte_workers.store import history, job_facts
+from airbyte_workers.store.job_facts import JobFacts
 
 
 @click.command("explain")
-@click.argument("job_id", type=click.IntRange(1, 2**63 - 1))
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Shape of the result.")
+@JOB
+@OUTPUT
 @click.pass_context
 def explain_job(context: click.Context, job_id: int, output: Shape) -> None:
-    """One page about a job: what happened, the decisive evidence, what to change, how to go on."""
+    """Explain a job on one page: what happened, the decisive evidence, what to change, how to go on."""
 
     async def command(settings: Settings) -> Exit:
         async with stack_settings(settings) as where, job_database(where) as db:
             try:
-                job = await history.facts(db, job_id)
+                job = await job_facts.facts(db, job_id)
             except LookupError as error:
                 raise bad_input(str(error)) from None
             now = "" if job.has_ended else await _now(where, job)

@@ -9,21 +9,21 @@ from airbyte_workers.cli import again
 from airbyte_workers.cli.report import summary, why_ended
 from airbyte_workers.cli.timeline import Moment, cut_line, timeline, told
 from airbyte_workers.jobs.advice import Change, advice_for
-from airbyte_workers.jobs.readings import Reading, Verdict, readings
+from airbyte_workers.jobs.readings import Reading, Sign, readings
 from airbyte_workers.jobs.reconciliation import RECONCILER
 from airbyte_workers.models import (
+    BEFORE_DATA,
     Evidence,
     Failure,
-    FailureType,
     JobStatus,
     SyncReport,
     Value,
 )
 from airbyte_workers.names import REPLICATION_KINDS, JobKind
-from airbyte_workers.store.history import Happening, JobFacts
+from airbyte_workers.store.history import Happening
+from airbyte_workers.store.job_facts import JobFacts
 
 _MAX_FAILURES = 3
-_BEFORE_DATA = frozenset({FailureType.CONFIG_ERROR, FailureType.LAUNCH_FAILED})  # without evidence
 
 
 class Step(Value):
@@ -121,7 +121,7 @@ def _decisive(known: Known) -> Iterator[str]:
 def _against(known: Known, evidence: Evidence) -> str:
     if known.report.ended_by == RECONCILER and known.report.attempts[-1].failures == known.failures:
         return "its pod was ended with its run: what the evidence lacks follows from that"
-    bad = [reading.name for reading in readings(evidence) if reading.verdict is Verdict.BAD]
+    bad = [reading.name for reading in readings(evidence) if reading.verdict is Sign.BAD]
     return f"the evidence against it: {', '.join(bad) or 'none beside that'}"
 
 
@@ -129,7 +129,7 @@ def _without_evidence(known: Known) -> str:
     if not known.report.attempts:
         return "it ended before its first attempt: no data was moved"
     first = known.failures[0]
-    if first.command == "check" or first.type in _BEFORE_DATA:
+    if first.command == "check" or first.type in BEFORE_DATA:
         return "its last attempt ended before its pod ran: no data was moved"
     return "its last attempt left no evidence: what its pod saw is lost"
 
@@ -138,7 +138,7 @@ def _why_green(known: Known) -> str:
     if not known.is_sync:
         return known.report.reason or f"the connector answered the {known.job.kind}"
     evidence = known.evidence
-    doubts = [each.name for each in readings(evidence) if each.verdict is not Verdict.GOOD] if evidence else []
+    doubts = [each.name for each in readings(evidence) if each.verdict is not Sign.GOOD] if evidence else []
     if doubts:
         return f"good enough, with doubts or by what the connection accepts: {', '.join(doubts)}"
     return "nothing is missing: exits, completion, acknowledgements, stored states and counts are all as they must be"

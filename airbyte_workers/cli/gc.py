@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Sequence
-from contextlib import aclosing
 from datetime import timedelta
 
 import asyncpg
 import click
-from rich.table import Table
 
 from airbyte_workers.cli.environment import run
 from airbyte_workers.cli.interrupts import whoever_asks
-from airbyte_workers.cli.output import Exit, Problem, Shape, amount, console, say, show, show_json
-from airbyte_workers.jobs.retention import Amount, Report, RunStatus, Thing
+from airbyte_workers.cli.options import OUTPUT
+from airbyte_workers.cli.output import Exit, Problem, Shape, amount, say, show, show_json
+from airbyte_workers.cli.tables import Column, table, terminal_width
+from airbyte_workers.cli.times import local, span
+from airbyte_workers.jobs.gc_report import Amount, Report, RunStatus, Thing
+from airbyte_workers.pods.launchers import opened
 from airbyte_workers.quantities import duration
 from airbyte_workers.runtime.database import DatabaseUnusable, job_database
+from airbyte_workers.runtime.gc.collection import collect
+from airbyte_workers.runtime.gc.order import GcOrder, GcTally, Reach
 from airbyte_workers.runtime.stack import stack_settings
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import retention_runs
-from airbyte_workers.store.objects import Objects
-from airbyte_workers.store.retention_runs import GcBusy, Run
+from airbyte_workers.store import gc_runs
+from airbyte_workers.store.gc_runs import GcBusy, GcRun
+from airbyte_workers.store.objects import open_objects
 
-_AGE = re.compile(r"([0-9]{1,6}) *([hdw])")
-_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 _NAMES = {
     Thing.STREAM_STATS: "rows of statistics",
     Thing.EVENTS: "lines of jobs' pasts",
@@ -42,12 +43,10 @@ _NAMES = {
 
 def _age(_: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
     """`30d`, `12h`, `6w`."""
-    if value is None:
-        return None
-    found = _AGE.fullmatch(value.strip().lower())
-    if found is None:
-        raise click.BadParameter(f"{value!r} is no age; write 30d, 12h or 6w", param=parameter)
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    try:
+        return None if value is None else span(value.strip())
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is {error}", param=parameter) from None
 
 
 @click.command()
@@ -58,7 +57,7 @@ def _age(_: click.Context, parameter: click.Parameter, value: str | None) -> tim
     callback=_age,
     help="How old jobs must be, since their end, instead of what the settings say: 30d, 12h, 6w.",
 )
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Shape of the result.")
+@OUTPUT
 @click.pass_context
 def gc(context: click.Context, dry_run: bool, older_than: timedelta | None, output: Shape) -> None:
     """Remove old jobs with their logs, old states and catalogs, and what belongs to nobody any more.
@@ -75,18 +74,12 @@ def gc(context: click.Context, dry_run: bool, older_than: timedelta | None, outp
 
 
 async def _collect(settings: Settings, db: asyncpg.Pool, asked: tuple[bool, timedelta | None], output: Shape) -> Exit:
-    from airbyte_workers.pods.docker import DockerLauncher  # noqa: PLC0415  # half a second that other commands save
-    from airbyte_workers.pods.process import ProcessLauncher  # noqa: PLC0415
-    from airbyte_workers.runtime.retention import collect  # noqa: PLC0415
-    from airbyte_workers.runtime.retention_order import Order, Reach, Tally  # noqa: PLC0415
-
     dry_run, older_than = asked
-    order = Order(whoever_asks(), dry_run, older_than)
-    objects = Objects(settings.storage, timeout=settings.storage_timeout_s)
-    tally = Tally()
-    last = await retention_runs.last(db)
-    async with aclosing(DockerLauncher(settings)) as docker:
-        reach = Reach(db, settings, objects, {"process": ProcessLauncher(settings), "docker": docker})
+    order = GcOrder(whoever_asks(), dry_run, older_than)
+    tally = GcTally()
+    last = await gc_runs.last(db)
+    async with opened(settings) as launchers:
+        reach = Reach(db, settings, open_objects(settings), launchers.by_name)
         try:
             report = await collect(reach, order, tally)
         except GcBusy as busy:
@@ -112,33 +105,27 @@ def _tell_broken_off(so_far: Report) -> None:
         say(f"broken off; removed so far: {_in_words(so_far)}; the next gc goes on from there")
 
 
-def _show(report: Report, last: Run | None) -> None:
+def _show(report: Report, last: GcRun | None) -> None:
     if report.dry_run:
         show("dry run: nothing was removed")
         show(f"last run: {_of_run(last)}")
     gone = _gone(report)
     if gone:
-        table = _table("would be removed" if report.dry_run else "removed", "count", "bytes")
-        for thing, each in gone:
-            table.add_row(_name(thing), f"{each.count:,}", amount(each.bytes) if each.bytes else "")
-        console().print(table)
+        title = "would be removed" if report.dry_run else "removed"
+        rows = [(_name(thing), f"{each.count:,}", amount(each.bytes) if each.bytes else "") for thing, each in gone]
+        _show_table((title, "count", "bytes"), rows)
     else:
         show("nothing is old enough to be removed")
     if report.kept:
-        table = _table("kept although it is old", "count")
-        for why, count in sorted(report.kept.items()):
-            table.add_row(why, f"{count:,}")
-        console().print(table)
+        _show_table(("kept although it is old", "count"), [(why, f"{n:,}") for why, n in sorted(report.kept.items())])
     for kind, lines in (("note", report.notes), ("error", report.problems)):
         for line in lines:
             say(f"{kind}: {line}")
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None)
-    for column in columns:
-        table.add_column(column, justify="left" if column == columns[0] else "right")
-    return table
+def _show_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    columns = [Column(title, right=title != titles[0]) for title in titles]
+    show("\n".join(table(columns, rows, terminal_width())))
 
 
 def _name(thing: Thing) -> str:
@@ -156,11 +143,11 @@ def _in_words(report: Report) -> str:
     return ", ".join(f"{each.count:,} {_name(thing)}" for thing, each in _gone(report)) or "nothing"
 
 
-def _of_run(run: Run | None) -> str:
+def _of_run(run: GcRun | None) -> str:
     """A run that has no end is at work, or was killed: nobody can tell here, and it does not matter."""
     if run is None:
         return "none yet"
-    when = f"{run.started_at.astimezone():%Y-%m-%d %H:%M:%S} by {run.by}"
+    when = f"{local(run.started_at)} by {run.by}"
     if run.report is None:
         return f"{when}, which has not come to its end"
     how = {RunStatus.SUCCEEDED: "", RunStatus.FAILED: f", failed: {run.error}"}.get(run.status, f", {run.status}")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 import asyncpg
 import click
 
 from airbyte_workers.cli.environment import run
+from airbyte_workers.cli.options import OUTPUT
 from airbyte_workers.cli.output import Exit, Shape, amount, bad_input, say, show, show_json
 from airbyte_workers.cli.tables import Column, table, terminal_width
-from airbyte_workers.cli.times import Moment
+from airbyte_workers.cli.times import Moment, local
 from airbyte_workers.models import JobStatus
 from airbyte_workers.names import REPLICATION_KINDS, JobKind
 from airbyte_workers.quantities import duration
@@ -44,11 +44,11 @@ _COLUMNS = (
 @click.option("-a", "--all", "every", is_flag=True, help="Jobs of every kind.")
 @click.option("--since", type=Moment(), help="Only jobs opened since 2026-11-26T08:30, or in the last 2h, 3d.")
 @click.option("--before", type=click.IntRange(1, 2**63 - 1), metavar="JOB", help="Only jobs older than this one.")
-@click.option("--limit", type=click.IntRange(1, MOST), default=20, show_default=True, help="So many jobs at the most.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Shape of the result.")
+@click.option("--limit", type=click.IntRange(1, MOST), default=20, show_default=True, help="At most so many jobs.")
+@OUTPUT
 @click.pass_context
 def list_jobs(context: click.Context, /, output: Shape, *, every: bool, **filters: Any) -> None:
-    """The newest jobs first. Where there are older ones, the last line says how to see them."""
+    """List the newest jobs first. Where there are older ones, the last line says how to see them."""
     wanted = _filter(every=every, **filters)
 
     async def command(settings: Settings) -> Exit:
@@ -89,7 +89,7 @@ def _row(line: JobLine) -> tuple[str, ...]:
         str(line.attempts),
         f"{line.records_committed:,}",
         amount(line.bytes_committed),
-        f"{began.astimezone():%Y-%m-%d %H:%M:%S}",
+        local(began),
         duration((line.ended_at - began).total_seconds()) if line.ended_at else "",
     )
 
@@ -123,7 +123,7 @@ def _asked(wanted: JobFilter) -> Iterator[str]:
     if wanted.statuses:
         yield _or(wanted.statuses)
     if wanted.since is not None:
-        yield f"opened since {_local(wanted.since)}"
+        yield f"opened since {local(wanted.since)}"
     if wanted.before is not None:
         yield f"older than job {wanted.before}"
 
@@ -131,7 +131,3 @@ def _asked(wanted: JobFilter) -> Iterator[str]:
 def _or(words: tuple[str, ...]) -> str:
     *some, last = words
     return f"{', '.join(some)} or {last}" if some else last
-
-
-def _local(at: datetime) -> str:
-    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"

@@ -10,19 +10,21 @@ import asyncpg
 import click
 
 from airbyte_workers.cli.environment import run
+from airbyte_workers.cli.options import JOB
 from airbyte_workers.cli.output import Exit, Shape, bad_input, say, show
-from airbyte_workers.job_logs import MOST_LAST, JobLog, Level, LogRequest, Piece, read_line
-from airbyte_workers.protocol.catalog import shown, stream_key
+from airbyte_workers.job_logs import MOST_LAST, LogRequest, Piece, RequestedLog
 from airbyte_workers.protocol.schema_sentences import close_to
+from airbyte_workers.protocol.streams import shown, stream_key
 from airbyte_workers.runs import UnknownJob
 from airbyte_workers.runtime.database import job_database
 from airbyte_workers.runtime.stack import stack_settings
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import history
+from airbyte_workers.store.log_lines import Level, read_line
 
 
 @click.command("logs")
-@click.argument("job_id", type=click.IntRange(1, 2**63 - 1))
+@JOB
 @click.option("--attempt", type=click.IntRange(min=1), help="Which attempt; default: the last.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as the log grows, until the job ends. Ctrl-C leaves.")
 @click.option("--stream", help="Only lines about this stream: `name` or `namespace.name`.")
@@ -33,23 +35,23 @@ from airbyte_workers.store import history
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="json: lines as stored.")
 @click.pass_context
 def show_logs(context: click.Context, /, output: Shape, *, follow: bool, **which: Any) -> None:
-    """The log of an attempt, with what was asked of its connectors before it; of a spec, check or discover its own.
+    """Show the log of an attempt, with what its connectors were asked before it; of a spec, check or discover its own.
 
-    It is read piece by piece, however long it is. Lines about a stream are those of which whoever wrote them knew it:
-    errors, statuses, commits, rate limits, lines that were dropped. A connector's own LOG lines name none.
+    It is read piece by piece, however long it is. With --stream it shows errors, statuses, commits, rate limits and
+    dropped lines of that stream; a connector's own LOG lines name no stream and are left out.
     """
     request = LogRequest(**which)
 
     async def command(settings: Settings) -> Exit:
         async with stack_settings(settings) as where, job_database(where) as db:
-            log = JobLog(db, where, request, tell=say)
+            log = RequestedLog(db, where, request, tell=say)
             await _introduce(log, request)
             return await _until_left(_print(log.follow() if follow else log.read(), db, request, output))
 
     context.exit(run(command, output))
 
 
-async def _introduce(log: JobLog, request: LogRequest) -> None:
+async def _introduce(log: RequestedLog, request: LogRequest) -> None:
     """Which attempt it will be, where there are several. Raises Problem."""
     try:
         job = await log.standing()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeVar
 
 from airbyte_workers.cli import again
 from airbyte_workers.cli.report import evidence_line, failure_line, stream_table, summary, why_ended
 from airbyte_workers.cli.tables import Column, table
 from airbyte_workers.cli.timeline import told
+from airbyte_workers.cli.times import local
 from airbyte_workers.jobs.readings import readings
 from airbyte_workers.models import Evidence, JobStatus, StreamCounts
-from airbyte_workers.protocol.catalog import shown
+from airbyte_workers.protocol.streams import shown
 from airbyte_workers.quantities import duration
 from airbyte_workers.store.history import AttemptHistory, Happening, JobHistory, foremost
 
@@ -68,7 +68,7 @@ def page(job: JobHistory, look: Look) -> Iterator[str]:
 def _particulars(job: JobHistory) -> Iterator[str]:
     launched = f"launcher {job.launcher}; " if job.launcher else ""
     scheduled = " by its schedule" if job.is_scheduled else ""
-    yield f"{launched}opened {_local(job.created_at)}{scheduled}; workflow {job.workflow_id}, run {job.run_id}"
+    yield f"{launched}opened {local(job.created_at)}{scheduled}; workflow {job.workflow_id}, run {job.run_id}"
     if job.request is not None:
         streams = job.request.streams
         names = "every stream" if streams is None else _names([shown((each.name, each.namespace)) for each in streams])
@@ -102,7 +102,7 @@ def _attempt(attempt: AttemptHistory) -> tuple[str, ...]:
     return (
         str(attempt.number),
         attempt.status,
-        _local(attempt.started_at),
+        local(attempt.started_at),
         took,
         duration(attempt.waited_s) if attempt.waited_s else "",
         duration(attempt.queued_s),
@@ -152,10 +152,13 @@ def _past(past: Sequence[Happening], look: Look) -> Iterator[str]:
 
 
 def _event(event: Happening) -> str:
-    attempt = f"attempt {event.attempt + 1}: " if event.attempt is not None else ""
+    what = event.event
+    if event.attempt is not None:
+        attempt = f"attempt {event.attempt + 1}"
+        what = what.replace("attempt", attempt, 1) if what.startswith("attempt ") else f"{attempt}: {what}"
     by = f" by {event.by}" if event.by else ""
     reason = f" ({event.reason})" if event.reason else ""
-    return f"{_local(event.at)}  {attempt}{event.event}{by}{reason}"
+    return f"{local(event.at)}  {what}{by}{reason}"
 
 
 def _ends(things: Sequence[T], ends: tuple[int, int], look: Look) -> tuple[Sequence[T], Sequence[T]]:
@@ -164,7 +167,3 @@ def _ends(things: Sequence[T], ends: tuple[int, int], look: Look) -> tuple[Seque
     if look.all or len(things) <= first + last + 1:
         return things, ()
     return things[:first], things[-last:]
-
-
-def _local(at: datetime) -> str:
-    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"

@@ -7,6 +7,7 @@ import click
 
 from airbyte_workers.cli.environment import run
 from airbyte_workers.cli.job_page import Look, page
+from airbyte_workers.cli.options import JOB, OUTPUT
 from airbyte_workers.cli.output import Exit, Shape, bad_input, show, show_json
 from airbyte_workers.cli.tables import terminal_width
 from airbyte_workers.job_logs import no_attempt
@@ -18,15 +19,15 @@ from airbyte_workers.store.history import JobHistory
 
 
 @click.command("show")
-@click.argument("job_id", type=click.IntRange(1, 2**63 - 1))
+@JOB
 @click.option("--attempt", type=click.IntRange(min=1), help="Streams and evidence of this attempt alone.")
 @click.option(
     "--all", "every", is_flag=True, help="Every stream, attempt and event; json: the streams of each attempt."
 )
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Shape of the result.")
+@OUTPUT
 @click.pass_context
 def show_job(context: click.Context, /, job_id: int, attempt: int | None, output: Shape, *, every: bool) -> None:
-    """One job: attempts, streams over all of them, the evidence of the last, every transition with who and why."""
+    """Show one job: attempts, streams over all of them, the evidence of the last, every transition with who and why."""
 
     async def command(settings: Settings) -> Exit:
         async with stack_settings(settings) as where, job_database(where) as db:

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import click
 
-from airbyte_workers.cli.cancelling import cancel_job
-from airbyte_workers.cli.explaining import explain_job
-from airbyte_workers.cli.job_list import list_jobs
-from airbyte_workers.cli.job_logs import show_logs
-from airbyte_workers.cli.job_show import show_job
-from airbyte_workers.cli.retrying import retry_job
+from airbyte_workers.cli.groups import LazyGroup, Place
+
+_PLACES = {
+    "list": Place("job_list", "list_jobs", "List the newest jobs first."),
+    "show": Place(
+        "job_show",
+        "show_job",
+        "Show one job: attempts, streams over all of them, the evidence of the last, every transition with who and"
+        " why.",
+    ),
+    "explain": Place(
+        "explaining",
+        "explain_job",
+        "Explain a job on one page: what happened, the decisive evidence, what to change, how to go on.",
+    ),
+    "logs": Place(
+        "job_logs",
+        "show_logs",
+        "Show the log of an attempt, with what its connectors were asked before it; of a spec, check or discover its"
+        " own.",
+    ),
+    "cancel": Place("cancelling", "cancel_job", "End a job of any kind, and follow it to its end."),
+    "retry": Place(
+        "retrying",
+        "retry_job",
+        "Do what a failed or cancelled sync, clear or refresh was to do, with its connection as it is stored now.",
+    ),
+}
 
 
-@click.group()
+@click.group(cls=LazyGroup, places=_PLACES)
 def jobs() -> None:
     """List jobs, show or explain one, read its log, cancel it, retry it."""
-
-
-for _command in (list_jobs, show_job, explain_job, show_logs, cancel_job, retry_job):
-    jobs.add_command(_command)

@@ -2,50 +2,59 @@
 
 from __future__ import annotations
 
-from copy import copy
-
 import click
 
 import airbyte_workers
-from airbyte_workers.cli.catalogs import catalog
-from airbyte_workers.cli.clearing import clear, refresh
-from airbyte_workers.cli.demo import demo
-from airbyte_workers.cli.examples import example
-from airbyte_workers.cli.gc import gc
-from airbyte_workers.cli.jobs import jobs
-from airbyte_workers.cli.operations import check, discover, spec
-from airbyte_workers.cli.servers import db, local, worker
-from airbyte_workers.cli.state import state
-from airbyte_workers.cli.sync import sync
+from airbyte_workers.cli.groups import LazyGroup, Place
+
+_PLACES = {
+    "demo": Place(
+        "demo",
+        "demo",
+        "Sync made-up data of airbyte-source-faker into files, and compare what was committed with what is there.",
+    ),
+    "sync": Place("sync", "sync", "Sync a CONNECTION that is stored, or the one that a file describes."),
+    "clear": Place(
+        "clearing", "clear", "Remove what the destination holds of a CONNECTION's streams, and forget their state."
+    ),
+    "reset": Place("clearing", "clear"),  # upstream's word for it
+    "refresh": Place(
+        "clearing", "refresh", "Read a CONNECTION's streams again from their beginning, and sync its others as ever."
+    ),
+    "spec": Place("operations", "spec", "Show what the connector IMAGE can be configured with: its spec, as JSON."),
+    "check": Place("operations", "check", "Test whether the connector IMAGE can work with a config."),
+    "discover": Place(
+        "operations",
+        "discover",
+        "List the streams that the connector IMAGE finds with a config; the catalog is stored.",
+    ),
+    "catalog": Place("catalogs", "catalog", "Show stored catalogs."),
+    "jobs": Place("jobs", "jobs", "List jobs, show or explain one, read its log, cancel it, retry it."),
+    "state": Place(
+        "state", "state", "Show a connection's state and its past, compare two points of it, go back to one."
+    ),
+    "example": Place(
+        "examples",
+        "example",
+        "Print a valid input as JSON (standard output) and the command that starts it (standard error).",
+    ),
+    "gc": Place(
+        "gc", "gc", "Remove old jobs with their logs, old states and catalogs, and what belongs to nobody any more."
+    ),
+    "local": Place("servers", "local", "Run the embedded stack (Temporal, PostgreSQL, Temporal workers) until Ctrl-C."),
+    "worker": Place(
+        "servers",
+        "worker",
+        "Run Temporal workers against TEMPORAL_ADDRESS and DATABASE_URL until SIGTERM; pods go on without them.",
+    ),
+    "db": Place("database", "db", "Look after the job database."),
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, places=_PLACES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(airbyte_workers.__version__, prog_name="airbyte-workers")
 def main() -> None:
     """Run Airbyte connectors as durable Temporal jobs.
 
     Without TEMPORAL_ADDRESS and DATABASE_URL every command uses an embedded stack of its own.
     """
-
-
-for command in (
-    demo,
-    sync,
-    clear,
-    refresh,
-    spec,
-    check,
-    discover,
-    catalog,
-    jobs,
-    state,
-    example,
-    gc,
-    local,
-    worker,
-    db,
-):
-    main.add_command(command)
-_reset = copy(clear)
-_reset.hidden = True
-main.add_command(_reset, "reset")  # upstream's word for it

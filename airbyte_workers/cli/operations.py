@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.table import Table
 
 from airbyte_workers.cli.environment import run
 from airbyte_workers.cli.follow import Interrupted, follow, left
-from airbyte_workers.cli.output import Exit, Shape, bad_input, console, show, show_json
+from airbyte_workers.cli.options import LAUNCHER, OUTPUT
+from airbyte_workers.cli.output import Exit, Shape, bad_input, show, show_json
 from airbyte_workers.cli.sync_file import read_object
+from airbyte_workers.cli.tables import Column, table, terminal_width
 from airbyte_workers.client import Client, Run, checked
 from airbyte_workers.models import CheckInput, CheckResult, DiscoverInput, DiscoverResult, SpecInput, Typed
 from airbyte_workers.settings import Settings
@@ -21,6 +22,14 @@ from airbyte_workers.settings import Settings
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")
 T = TypeVar("T", bound=Typed)
+_STREAM_COLUMNS = (
+    Column("stream", least=12),
+    Column("sync modes", least=12),
+    Column("cursor", least=8),
+    Column("primary key", least=8),
+    Column("fields", right=True),
+)
+_OBJECT_COLUMNS = (Column("object", least=12), Column("sync mode"))
 _CONFIG = click.option(
     "--config", type=click.Path(path_type=Path), help="The config, YAML or JSON; - reads standard input."
 )
@@ -29,10 +38,8 @@ _CONFIG = click.option(
 def _connector(command: F) -> F:
     """What every question needs: which connector, what runs it, and in which shape the answer is told."""
     for option in (
-        click.option(
-            "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Shape of the result."
-        ),
-        click.option("--launcher", type=click.Choice(["process", "docker", "auto"]), help="What runs the connector."),
+        OUTPUT,
+        LAUNCHER,
         click.option("--command", "words", metavar="COMMAND", help="A command of this machine instead of an image."),
         click.argument("image", required=False),
     ):
@@ -44,7 +51,7 @@ def _connector(command: F) -> F:
 @_connector
 @click.pass_context
 def spec(context: click.Context, /, output: Shape, **options: Any) -> None:
-    """What the connector IMAGE can be configured with: its spec, as JSON."""
+    """Show what the connector IMAGE can be configured with: its spec, as JSON."""
 
     async def asked(client: Client, input: SpecInput) -> Exit:
         answer = await _answer(await client.start_spec(input))
@@ -59,7 +66,7 @@ def spec(context: click.Context, /, output: Shape, **options: Any) -> None:
 @_CONFIG
 @click.pass_context
 def check(context: click.Context, /, output: Shape, **options: Any) -> None:
-    """Whether the connector IMAGE can work with a config. Exit codes: 0 it can, 1 it cannot, 2 bad input."""
+    """Test whether the connector IMAGE can work with a config. Exit codes: 0 it can, 1 it cannot, 2 bad input."""
 
     async def asked(client: Client, input: CheckInput) -> Exit:
         answer: CheckResult = await _answer(await client.start_check(input))
@@ -77,14 +84,14 @@ def check(context: click.Context, /, output: Shape, **options: Any) -> None:
 @_CONFIG
 @click.pass_context
 def discover(context: click.Context, /, output: Shape, **options: Any) -> None:
-    """What a config gives the connector IMAGE access to: its streams; the catalog is stored."""
+    """List the streams that the connector IMAGE finds with a config; the catalog is stored."""
 
     async def asked(client: Client, input: DiscoverInput) -> Exit:
         answer = await client.whole(await _answer(await client.start_discover(input)))
         if output == "json":
             show_json(answer.model_dump(mode="json"))
         else:
-            console().print(_table(answer))
+            show("\n".join(_table(answer, terminal_width())))
             show(f"the whole catalog: airbyte-workers catalog show {answer.catalog_id}")
         return Exit.DONE
 
@@ -129,17 +136,12 @@ def _split(words: str) -> list[str]:
         raise bad_input(f"--command: {error}") from None
 
 
-def _table(answer: DiscoverResult) -> Table:
+def _table(answer: DiscoverResult, width: int | None) -> Iterator[str]:
     catalog = answer.catalog or {}
     if "operations" in catalog:
-        table = Table("object", "sync mode", box=None, pad_edge=False)
-        for each in catalog["operations"]:
-            table.add_row(str(each.get("object_name", "")), str(each.get("sync_mode", "")))
-        return table
-    table = Table("stream", "sync modes", "cursor", "primary key", "fields", box=None, pad_edge=False)
-    for stream in catalog.get("streams", []):
-        table.add_row(*_row(stream))
-    return table
+        objects = [(str(each.get("object_name", "")), str(each.get("sync_mode", ""))) for each in catalog["operations"]]
+        return table(_OBJECT_COLUMNS, objects, width)
+    return table(_STREAM_COLUMNS, [_row(stream) for stream in catalog.get("streams", [])], width)
 
 
 def _row(stream: dict[str, Any]) -> tuple[str, ...]:

@@ -8,12 +8,10 @@ from enum import IntEnum
 from typing import Any, Literal, NoReturn
 
 import click
-from rich.console import Console
 
 from airbyte_workers.names import INVALID_INPUT
 
 Shape = Literal["text", "json"]
-_UNCUT = 10_000
 
 
 class Exit(IntEnum):
@@ -48,18 +46,6 @@ def say(text: str) -> None:
 def show(text: str) -> None:
     """A line of a result."""
     click.echo(text)
-
-
-class _Console(Console):
-    """Leaves a reader that has seen enough to whoever runs the command, as plain output does."""
-
-    def on_broken_pipe(self) -> NoReturn:
-        raise BrokenPipeError
-
-
-def console() -> Console:
-    """Where tables go: cut to the width of a terminal, never in a file or a pipe."""
-    return _Console(soft_wrap=True) if sys.stdout.isatty() else _Console(soft_wrap=True, width=_UNCUT)
 
 
 def show_json(value: Any) -> None:

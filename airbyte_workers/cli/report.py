@@ -4,37 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console
-
 from airbyte_workers.cli.output import amount
 from airbyte_workers.cli.tables import Column, table
-from airbyte_workers.jobs.readings import Reading, Verdict
+from airbyte_workers.jobs.readings import Reading, Sign
 from airbyte_workers.models import TERMINAL_JOB_STATUSES, AttemptReport, Failure, JobStatus, StreamCounts, SyncReport
 from airbyte_workers.names import REPLICATION_KINDS, JobKind
-from airbyte_workers.protocol.catalog import shown, stream_key
+from airbyte_workers.protocol.streams import shown, stream_key
 from airbyte_workers.quantities import duration
 
-_MARKS = {Verdict.GOOD: "ok", Verdict.DOUBT: "?", Verdict.BAD: "RED"}
+_MARKS = {Sign.GOOD: "ok", Sign.DOUBT: "?", Sign.BAD: "RED"}
 
 
-def print_report(report: SyncReport, console: Console) -> None:
+def report_lines(report: SyncReport, width: int | None) -> Iterator[str]:
     """Status first, then streams, then what went wrong and on what evidence it was judged."""
-    console.print(_headline(report), highlight=False)
+    yield _headline(report)
     if why := why_ended(report):
-        console.print(why, highlight=False, markup=False)
+        yield why
     if report.streams:
-        for line in stream_table(report.streams, console.width):
-            console.print(line, highlight=False, markup=False)
+        yield from stream_table(report.streams, width)
     if report.streams_omitted:
-        console.print(f"and {report.streams_omitted} more streams (airbyte-workers jobs show {report.job_id})")
+        yield f"and {report.streams_omitted} more streams (airbyte-workers jobs show {report.job_id})"
     if len(report.attempts) > 1 or report.status is not JobStatus.SUCCEEDED:
         for attempt in report.attempts:
-            console.print(_attempt(attempt), highlight=False, markup=False)
+            yield from _attempt(attempt)
     if not report.attempts and report.status is not JobStatus.CANCELLED:
-        for failure in report.failures:
-            console.print(f"  {failure_line(failure)}", highlight=False, markup=False)
-    for warning in report.warnings:
-        console.print(f"warning: {warning}", highlight=False, markup=False)
+        yield from (f"  {failure_line(failure)}" for failure in report.failures)
+    yield from (f"warning: {warning}" for warning in report.warnings)
 
 
 def summary(report: SyncReport, kind: JobKind, subject: str) -> str:
@@ -106,8 +101,7 @@ def _cleared(report: SyncReport) -> str:
     return f"{streams:,} stream{'' if streams == 1 else 's'} {done}"
 
 
-def _attempt(attempt: AttemptReport) -> str:
+def _attempt(attempt: AttemptReport) -> Iterator[str]:
     waited = f", after a wait of {duration(attempt.waited_s)}" if attempt.waited_s else ""
-    lines = [f"attempt {attempt.number} {attempt.status}: {attempt.records_committed:,} records committed{waited}"]
-    lines.extend(f"  {failure_line(failure)}" for failure in attempt.failures)
-    return "\n".join(lines)
+    yield f"attempt {attempt.number} {attempt.status}: {attempt.records_committed:,} records committed{waited}"
+    yield from (f"  {failure_line(failure)}" for failure in attempt.failures)

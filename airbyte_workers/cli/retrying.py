@@ -6,23 +6,24 @@ import click
 
 from airbyte_workers.cli import again
 from airbyte_workers.cli.environment import run
+from airbyte_workers.cli.options import JOB, LAUNCHER, OUTPUT
 from airbyte_workers.cli.output import Exit, Shape, bad_input
 from airbyte_workers.cli.sync import accompany
 from airbyte_workers.client import AlreadySyncing, Client, SyncRun, UnknownJob
-from airbyte_workers.models import JobStatus, LauncherName
-from airbyte_workers.names import REPLICATION_KINDS, JobKind
+from airbyte_workers.models import JobStatus
+from airbyte_workers.names import REPLICATION_KINDS, JobKind, LauncherChoice
 from airbyte_workers.settings import Settings
-from airbyte_workers.store.history import JobFacts
+from airbyte_workers.store.job_facts import JobFacts
 
 
 @click.command("retry")
-@click.argument("job_id", type=click.IntRange(1, 2**63 - 1))
-@click.option("--launcher", type=click.Choice(["process", "docker", "auto"]), help="What runs the connectors.")
-@click.option("--detach", is_flag=True, help="Start the sync and leave.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Shape of the result.")
+@JOB
+@LAUNCHER
+@click.option("--detach", is_flag=True, help="Start it and leave.")
+@OUTPUT
 @click.pass_context
 def retry_job(
-    context: click.Context, /, job_id: int, launcher: LauncherName | None, output: Shape, *, detach: bool
+    context: click.Context, /, job_id: int, launcher: LauncherChoice | None, output: Shape, *, detach: bool
 ) -> None:
     """Do what a failed or cancelled sync, clear or refresh was to do, with its connection as it is stored now.
 
@@ -44,12 +45,12 @@ def retry_job(
             except AlreadySyncing as error:  # `retry` has no --join
                 told = str(error).partition("; ")[0]
                 raise AlreadySyncing(f"{told}; follow it with: {again.join(job)}") from None
-            return await accompany(started, client, output, detach=detach)
+            return await accompany(started, output, detach=detach)
 
     context.exit(run(command, output))
 
 
-async def _started(client: Client, job: JobFacts, launcher: LauncherName | None) -> SyncRun:
+async def _started(client: Client, job: JobFacts, launcher: LauncherChoice | None) -> SyncRun:
     """Raises AlreadySyncing."""
     chosen = {"connection": job.subject, "launcher": launcher}
     if job.request is None:

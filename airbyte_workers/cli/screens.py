@@ -109,7 +109,7 @@ def _unseen_end(told: RunPhase | None, phase: RunPhase) -> Iterator[str]:
 def _step(phase: RunPhase) -> Iterator[str]:
     """What the run does now, where a person would want to know."""
     if phase.phase == "waiting":
-        stop = " (Ctrl-C to stop)" if "follows at once" not in phase.detail else ""
+        stop = " (Ctrl-C to stop)" if phase.next_attempt_at is not None else ""
         yield f"attempt {phase.attempt} failed: {_first(phase)}; {phase.detail}{stop}"
     elif phase.phase == "starting" and phase.detail:
         yield f"attempt {phase.attempt}: {phase.detail}"
@@ -146,7 +146,7 @@ def figures(progress: Progress, kind: JobKind) -> str:
     if progress.phase.startswith("checking"):
         return f"{progress.phase}, before the attempt starts"
     age = progress.last_acknowledgement_age_s
-    acknowledged = f"last ack {duration(age)} ago" if age is not None else "no ack yet"
+    acknowledged = f"acknowledged {duration(age)} ago" if age is not None else "nothing acknowledged yet"
     return (
         f"{progress.phase}: {progress.records_emitted:,} records, {progress.bytes_per_second / 1e6:.1f} MB/s, "
         f"{acknowledged}, {progress.records_committed:,} committed, {progress.records_per_second:,.0f}/s, "

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Sequence
 import click
 
 from airbyte_workers.cli.environment import run
+from airbyte_workers.cli.options import OUTPUT
 from airbyte_workers.cli.output import Exit, Shape, show
-from airbyte_workers.cli.state_access import OUTPUT, states_of
+from airbyte_workers.cli.state_access import states_of
 from airbyte_workers.cli.state_diff import diff
 from airbyte_workers.cli.state_log import show_log
 from airbyte_workers.cli.state_rewind import rewind
 from airbyte_workers.cli.state_words import LONGEST_BLOB, cut, who
 from airbyte_workers.cli.tables import Column, table, terminal_width
+from airbyte_workers.cli.times import local
 from airbyte_workers.replication.state_differences import compact, parts
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import state_log
@@ -42,7 +44,7 @@ for _command in (show_log, diff, rewind):
 @OUTPUT
 @click.pass_context
 def show_state(context: click.Context, connection: str, output: Shape) -> None:
-    """The state that a CONNECTION's next sync begins with.
+    """Show the state that a CONNECTION's next sync begins with.
 
     As JSON it is the file that a source reads with `read --state`; no state is an empty list.
     """
@@ -72,9 +74,8 @@ def _file(kept: Sequence[Entry]) -> str:
 
 def _rows(kept: Sequence[Entry]) -> Iterator[tuple[str, ...]]:
     for entry in kept:
-        at = f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}"
         for part, blob in parts([(entry.type, entry.state or "")]).items():
-            yield str(part), entry.type, at, _origin(entry), cut(compact(blob), LONGEST_BLOB)
+            yield str(part), entry.type, local(entry.at), _origin(entry), cut(compact(blob), LONGEST_BLOB)
 
 
 def _origin(entry: Entry) -> str:

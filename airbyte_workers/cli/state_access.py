@@ -17,13 +17,8 @@ from airbyte_workers.replication.state_history import Point
 from airbyte_workers.runtime.database import DatabaseUnusable, job_database
 from airbyte_workers.runtime.stack import stack_settings
 from airbyte_workers.settings import Settings
-from airbyte_workers.store.connections import Refused
+from airbyte_workers.store.connections import ConnectionBusy, Refused
 from airbyte_workers.store.database import is_away
-from airbyte_workers.store.opening import ConnectionBusy
-
-OUTPUT = click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Shape of the result."
-)
 
 
 def _checked(context: click.Context, parameter: click.Parameter, written: str | None) -> Point | None:

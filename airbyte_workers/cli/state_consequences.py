@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from airbyte_workers.cli.state_words import part_json, texts
-from airbyte_workers.protocol.catalog import StreamKey, key_of, shown
 from airbyte_workers.protocol.messages import ConfiguredStream
+from airbyte_workers.protocol.streams import StreamKey, key_of, shown
 from airbyte_workers.replication.state_differences import Difference, Kind, Part, differences, parts
 from airbyte_workers.store.state_rewinds import Plan, StateKey
 

@@ -9,8 +9,9 @@ import asyncpg
 import click
 
 from airbyte_workers.cli.environment import run
+from airbyte_workers.cli.options import OUTPUT
 from airbyte_workers.cli.output import Exit, Shape, show
-from airbyte_workers.cli.state_access import OUTPUT, point_option, states_of
+from airbyte_workers.cli.state_access import point_option, states_of
 from airbyte_workers.cli.state_words import as_json, difference_json, lines, texts
 from airbyte_workers.replication.state_differences import Difference, differences, parts
 from airbyte_workers.replication.state_history import Point
@@ -39,7 +40,7 @@ class _Compared:
 def diff(
     context: click.Context, /, connection: str, output: Shape, *, from_point: Point | None, to_point: Point | None
 ) -> None:
-    """What differs between a CONNECTION's states at two points: by default, what its last job changed."""
+    """Show what differs between a CONNECTION's states at two points: by default, what its last job changed."""
 
     async def command(settings: Settings) -> Exit:
         async with states_of(settings) as db:

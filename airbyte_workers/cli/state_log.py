@@ -12,12 +12,14 @@ import click
 from msgspec import Raw
 
 from airbyte_workers.cli.environment import run
+from airbyte_workers.cli.options import OUTPUT
 from airbyte_workers.cli.output import Exit, Shape, bad_input, say, show
-from airbyte_workers.cli.state_access import OUTPUT, states_of
+from airbyte_workers.cli.state_access import states_of
 from airbyte_workers.cli.state_words import LONGEST_BLOB, READ_OF_EACH, as_json, blob, cut, who
 from airbyte_workers.cli.tables import Column, table, terminal_width
-from airbyte_workers.protocol.catalog import shown
+from airbyte_workers.cli.times import local
 from airbyte_workers.protocol.schema_sentences import close_to
+from airbyte_workers.protocol.streams import shown
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import state_log
 from airbyte_workers.store.state_log import Entry, Log, Page
@@ -51,10 +53,10 @@ def _entry(context: click.Context, parameter: click.Parameter, typed: str | None
 @OUTPUT
 @click.pass_context
 def show_log(context: click.Context, /, connection: str, output: Shape, **asked: Any) -> None:
-    """Every change of a CONNECTION's state, the newest first.
+    """List every change of a CONNECTION's state, the newest first.
 
-    The states stood as an entry says once it was made: `state diff` and `state rewind` take `--to @ENTRY`. An entry
-    tells the records that came with it, and who made it: a job's attempt, or somebody's rewind.
+    An entry tells what the state became, how many records came with it, and who made it: a job's attempt, or
+    somebody's rewind. `state diff` and `state rewind` take an entry as `--to @ENTRY`.
     """
     page = Page(cut=READ_OF_EACH if output == "text" else None, **asked)
 
@@ -114,7 +116,7 @@ def _line(entry: Entry) -> tuple[str, ...]:
     _, key = entry.key
     return (
         f"@{entry.position}",
-        f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}",
+        local(entry.at),
         who(entry),
         shown(key) if entry.type == "STREAM" else "all streams",
         f"{entry.records:,}",

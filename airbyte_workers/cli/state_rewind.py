@@ -10,8 +10,9 @@ import click
 
 from airbyte_workers.cli.environment import run
 from airbyte_workers.cli.interrupts import whoever_asks
+from airbyte_workers.cli.options import OUTPUT
 from airbyte_workers.cli.output import Exit, Shape, show
-from airbyte_workers.cli.state_access import OUTPUT, point_option, states_of
+from airbyte_workers.cli.state_access import point_option, states_of
 from airbyte_workers.cli.state_consequences import Catalog, consequence_json, consequences, differences_of, sentences
 from airbyte_workers.cli.state_points import typed
 from airbyte_workers.cli.state_words import as_json, difference_json, lines
@@ -62,8 +63,8 @@ def _told(plan: Plan, catalog: Catalog, *, done: bool) -> Iterator[str]:
     yield from (f"  {line}" for each in consequences(plan, catalog) for line in sentences(each, is_cut=plan.is_cut))
     for emptied in plan.emptied:
         yield (
-            f"mind: job {emptied.job_id} ({emptied.kind}) came since; what it had the destination remove does not come"
-            " back, and what the state of then says was read is not read again"
+            f"note: job {emptied.job_id} ({emptied.kind}) came since; what it had the destination remove does not come"
+            " back by itself: what the earlier state says was read is not read again"
         )
     if done:
         yield f"to undo it: {_command(name, f'@{plan.before}')}"

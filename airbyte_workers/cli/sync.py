@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,15 @@ import click
 from airbyte_workers.cli.environment import run
 from airbyte_workers.cli.follow import Interrupted, follow, left
 from airbyte_workers.cli.inputs import show_input, start_line
-from airbyte_workers.cli.output import Exit, Shape, bad_input, console, say, show, show_json
-from airbyte_workers.cli.report import print_report
-from airbyte_workers.cli.sync_file import check_input, read_sync_file
-from airbyte_workers.client import Client, RunCancelled, SyncRun
+from airbyte_workers.cli.options import LAUNCHER, OUTPUT
+from airbyte_workers.cli.output import Exit, Shape, bad_input, say, show, show_json
+from airbyte_workers.cli.report import report_lines
+from airbyte_workers.cli.sync_file import read_sync_file
+from airbyte_workers.cli.tables import terminal_width
+from airbyte_workers.client import Client, SyncRun, checked
 from airbyte_workers.models import FailureType, JobStatus, SyncInput, SyncReport
 from airbyte_workers.names import sync_workflow_id
-from airbyte_workers.runtime.database import DatabaseUnusable
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import history
 
 _EXITS = {JobStatus.SUCCEEDED: Exit.DONE, JobStatus.FAILED: Exit.FAILED, JobStatus.CANCELLED: Exit.CANCELLED}
 _OPENING_S = 30.0
@@ -30,14 +29,14 @@ _OPENING_ROUND_S = 0.1
 @click.command()
 @click.argument("connection", required=False)
 @click.option("-f", "--file", type=click.Path(path_type=Path), help="The sync file, YAML or JSON.")
-@click.option("--launcher", type=click.Choice(["process", "docker", "auto"]), help="What runs the connectors.")
+@LAUNCHER
 @click.option(
     "--retries", type=click.IntRange(min=0), help="Retries after a failed attempt; default: the stack's limits."
 )
 @click.option("--detach", is_flag=True, help="Start the sync and leave.")
 @click.option("--join", is_flag=True, help="Follow the sync that runs already, if one does, instead of refusing.")
 @click.option("--print-input", is_flag=True, help="Start nothing: print the workflow's input, as `temporal` takes it.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Shape of the result.")
+@OUTPUT
 @click.pass_context
 def sync(context: click.Context, /, connection: str | None, file: Path | None, output: Shape, **options: Any) -> None:
     """Sync a CONNECTION that is stored, or the one that a file describes.
@@ -52,13 +51,13 @@ def sync(context: click.Context, /, connection: str | None, file: Path | None, o
             return _print_input(asked)
         async with Client.connect(settings) as client:
             started = await client.start_sync(asked, join=options["join"])
-            return await accompany(started, client, output, detach=options["detach"])
+            return await accompany(started, output, detach=options["detach"])
 
     context.exit(run(command, output))
 
 
 def _asked(connection: str | None, file: Path | None, options: dict[str, Any]) -> SyncInput:
-    """What was typed, as an input. Raises Problem."""
+    """What was typed, as an input. Raises Problem, InvalidInput."""
     if (connection is None) == (file is None):
         raise bad_input("give either the name of a connection or -f FILE")
     content = read_sync_file(file) if file is not None else {"connection": connection}
@@ -66,14 +65,17 @@ def _asked(connection: str | None, file: Path | None, options: dict[str, Any]) -
         content["launcher"] = options["launcher"]
     if options["retries"] is not None:
         content["max_retries"] = options["retries"]
-    return check_input(content)
+    return checked(SyncInput, content)
 
 
-async def accompany(started: SyncRun, client: Client, output: Shape, *, detach: bool) -> Exit:
+async def accompany(started: SyncRun, output: Shape, *, detach: bool) -> Exit:
     """Follow the sync to its report, or leave as soon as it has a job. Raises Problem, RunCancelled, RunFailed."""
     if detach:
-        return await _left(started, client, output)
-    report = await _ended(started, client, follow(started, started.report))
+        return await _left(started, output)
+    try:
+        report = await follow(started, started.report)
+    except Interrupted:
+        raise left() from None
     print_result(report, output)
     if output == "text" and started.local_root is not None and report.attempts:
         show(f"file output of connectors is below {started.local_root}")
@@ -90,28 +92,7 @@ def _exit_of(report: SyncReport) -> Exit:
     return _EXITS[report.status]
 
 
-async def _ended(started: SyncRun, client: Client, following: Awaitable[SyncReport]) -> SyncReport:
-    """The report, however the run ended. Raises Problem when there is none."""
-    try:
-        return await following
-    except RunCancelled as error:
-        return await _cancelled(started, client, error)
-    except Interrupted:
-        raise left() from None
-
-
-async def _cancelled(started: SyncRun, client: Client, error: RunCancelled) -> SyncReport:
-    """What a cancelled job had committed: Temporal keeps no result of a cancelled run. Raises RunCancelled."""
-    job_id = await _job_id(started)
-    if job_id is None:
-        raise error
-    try:
-        return await history.report(await client.database(), job_id)
-    except (DatabaseUnusable, LookupError):
-        raise error from None
-
-
-async def _left(started: SyncRun, client: Client, output: Shape) -> Exit:
+async def _left(started: SyncRun, output: Shape) -> Exit:
     """Leave once the job is in the database: before that, nothing keeps an embedded stack running for it."""
     result = asyncio.ensure_future(started.report())
     try:
@@ -121,13 +102,13 @@ async def _left(started: SyncRun, client: Client, output: Shape) -> Exit:
                     break
                 await asyncio.sleep(_OPENING_ROUND_S)
     except TimeoutError:
-        say(f"nobody has taken it up within {_OPENING_S:g} s: does a worker run?")
+        say(f"no Temporal worker has taken it up within {_OPENING_S:g} s: does one run? (airbyte-workers worker)")
         phase = None
     job_id = phase.job_id if phase is not None else None
     if phase is not None and phase.launcher:
         say(f"launcher: {phase.launcher}")
     if result.done():
-        await _ended(started, client, result)
+        await result
     result.cancel()
     if output == "json":
         show_json({"job_id": job_id, "workflow_id": started.workflow_id, "connection": started.connection})
@@ -137,17 +118,12 @@ async def _left(started: SyncRun, client: Client, output: Shape) -> Exit:
     return Exit.DONE
 
 
-async def _job_id(started: SyncRun) -> int | None:
-    phase = await started.phase()
-    return phase.job_id if phase is not None else None
-
-
 def print_result(report: SyncReport, output: Shape) -> None:
     """The report in the shape that was asked for."""
     if output == "json":
         show_json(report.model_dump(mode="json"))
     else:
-        print_report(report, console())
+        show("\n".join(report_lines(report, terminal_width())))
 
 
 def _print_input(asked: SyncInput) -> Exit:

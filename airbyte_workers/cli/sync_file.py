@@ -1,4 +1,4 @@
-"""The sync file: YAML or JSON, read into a `SyncInput`; relative paths in it are relative to the file."""
+"""The sync file, YAML or JSON, as a `SyncInput` is read from; relative paths in it are relative to the file."""
 
 from __future__ import annotations
 
@@ -10,17 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
 from airbyte_workers.cli.output import bad_input
-from airbyte_workers.models import SyncInput
-from airbyte_workers.runtime.payloads import problems_of
 
 _ROLES = ("source", "destination")
 
 
 def read_sync_file(path: Path) -> dict[str, Any]:
-    """The file's content with its paths resolved, ready for `check_input`. Raises Problem."""
+    """The file's content with its paths resolved, as far as it can be read. Raises Problem."""
     content = read_object(path)
     folder = path.resolve().parent
     for role in _ROLES:
@@ -31,15 +28,6 @@ def read_sync_file(path: Path) -> dict[str, Any]:
     if isinstance(catalog, str):
         content["catalog"] = read_object(folder / catalog)
     return content
-
-
-def check_input(content: dict[str, Any]) -> SyncInput:
-    """The typed input. Raises Problem, naming every field that is wrong and no value."""
-    try:
-        return SyncInput.model_validate(content)
-    except ValidationError as error:
-        problems = problems_of(error)
-        raise bad_input("invalid sync: " + "; ".join(problems)) from None
 
 
 def _connector(connector: dict[str, Any], role: str, folder: Path) -> dict[str, Any]:
@@ -98,10 +86,10 @@ def _parse(text: str, name: str) -> Any:
         return json.loads(json.dumps(_Loader(text).get_single_data()))  # an alias can make it contain itself
     except yaml.MarkedYAMLError as error:
         place = f", line {error.problem_mark.line + 1}" if error.problem_mark is not None else ""
-        raise bad_input(f"{name}{place}: not valid YAML: {_without_values(str(error.problem))}") from None
+        raise bad_input(f"{name}{place}: not valid YAML or JSON: {_without_values(str(error.problem))}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise bad_input(f"{name}, line {line}: not valid YAML: a character that it does not allow") from None
+        raise bad_input(f"{name}, line {line}: not valid YAML or JSON: a character that it does not allow") from None
     except RecursionError:
         raise bad_input(f"{name} is nested too deeply") from None
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError):  # tags that stand for no such thing

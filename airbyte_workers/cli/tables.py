@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
-
-from airbyte_workers.cli.output import console
 
 _GAP = "  "
 
@@ -28,7 +27,7 @@ class Column:
 
 def terminal_width() -> int | None:
     """Characters of a line where it is shown; None: nobody counts them."""
-    return console().width if sys.stdout.isatty() else None
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> Iterator[str]:

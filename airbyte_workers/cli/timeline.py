@@ -8,7 +8,8 @@ from datetime import datetime
 
 from airbyte_workers.models import AttemptReport, Failure, FailureType, SyncReport, Value
 from airbyte_workers.quantities import duration
-from airbyte_workers.store.history import Happening, JobFacts
+from airbyte_workers.store.history import Happening
+from airbyte_workers.store.job_facts import JobFacts
 
 _MAX_TEXT = 240  # characters of what a connector said; the log has the rest
 _FIRST, _LAST = 2, 4  # attempts that are told one by one when there are many

@@ -1,4 +1,4 @@
-"""Moments as people type them: a time, or how long ago it was."""
+"""Moments and spans as people type them, and moments as they read them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,26 @@ import click
 
 _SPAN = re.compile(r"([0-9]+)([smhdw])")
 _SPANS = re.compile(rf"(?:{_SPAN.pattern})+")
+_LONGEST = timedelta(days=365_000)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def local(at: datetime) -> str:
+    """The moment on the clock of whoever reads it."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def span(text: str) -> timedelta:
+    """`2h`, `1d12h`. Raises ValueError, also for one that reaches back before there are dates."""
+    if _SPANS.fullmatch(text) is None:
+        raise ValueError("no age; write 30d, 12h or 6w")
+    try:
+        found = sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in _SPAN.findall(text)), timedelta())
+    except OverflowError:
+        found = timedelta.max
+    if found > _LONGEST:
+        raise ValueError(f"longer than {_LONGEST.days:,} days")
+    return found
 
 
 def moment(text: str, now: datetime) -> datetime:
@@ -21,8 +40,7 @@ def moment(text: str, now: datetime) -> datetime:
     typed = text.strip()
     try:
         if _SPANS.fullmatch(typed):
-            spans = [timedelta(**{_UNITS[unit]: int(number)}) for number, unit in _SPAN.findall(typed)]
-            return now - sum(spans, timedelta())
+            return now - span(typed)
         return datetime.fromisoformat(typed).astimezone()
     except (ValueError, OverflowError):
         raise ValueError(

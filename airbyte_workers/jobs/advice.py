@@ -73,7 +73,7 @@ ADVICE: Mapping[FailureType, Advice] = {
         "Read the source's log; it hangs.",
     ),
     FailureType.EXIT_UNKNOWN: Advice(
-        "A connector is gone and left no exit code: it was killed together with its wrapper, or its container"
+        "A connector is gone and left no exit code: it was killed together with what watches it, or its container"
         " was removed by somebody else.",
         "Look for an out-of-memory kill on the host.",
     ),
@@ -130,7 +130,7 @@ ADVICE: Mapping[FailureType, Advice] = {
         "Report it; `fail_on_source_stats` decides whether the source's own numbers count.",
     ),
     FailureType.SUPERSEDED: Advice(
-        "A newer attempt of the connection has begun; this one was shut out by the fence and stopped.",
+        "A newer attempt of the connection has begun; this one was stopped and can commit nothing more.",
         "Nothing: the newer attempt is the one that counts.",
     ),
     FailureType.LEASE_LOST: Advice(

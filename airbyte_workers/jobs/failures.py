@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from airbyte_workers.models import Failure, FailureOrigin, FailureType
+from airbyte_workers.models import NEVER_RETRIED, Failure, FailureOrigin, FailureType
 
 MAX_MESSAGE = 50_000  # characters, upstream's limit for what is stored
 MAX_MESSAGE_IN_HISTORY = 2_000  # bytes; Temporal's history must not grow with what a connector says
@@ -38,6 +38,17 @@ def of_sync(origin: FailureOrigin, kind: FailureType, message: str) -> Failure:
     return Failure(origin=origin, type=kind, message=cut(message), command=command_in_sync(origin))
 
 
+def of_platform(kind: FailureType, message: str) -> Failure:
+    """A failure of ours, or one that is nobody's: of the job, its pod, its places."""
+    return Failure(origin=FailureOrigin.PLATFORM, type=kind, message=cut(message))
+
+
+def cancellation(by: str = "", why: str = "") -> Failure:
+    """The end of a job that somebody wanted; who and why as far as it is known."""
+    who = f"cancelled by {by}" if by else "the job was cancelled"
+    return of_platform(FailureType.MANUAL_CANCELLATION, f"{who}: {why}" if why else who)
+
+
 def from_trace(
     origin: FailureOrigin, message: str, failure_type: str | None, internal_message: str | None = None
 ) -> Failure:
@@ -61,7 +72,7 @@ def memory_exhausted(origin: FailureOrigin, code: int, limit: int) -> str:
 
 
 def ordered(failures: Sequence[Failure]) -> tuple[Failure, ...]:
-    """A config error first (it decides about retries), then as they came; each once, ten at the most."""
+    """What is not retried first (it decides), then as they came; each once, ten at the most."""
     return _noticed(_sorted(failures), MAX_FAILURES)
 
 
@@ -86,7 +97,7 @@ def _brief(failures: Sequence[Failure], first: int, keep: int) -> tuple[Failure,
 
 def _sorted(failures: Sequence[Failure]) -> list[Failure]:
     unique = list(dict.fromkeys(failures))
-    return sorted(unique, key=lambda failure: failure.type is not FailureType.CONFIG_ERROR)
+    return sorted(unique, key=lambda failure: failure.type not in NEVER_RETRIED)
 
 
 def _noticed(failures: Sequence[Failure], keep: int) -> tuple[Failure, ...]:

@@ -6,19 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from airbyte_workers.jobs.failures import memory_exhausted, of_sync, ordered
-from airbyte_workers.models import Evidence, Failure, FailureOrigin, FailureType
+from airbyte_workers.jobs.failures import cancellation, memory_exhausted, of_sync, ordered
+from airbyte_workers.models import Evidence, Failure, FailureOrigin, FailureType, Policy
 
 SIGTERM_EXIT = 143
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What a connection's owner accepts; the defaults accept nothing unproven."""
-
-    accept_unacknowledged: bool = False
-    allow_malformed: bool = False
-    fail_on_source_stats: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,12 +29,7 @@ def outcome(evidence: Evidence, seen: Sequence[Failure], policy: Policy, *, canc
     from another failure (no last acknowledgement after a crash) is told only when nothing else is.
     """
     if cancelled:
-        reason = Failure(
-            origin=FailureOrigin.PLATFORM,
-            type=FailureType.MANUAL_CANCELLATION,
-            message="the sync was cancelled",
-        )
-        return Verdict("cancelled", (reason,))  # what connectors say after it follows from it
+        return Verdict("cancelled", (cancellation(),))  # what connectors say after it follows from it
     causes = [*seen, *_exits(evidence), *_incomplete(evidence), *_counts(evidence, policy)]
     consequences = [*_end(evidence)]
     if not evidence.destination_closed:  # else what the source had not done yet is nobody's fault
@@ -184,7 +170,7 @@ def _states(evidence: Evidence, policy: Policy) -> Iterator[Failure]:
         yield of_sync(
             FailureOrigin.PLATFORM,
             FailureType.STATE_UNACKNOWLEDGED,
-            f"{evidence.states_emitted - evidence.states_committed} acknowledged state(s) were not made durable",
+            f"{evidence.states_emitted - evidence.states_committed} acknowledged state(s) could not be committed",
         )
 
 

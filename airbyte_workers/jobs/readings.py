@@ -9,7 +9,7 @@ from airbyte_workers.jobs.outcome import closed_complete, is_read
 from airbyte_workers.models import Evidence, Value
 
 
-class Verdict(StrEnum):
+class Sign(StrEnum):
     """What a piece of evidence says; a doubt is told as a warning, and makes no sync red by itself."""
 
     GOOD = "ok"
@@ -22,7 +22,7 @@ class Reading(Value):
 
     name: str
     value: str
-    verdict: Verdict
+    verdict: Sign
 
 
 def readings(evidence: Evidence) -> tuple[Reading, ...]:
@@ -44,8 +44,8 @@ def readings(evidence: Evidence) -> tuple[Reading, ...]:
     )
 
 
-def _bad(is_bad: bool) -> Verdict:
-    return Verdict.BAD if is_bad else Verdict.GOOD
+def _bad(is_bad: bool) -> Sign:
+    return Sign.BAD if is_bad else Sign.GOOD
 
 
 # --- exits ---
@@ -58,11 +58,11 @@ def _source_exit(evidence: Evidence) -> str:
     return f"{said}, stopped because it did not exit" if evidence.source_forced else said
 
 
-def _source_verdict(evidence: Evidence) -> Verdict:
+def _source_verdict(evidence: Evidence) -> Sign:
     if evidence.source_stopped:
-        return Verdict.DOUBT  # whatever it was stopped for is bad
+        return Sign.DOUBT  # whatever it was stopped for is bad
     if evidence.source_forced:
-        return Verdict.DOUBT if closed_complete(evidence) else Verdict.BAD
+        return Sign.DOUBT if closed_complete(evidence) else Sign.BAD
     return _bad(evidence.source_exit_code != 0)
 
 
@@ -71,7 +71,7 @@ def _destination_exit(evidence: Evidence) -> str:
     return f"{said}, stopped because it did not exit" if evidence.destination_forced else said
 
 
-def _destination(evidence: Evidence) -> Verdict:
+def _destination(evidence: Evidence) -> Sign:
     return _bad(evidence.destination_forced or evidence.destination_exit_code != 0)
 
 
@@ -125,12 +125,12 @@ def _lacks_acknowledgement(evidence: Evidence) -> bool:
     return evidence.keys_unacknowledged > 0 or bool(evidence.streams_unacknowledged)
 
 
-def _acknowledged(evidence: Evidence) -> Verdict:
+def _acknowledged(evidence: Evidence) -> Sign:
     nothing = not evidence.acknowledgements and bool(evidence.records_emitted)
     if nothing or _lacks_acknowledgement(evidence):
-        return Verdict.BAD
+        return Sign.BAD
     unclear = evidence.bare_acknowledgements or evidence.unmatched_acknowledgements
-    return Verdict.DOUBT if unclear else Verdict.GOOD
+    return Sign.DOUBT if unclear else Sign.GOOD
 
 
 def _acknowledgements(evidence: Evidence) -> str:
@@ -158,10 +158,10 @@ def _records(evidence: Evidence) -> str:
     )
 
 
-def _stats_verdict(evidence: Evidence) -> Verdict:
+def _stats_verdict(evidence: Evidence) -> Sign:
     if evidence.destination_stats_mismatches:
-        return Verdict.BAD
-    return Verdict.DOUBT if evidence.source_stats_mismatches else Verdict.GOOD
+        return Sign.BAD
+    return Sign.DOUBT if evidence.source_stats_mismatches else Sign.GOOD
 
 
 def _stats(evidence: Evidence) -> str:

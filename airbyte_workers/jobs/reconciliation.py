@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from airbyte_workers.jobs.failures import cut
-from airbyte_workers.models import AttemptSummary, Failure, FailureOrigin, FailureType, JobStatus
+from airbyte_workers.jobs.failures import cancellation, cut, of_platform
+from airbyte_workers.models import AttemptSummary, Failure, FailureType, JobStatus
 from airbyte_workers.quantities import duration
 
 RECONCILER = "reconciler"
@@ -47,14 +47,14 @@ class Sighting:
 
 
 @dataclass(frozen=True)
-class Place:
+class TemporalNamespace:
     """A namespace of a Temporal cluster by ids, which are never given again; an empty one is not known."""
 
     cluster_id: str
     namespace_id: str
 
 
-class Home(StrEnum):
+class RunHome(StrEnum):
     """Where the job's run was seen last, from here.
 
     `here`: in this very namespace. `gone`: in a namespace of this cluster that is no more. `elsewhere`: somewhere that
@@ -67,14 +67,14 @@ class Home(StrEnum):
     NOWHERE = "nowhere"
 
 
-def home_of(seen_in: Place | None, here: Place, *, namespace_is_gone: bool) -> Home:
+def home_of(seen_in: TemporalNamespace | None, here: TemporalNamespace, *, namespace_is_gone: bool) -> RunHome:
     """`namespace_is_gone`: this cluster says that it has no namespace of the id where the run was seen."""
     if seen_in is None:
-        return Home.NOWHERE
+        return RunHome.NOWHERE
     if seen_in == here:
-        return Home.HERE
+        return RunHome.HERE
     same_cluster = bool(here.cluster_id) and seen_in.cluster_id == here.cluster_id
-    return Home.GONE if same_cluster and namespace_is_gone else Home.ELSEWHERE
+    return RunHome.GONE if same_cluster and namespace_is_gone else RunHome.ELSEWHERE
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Patience:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownJob:
     """What is known of a live job beside its run.
 
     `silent_s`: since its last sign of life (a run that was seen, a row that was written, a pod that said how far it
@@ -98,13 +98,13 @@ class Known:
     """
 
     job_id: int
-    home: Home
+    home: RunHome
     silent_s: float
     missing_s: float | None = None
     cancel_requested: bool = False
 
 
-class Verdict(StrEnum):
+class RunVerdict(StrEnum):
     """`runs`: all is well. `wait`: nothing is certain yet. `follow`: the job goes on under another run. `over`: the
     job gets no further by itself."""
 
@@ -118,7 +118,7 @@ class Verdict(StrEnum):
 class Judgement:
     """What is to be done about a job, and why in words that follow "the job's run"."""
 
-    verdict: Verdict
+    verdict: RunVerdict
     why: str = ""
 
 
@@ -132,25 +132,25 @@ _CLOSED: Mapping[str, str] = {
 }
 
 
-def judge(sighting: Sighting, known: Known, patience: Patience) -> Judgement:
+def judge(sighting: Sighting, known: KnownJob, patience: Patience) -> Judgement:
     """The one table about runs; whoever does not stand in it waits."""
     if sighting.seen is Seen.RUNS:
-        return Judgement(Verdict.RUNS)
+        return Judgement(RunVerdict.RUNS)
     if sighting.seen is Seen.CLOSED:
         return _closed(sighting, known)
     if sighting.seen is Seen.MISSING:
         return _missing(known, patience)
-    return Judgement(Verdict.WAIT, "could not be looked at")
+    return Judgement(RunVerdict.WAIT, "could not be looked at")
 
 
-def _closed(sighting: Sighting, known: Known) -> Judgement:
+def _closed(sighting: Sighting, known: KnownJob) -> Judgement:
     """A run writes its job's end before its own: a live job whose run has closed was cut off."""
     told = _told(sighting)
     if sighting.successor and sighting.successor_job == known.job_id:
-        return Judgement(Verdict.FOLLOW, f"was reset{told}")
+        return Judgement(RunVerdict.FOLLOW, f"was reset{told}")
     if sighting.successor:
-        return Judgement(Verdict.OVER, f"was reset to before it opened this job{told}")
-    return Judgement(Verdict.OVER, _CLOSED.get(sighting.how, f"has closed ({sighting.how})") + told)
+        return Judgement(RunVerdict.OVER, f"was reset to before it opened this job{told}")
+    return Judgement(RunVerdict.OVER, _CLOSED.get(sighting.how, f"has closed ({sighting.how})") + told)
 
 
 def _told(sighting: Sighting) -> str:
@@ -158,19 +158,19 @@ def _told(sighting: Sighting) -> str:
     return by + (f": {cut(sighting.reason, _MAX_REASON)}" if sighting.reason else "")
 
 
-def _missing(known: Known, patience: Patience) -> Judgement:
+def _missing(known: KnownJob, patience: Patience) -> Judgement:
     """A run is gone for certain where it once was; anywhere else it may be another Temporal's, and be well."""
     if known.missing_s is None or known.missing_s < patience.confirm_s:
-        return Judgement(Verdict.WAIT, "is not known to Temporal; it is looked for once more")
-    if known.home is Home.HERE:
-        return Judgement(Verdict.OVER, "is not known to Temporal any more: it was deleted")
-    if known.home is Home.GONE:
-        return Judgement(Verdict.OVER, "was lost with its Temporal namespace, which is no more")
+        return Judgement(RunVerdict.WAIT, "is not known to Temporal; it is looked for once more")
+    if known.home is RunHome.HERE:
+        return Judgement(RunVerdict.OVER, "is not known to Temporal any more: it was deleted")
+    if known.home is RunHome.GONE:
+        return Judgement(RunVerdict.OVER, "was lost with its Temporal namespace, which is no more")
     silence = patience.cancelled_silence_s if known.cancel_requested else patience.silence_s
     unknown = "is not known to this Temporal"
     if known.silent_s < silence:
-        return Judgement(Verdict.WAIT, f"{unknown}; it may be another one's")
-    return Judgement(Verdict.OVER, f"{unknown}, and nothing was heard of the job for {duration(known.silent_s)}")
+        return Judgement(RunVerdict.WAIT, f"{unknown}; it may be another one's")
+    return Judgement(RunVerdict.OVER, f"{unknown}, and nothing was heard of the job for {duration(known.silent_s)}")
 
 
 # --- ends -------------------------------------------------------------------------------------------------------------
@@ -198,13 +198,9 @@ def end_of(why: str, summary: AttemptSummary | None, *, cancelled: bool, asked_b
         return End(JobStatus.SUCCEEDED, RECONCILER, f"{reason}; its pod had finished, and nothing is missing")
     if cancelled:
         who = asked_by or "somebody, through Temporal"
-        told = Failure(
-            origin=FailureOrigin.PLATFORM,
-            type=FailureType.MANUAL_CANCELLATION,
-            message=f"cancelled by {who}; {reason}",
-        )
+        told = cancellation(who, reason)
         return End(JobStatus.CANCELLED, who, reason, (told,), (told,))
-    lost = Failure(origin=FailureOrigin.PLATFORM, type=FailureType.TRANSIENT_ERROR, message=reason)
+    lost = of_platform(FailureType.TRANSIENT_ERROR, reason)
     own = summary.failures if summary is not None and summary.status == "failed" else ()
     return End(JobStatus.FAILED, RECONCILER, reason, (lost, *own), own or (lost,))
 
@@ -215,15 +211,6 @@ def is_cancel(sighting: Sighting) -> bool:
 
 
 # --- pods -------------------------------------------------------------------------------------------------------------
-
-
-class Fate(StrEnum):
-    """`end`: in order, then its place is given back. `release`: only the place. `remove`: at once; it has no place."""
-
-    KEEP = "keep"
-    END = "end"
-    RELEASE = "release"
-    REMOVE = "remove"
 
 
 @dataclass(frozen=True)
@@ -242,19 +229,18 @@ class Placed:
     about_to_start: bool
 
 
-def fate_of_placed(pod: Placed, *, leases_count: bool, is_anothers: bool) -> tuple[Fate, str]:
-    """What becomes of it and why. `leases_count`: the database was reachable long enough for pods to renew theirs.
+def reason_to_end(pod: Placed, *, leases_count: bool) -> str:
+    """Why it is ended, in order, and its place given back; empty: it is left alone.
 
-    `is_anothers`: what the launcher has under this name belongs to another database's job. A replication pod whose job
-    and attempt go on has a watcher, who judges it better; what a lease that is over tells is that a connector's pod,
-    which renews nothing itself, has none.
+    `leases_count`: the database was reachable long enough for pods to renew theirs.
+
+    A replication pod whose job and attempt go on has a watcher, who judges it better; what a lease that is over tells
+    is that a connector's pod, which renews nothing itself, has none.
     """
     why = _why_left(pod)
     if not why and pod.lease_over and leases_count and not pod.is_replication and not pod.about_to_start:
-        why = "nobody has looked after it for longer than its lease"
-    if not why:
-        return Fate.KEEP, ""
-    return (Fate.RELEASE if is_anothers else Fate.END), why
+        return "nobody has looked after it for longer than its lease"
+    return why
 
 
 def _why_left(pod: Placed) -> str:
@@ -279,8 +265,8 @@ class Listed:
     is_quiet: bool = True
 
 
-def fate_of_listed(pod: Listed, *, seen_before: bool) -> tuple[Fate, str]:
-    """What becomes of it and why; `seen_before`: in the round before this one, too."""
+def reason_to_remove(pod: Listed, *, seen_before: bool) -> str:
+    """Why it is removed at once; empty: it is left alone. `seen_before`: in the round before this one, too."""
     if not pod.is_ours or pod.is_live or not seen_before or not pod.is_quiet:
-        return Fate.KEEP, ""
-    return Fate.REMOVE, "its place was given back before" if pod.has_row else "no row knows it"
+        return ""
+    return "its place was given back before" if pod.has_row else "no row knows it"

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from airbyte_workers.models import AttemptOutcome, Failure, FailureType, RetryRules, RetryTally
+from airbyte_workers.models import NEVER_RETRIED, AttemptOutcome, Failure, RetryRules, RetryTally
 from airbyte_workers.quantities import duration
 
 SETTING_PREFIX = "SYNC_JOB_RETRIES_"
-_NEVER_RETRIED = frozenset({FailureType.CONFIG_ERROR, FailureType.MANUAL_CANCELLATION})
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def exhausted(tally: RetryTally, rules: RetryRules) -> str | None:
             return f"{count} {words} (limit {_named(name, rules)} = {limit})"
     failed = tally.total_complete + tally.total_partial
     if rules.max_retries is not None and failed > rules.max_retries:
-        return f"no more than {rules.max_retries} retries (limit {_named('max_retries', rules)})"
+        return f"retries used up (limit {_named('max_retries', rules)} = {rules.max_retries})"
     return None
 
 
@@ -85,7 +84,7 @@ def in_words(tally: RetryTally) -> str:
 def decide(tally: RetryTally, rules: RetryRules, outcome: AttemptOutcome, *, now: datetime) -> Decision:
     """Retry or give up; `tally` already counts the failure, the outcome's failures are in their order of weight."""
     failures = outcome.failures
-    why = f"a {failures[0].type} is not retried" if failures and failures[0].type in _NEVER_RETRIED else None
+    why = f"a {failures[0].type} is not retried" if failures and failures[0].type in NEVER_RETRIED else None
     why = why or exhausted(tally, rules)
     failed = tally.total_complete + tally.total_partial
     if why is not None:

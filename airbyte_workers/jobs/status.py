@@ -12,7 +12,7 @@ JOB_MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
     _J.QUEUED: frozenset({_J.PENDING, _J.RUNNING, _J.FAILED, _J.CANCELLED}),
     _J.RUNNING: frozenset({_J.INCOMPLETE, _J.FAILED, _J.SUCCEEDED, _J.CANCELLED}),
     _J.INCOMPLETE: frozenset({_J.PENDING, _J.RUNNING, _J.INCOMPLETE, _J.FAILED, _J.SUCCEEDED, _J.CANCELLED}),
-    _J.FAILED: frozenset({_J.FAILED}),
+    _J.FAILED: frozenset(),
     _J.SUCCEEDED: frozenset(),
     _J.CANCELLED: frozenset(),
 }
@@ -37,35 +37,20 @@ def job_has_ended(status: JobStatus) -> bool:
     return status in TERMINAL_JOB_STATUSES
 
 
-def attempt_has_ended(status: AttemptStatus) -> bool:
-    """Whether an attempt stays as it is from now on."""
-    return not ATTEMPT_MOVES[status]
-
-
-def job_may_become(status: JobStatus, target: JobStatus) -> bool:
-    """Whether the table has this move."""
-    return target in JOB_MOVES[status]
-
-
-def attempt_may_become(status: AttemptStatus, target: AttemptStatus) -> bool:
-    """Whether the table has this move."""
-    return target in ATTEMPT_MOVES[status]
-
-
 def job_moves(job_id: int, status: JobStatus, target: JobStatus) -> bool:
     """Whether to write the move: a job that has ended stays as it is, silently. Raises IllegalTransition."""
     if job_has_ended(status):
         return False
-    if not job_may_become(status, target):
+    if target not in JOB_MOVES[status]:
         raise IllegalTransition(f"job {job_id} is {status} and cannot become {target}")
     return True
 
 
 def attempt_moves(job_id: int, number: int, status: AttemptStatus, target: AttemptStatus) -> bool:
     """The same for an attempt; `number` counts from 0."""
-    if attempt_has_ended(status):
+    if not ATTEMPT_MOVES[status]:
         return False
-    if not attempt_may_become(status, target):
+    if target not in ATTEMPT_MOVES[status]:
         raise IllegalTransition(f"attempt {number + 1} of job {job_id} is {status} and cannot become {target}")
     return True
 

@@ -60,7 +60,7 @@ def _arguments() -> argparse.Namespace:
 async def _replicate(given: ReplicationInput, arguments: argparse.Namespace) -> int:
     desk = open_desk(given)
     with _source(given, arguments.source) as source, _leg(Role.DESTINATION, arguments.destination) as destination:
-        replication = Replication(given, desk.settings, source, destination, desk.log)
+        replication = Replication(given, desk, source, destination)
         with _on_sigterm(replication.cancel):
             await desk.markers.write(Marker.INITIALIZING)
             summary = await _attempt(given, desk, replication, arguments.own)
@@ -68,15 +68,14 @@ async def _replicate(given: ReplicationInput, arguments: argparse.Namespace) -> 
 
 
 async def _attempt(given: ReplicationInput, desk: Desk, replication: Replication, own: Path) -> AttemptSummary:
-    settings = desk.settings
-    async with connected(given.database_url, size=2, timeout=settings.database_timeout_s) as db:
-        upkeep = Upkeep(given, settings, db, replication)
+    async with connected(given.database_url, size=2, timeout=desk.settings.database_timeout_s) as db:
+        upkeep = Upkeep(given, desk, db, replication)
         writer = Writer(given.connection_id, given.job_id, given.attempt, given.fence)
-        committer = Committer(db, writer, replication.ledger, desk.log, upkeep.superseded)
+        committer = Committer(db, writer, replication.ledger, upkeep.superseded)
         (own / "ready").touch()
         try:
             async with asyncio.TaskGroup() as tasks:
-                rounds = tasks.create_task(upkeep.run(desk.markers, desk.log))
+                rounds = tasks.create_task(upkeep.run())
                 summary = await replication.run(committer)
                 rounds.cancel()
         except* Exception as errors:
@@ -88,7 +87,7 @@ async def _attempt(given: ReplicationInput, desk: Desk, replication: Replication
 async def _sidecar(given: ConnectorInput, arguments: argparse.Namespace) -> int:
     desk = open_desk(given)
     with _leg(Role.MAIN, arguments.main) as leg:
-        sidecar = Sidecar(given, desk.settings, leg, desk.log)
+        sidecar = Sidecar(given, desk, leg)
         with _on_sigterm(sidecar.cancel):
             await desk.markers.write(Marker.RUNNING)
             (arguments.own / "ready").touch()

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import asyncpg
 
-from airbyte_workers.protocol.catalog import StreamKey, shown
-from airbyte_workers.replication.core import Batch, Ledger
-from airbyte_workers.replication.states import Commit
-from airbyte_workers.replication.words import JobLog
+from airbyte_workers.models import FailureOrigin
+from airbyte_workers.protocol.streams import StreamKey, shown
+from airbyte_workers.replication.ledger import Batch, Ledger
+from airbyte_workers.replication.state_ledger import Commit
 from airbyte_workers.store import states
 from airbyte_workers.store.database import is_away
 from airbyte_workers.store.states import StaleFence, StateRow, Writer
@@ -23,13 +23,10 @@ _TELL_EVERY_S = 10.0  # per stream; some commit a hundred times a second
 class Committer:
     """Commits the ledger's batches one after the other, under the attempt's fence."""
 
-    def __init__(
-        self, db: asyncpg.Pool, writer: Writer, ledger: Ledger, log: JobLog, on_stale: Callable[[], None]
-    ) -> None:
+    def __init__(self, db: asyncpg.Pool, writer: Writer, ledger: Ledger, on_stale: Callable[[], None]) -> None:
         self._db = db
         self._writer = writer
         self._ledger = ledger
-        self._log = log
         self._on_stale = on_stale
         self._wake = asyncio.Event()
         self._closing = False
@@ -56,31 +53,28 @@ class Committer:
                 return
 
     async def _commit(self, batch: Batch) -> bool:
-        wait = _FIRST_WAIT_S
+        """False when that cannot be any more: a newer attempt has begun. A database that is away is waited for."""
         counts = self._ledger.counts_after(batch)
         rows = [_row(commit, batch) for commit in batch.commits if commit.stored]
+        wait = _FIRST_WAIT_S
         while True:
             try:
                 await states.commit(self._db, self._writer, rows, counts)
             except StaleFence:
-                self._log(
-                    "airbyte_platform",
-                    "ERROR",
-                    "a newer attempt of this connection has begun: nothing more is committed",
-                )
+                self._say("ERROR", "a newer attempt of this connection has begun: nothing more is committed")
                 self._on_stale()
                 return False
             except Exception as error:
                 if not is_away(error):
                     raise
                 if wait == _FIRST_WAIT_S:
-                    self._log("airbyte_platform", "WARN", f"states wait for the database: {type(error).__name__}")
+                    self._say("WARN", f"states wait for the database: {type(error).__name__}")
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT_S)
-                continue
-            self._ledger.committed(batch)
-            self._tell(batch)
-            return True
+            else:
+                self._ledger.committed(batch)
+                self._tell(batch)
+                return True
 
     def _tell(self, batch: Batch) -> None:
         """How much of a stream is durable stands in the job's log, now and then."""
@@ -90,7 +84,10 @@ class Committer:
                 self._told[key] = now
                 committed = self._ledger.streams[key].committed
                 text = f"{shown(key)}: {committed.records - committed.rejected:,} records committed"
-                self._log("airbyte_platform", "INFO", text, key)
+                self._say("INFO", text, key)
+
+    def _say(self, level: str, text: str, stream: StreamKey | None = None) -> None:
+        self._ledger.log(FailureOrigin.PLATFORM, level, text, stream)
 
 
 def _row(commit: Commit, batch: Batch) -> StateRow:

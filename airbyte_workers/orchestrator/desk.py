@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from airbyte_workers.jobs.failures import cut
-from airbyte_workers.models import AttemptSummary, ConnectorResult, Failure, FailureOrigin, FailureType
+from airbyte_workers.jobs.failures import cut, of_platform
+from airbyte_workers.models import AttemptSummary, ConnectorResult, Failure, FailureType
 from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
-from airbyte_workers.orchestrator.joblog import LogWriter
+from airbyte_workers.orchestrator.joblog import LogLimits, LogWriter
 from airbyte_workers.orchestrator.markers import Marker, Markers
 from airbyte_workers.redaction import Redactor
 from airbyte_workers.settings import Settings
-from airbyte_workers.store.objects import Objects, StorageError
+from airbyte_workers.store.objects import StorageError, open_objects
 
 _MARKER_RETRY_S = 1.0
 Given = ReplicationInput | ConnectorInput
@@ -55,14 +55,10 @@ class Desk:
 def open_desk(given: Given) -> Desk:
     """The desk of the program that was given this."""
     settings = given.read_settings()
-    objects = Objects(settings.storage, timeout=settings.storage_timeout_s)
-    log = LogWriter(
-        objects,
-        given.log_prefix,
-        redact=Redactor(given.secrets, names=given.secret_names),
-        max_bytes=settings.max_log_bytes,
-        max_line_bytes=settings.max_log_line_bytes,
-    )
+    objects = open_objects(settings)
+    redact = Redactor(given.secrets, names=given.secret_names)
+    limits = LogLimits(settings.max_log_bytes, settings.max_log_line_bytes)
+    log = LogWriter(objects, given.log_prefix, redact, limits)
     return Desk(settings, Markers(objects, given.pod), log)
 
 
@@ -81,10 +77,8 @@ def bug(program: str, errors: BaseExceptionGroup[Exception]) -> Failure:
     error = errors.exceptions[0]
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return Failure(
-        origin=FailureOrigin.PLATFORM,
-        type=FailureType.SYSTEM_ERROR,
-        message=f"the {program} failed: {type(error).__name__} (its own log has the details)",
+    return of_platform(
+        FailureType.SYSTEM_ERROR, f"the {program} failed: {type(error).__name__} (its own log has the details)"
     )
 
 

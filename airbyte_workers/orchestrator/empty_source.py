@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
+from airbyte_workers.jobs.endings import EndPeriods
 from airbyte_workers.names import Role
 from airbyte_workers.orchestrator.input import Cleared
-from airbyte_workers.orchestrator.leg import Exit, Patience
+from airbyte_workers.orchestrator.leg import ConnectorExit
 from airbyte_workers.orchestrator.pipes import own_pipe
-from airbyte_workers.protocol.catalog import stream_key
-from airbyte_workers.replication.empty_source import Before, messages
+from airbyte_workers.protocol.streams import stream_key
+from airbyte_workers.replication.clear_messages import Before, messages
 
 
 class EmptySource:
@@ -40,14 +41,14 @@ class EmptySource:
                 await self._into.write(line)
         self._into.close()
 
-    async def ended(self, patience: Patience) -> Exit:  # noqa: ARG002  # a Leg's signature
+    async def ended(self, periods: EndPeriods) -> ConnectorExit:  # noqa: ARG002  # a Leg's signature
         """Its output has ended, and that is all there was of it."""
-        return Exit(0)
+        return ConnectorExit(0)
 
-    async def stopped(self, patience: Patience) -> Exit:  # noqa: ARG002  # a Leg's signature
+    async def stopped(self, periods: EndPeriods) -> ConnectorExit:  # noqa: ARG002  # a Leg's signature
         """Say nothing more."""
         self._into.give_up()
-        return Exit(0)
+        return ConnectorExit(0)
 
     async def read_stderr(self, log: Callable[[str, str, str], None], *, longest: int) -> None:
         """It says nothing to anybody else."""

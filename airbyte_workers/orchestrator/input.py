@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from airbyte_workers.models import Policy
+from airbyte_workers.protocol.streams import StreamKey
 from airbyte_workers.settings import Settings
 
 
@@ -29,15 +31,15 @@ class Cleared(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    streams: tuple[tuple[str, str | None], ...]
+    streams: tuple[StreamKey, ...]
     state_type: str | None = None
     state: str = ""
 
 
-class ReplicationInput(_Input):
+class ReplicationInput(_Input, Policy):
     """What a replication pod's orchestrator works with; `streams` are (name, namespace) as configured.
 
-    `cleared`: there is no source, these streams are emptied.
+    The policy's fields stand beside the others. `cleared`: there is no source, these streams are emptied.
     """
 
     job_id: int
@@ -46,11 +48,8 @@ class ReplicationInput(_Input):
     connection: str
     fence: int
     database_url: str
-    streams: tuple[tuple[str, str | None], ...]
+    streams: tuple[StreamKey, ...]
     stream_status: Literal["send", "omit"] = "send"
-    accept_unacknowledged: bool = False
-    allow_malformed: bool = False
-    fail_on_source_stats: bool = False
     cleared: Cleared | None = None
     log_prefix: str
 

@@ -11,18 +11,16 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import msgspec
-
-from airbyte_workers.protocol.catalog import StreamKey
+from airbyte_workers.models import FailureOrigin
+from airbyte_workers.protocol.streams import StreamKey
 from airbyte_workers.redaction import Redactor
+from airbyte_workers.store.log_lines import LEVELS, Level, LogLine, stored
 from airbyte_workers.store.log_objects import chunk_key, gap_key, last_key
 from airbyte_workers.store.objects import Objects, StorageError
 
 CHUNK_BYTES = 1024 * 1024
 MAX_UNWRITTEN = 8  # chunks held while storage does not answer
-PLATFORM = "airbyte_platform"
 _CUT = " [cut]"
-_LEVELS = frozenset({"FATAL", "ERROR", "WARN", "WARNING", "INFO", "DEBUG", "TRACE"})
 
 
 @dataclass(eq=False)
@@ -41,16 +39,24 @@ class _Chunk:
         return b"".join([_gap(self.missing), *self.lines] if self.missing else self.lines)
 
 
+@dataclass(frozen=True)
+class LogLimits:
+    """How much of a log is kept, and how much of one text in it."""
+
+    log_bytes: int
+    line_characters: int
+
+
 class LogWriter:
     """Takes lines at any speed; `flush` brings them to storage. No line holds a secret that `redact` knows."""
 
-    def __init__(self, objects: Objects, prefix: str, *, redact: Redactor, max_bytes: int, max_line_bytes: int) -> None:
+    def __init__(self, objects: Objects, prefix: str, redact: Redactor, limits: LogLimits) -> None:
         self.redact = redact
         self._objects = objects
         self._prefix = prefix
-        self._max_chunks = max(2, max_bytes // CHUNK_BYTES)
+        self._max_chunks = max(2, limits.log_bytes // CHUNK_BYTES)
         self._head = self._max_chunks // 2  # chunks at the beginning that stay
-        self._max_line = max_line_bytes
+        self._max_line = limits.line_characters
         self._current = _Chunk(0)
         self._full: deque[_Chunk] = deque()
         self._writing: _Chunk | None = None
@@ -65,9 +71,9 @@ class LogWriter:
 
     def __call__(self, leg: str, level: str, text: str, stream: StreamKey | None = None) -> None:
         """Add a line (or several: `text` may hold newlines). A level that is none of ours can be any text: INFO."""
-        loud = level.upper() if level.upper() in _LEVELS else "INFO"
+        loud = level.upper() if level.upper() in LEVELS else "INFO"
         of = {} if stream is None else self._of(leg, stream)
-        line = _line(_now(), str(leg), loud, self._shown(leg, text), **of)
+        line = stored(LogLine(_now(), str(leg), loud, self._shown(leg, text), **of))
         if self._current.size + len(line) > CHUNK_BYTES and self._current.lines:
             self._turn()
         self._current.lines.append(line)
@@ -152,15 +158,11 @@ class LogWriter:
 
 async def write_last(objects: Objects, prefix: str, text: str) -> None:
     """End an attempt's log with what follows it; written again, it stands there once. Raises StorageError."""
-    await objects.put(last_key(prefix), _line(_now(), PLATFORM, "INFO", text))
+    await objects.put(last_key(prefix), stored(LogLine(_now(), FailureOrigin.PLATFORM, Level.INFO, text)))
 
 
 def _gap(lines: int) -> bytes:
-    return _line("", PLATFORM, "WARN", f"{lines:,} lines dropped here")
-
-
-def _line(at: str, leg: str, level: str, text: str, **of: str) -> bytes:
-    return msgspec.json.encode({"at": at, "leg": leg, "level": level, "text": text, **of}) + b"\n"
+    return stored(LogLine("", FailureOrigin.PLATFORM, Level.WARN, f"{lines:,} lines dropped here"))
 
 
 def _now() -> str:

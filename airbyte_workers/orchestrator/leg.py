@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from airbyte_workers.jobs.endings import STOP_WORDS, EndPeriods
 from airbyte_workers.names import Role
 from airbyte_workers.orchestrator.pipes import FifoReader, FifoWriter, open_only, open_reader, try_open_writer
 from airbyte_workers.orchestrator.stderr import ShortLines
@@ -22,7 +23,7 @@ _NO_LIMIT = 2**62  # cgroup v1 tells a limit near the largest integer where ther
 
 
 @dataclass(frozen=True)
-class Exit:
+class ConnectorExit:
     """How a connector ended: `code` is None when nobody knows; `forced`: it had to be stopped.
 
     `out_of_memory`: the limit in bytes at which the kernel killed it or a child of it; 0: it has none of its own.
@@ -31,15 +32,6 @@ class Exit:
     code: int | None
     forced: bool = False
     out_of_memory: int | None = None
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to wait for a connector at each step of its end, and for an exit code nobody writes; seconds."""
-
-    grace: float
-    term: float
-    exit_code: float
 
 
 class SourceLeg(Protocol):
@@ -53,9 +45,9 @@ class SourceLeg(Protocol):
 
     def exit_code_written(self) -> bool: ...
 
-    async def ended(self, patience: Patience) -> Exit: ...
+    async def ended(self, periods: EndPeriods) -> ConnectorExit: ...
 
-    async def stopped(self, patience: Patience) -> Exit: ...
+    async def stopped(self, periods: EndPeriods) -> ConnectorExit: ...
 
     async def watch(self) -> None: ...
 
@@ -107,19 +99,19 @@ class Leg:
     def exit_code_written(self) -> bool:
         return self._told("exit_code") is not None
 
-    async def ended(self, patience: Patience) -> Exit:
+    async def ended(self, periods: EndPeriods) -> ConnectorExit:
         """Wait for the connector's end: grace, then SIGTERM, then SIGKILL."""
-        if await self._ends_within(patience.grace, patience):
+        if await self._ends_within(periods.grace, periods):
             return self._exit(forced=False)
-        return await self.stopped(patience, forced=True)
+        return await self.stopped(periods, forced=True)
 
-    async def stopped(self, patience: Patience, *, forced: bool = False) -> Exit:
+    async def stopped(self, periods: EndPeriods, *, forced: bool = False) -> ConnectorExit:
         """End the connector now: SIGTERM, then SIGKILL."""
-        for word in ("TERM", "KILL"):
+        for word in STOP_WORDS:
             if self.exit_code_written():
                 break
             self.say(word)
-            await self._ends_within(patience.term, patience)
+            await self._ends_within(periods.term, periods)
         return self._exit(forced=forced)
 
     async def watch(self) -> None:
@@ -151,7 +143,7 @@ class Leg:
             self._control = try_open_writer(self.folder / "control")
         return self._control is not None
 
-    async def _ends_within(self, limit: float, patience: Patience) -> bool:
+    async def _ends_within(self, limit: float, periods: EndPeriods) -> bool:
         """Whether the connector ended in time: with an exit code, or without one because its wrapper is lost."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + limit
@@ -159,7 +151,7 @@ class Leg:
         while not self.exit_code_written():
             now = loop.time()
             lost_since = None if self._wrapper_lives() else lost_since or now
-            if lost_since is not None and now - lost_since >= patience.exit_code:
+            if lost_since is not None and now - lost_since >= periods.exit_code:
                 return True
             if now >= deadline:
                 return False
@@ -174,9 +166,9 @@ class Leg:
         probe.close()
         return True
 
-    def _exit(self, *, forced: bool) -> Exit:
+    def _exit(self, *, forced: bool) -> ConnectorExit:
         code, limit = self._told("exit_code"), self._told("out_of_memory")
-        return Exit(_number(code), forced, None if limit is None else _memory_limit(limit))
+        return ConnectorExit(_number(code), forced, None if limit is None else _memory_limit(limit))
 
     def _told(self, name: str) -> str | None:
         """What the wrapper or the launcher wrote into this file, once it is whole; a link is not followed."""

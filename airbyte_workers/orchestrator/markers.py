@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from airbyte_workers.store.objects import Objects
+from airbyte_workers.store.objects import Objects, marker_folder
 
 
 class Marker(StrEnum):
@@ -26,7 +26,7 @@ FINAL = frozenset({Marker.SUCCESS, Marker.FAILURE})
 
 
 @dataclass(frozen=True)
-class Reading:
+class FoundMarker:
     """The furthest marker of a pod; `body` is the summary of a final one."""
 
     marker: Marker
@@ -42,19 +42,19 @@ class Markers:
 
     def __init__(self, objects: Objects, pod: str) -> None:
         self._objects = objects
-        self._prefix = f"state/{pod}"
+        self._prefix = marker_folder(pod)
 
     async def write(self, marker: Marker, body: bytes = b"") -> None:
         """Say that the pod has come so far. Raises StorageError."""
         await self._objects.put(f"{self._prefix}/{marker}", body)
 
-    async def read(self) -> Reading:
+    async def read(self) -> FoundMarker:
         """How far the pod is. Raises StorageError."""
         for marker in READ_ORDER:
             body = await self._objects.get(f"{self._prefix}/{marker}")
             if body is not None:
-                return Reading(marker, body)
-        return Reading(Marker.NOT_STARTED)
+                return FoundMarker(marker, body)
+        return FoundMarker(Marker.NOT_STARTED)
 
     async def clear(self) -> None:
         """Forget the pod's markers: another database's pod of this name left them. Raises StorageError."""

@@ -8,76 +8,52 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import replace
-from enum import StrEnum
+from collections.abc import AsyncGenerator
 
+from airbyte_workers.jobs.endings import EndPeriods
 from airbyte_workers.jobs.failures import of_sync
-from airbyte_workers.jobs.outcome import Policy, Verdict, destination_did_not_exit, outcome
-from airbyte_workers.models import AttemptSummary, Failure, FailureOrigin, FailureType, Progress, StreamCounts
+from airbyte_workers.jobs.outcome import destination_did_not_exit
+from airbyte_workers.models import AttemptSummary, Failure, FailureOrigin, FailureType, Progress
 from airbyte_workers.orchestrator.commits import Committer
+from airbyte_workers.orchestrator.conclusion import Ending, Stop, conclude
+from airbyte_workers.orchestrator.desk import Desk
 from airbyte_workers.orchestrator.input import ReplicationInput
-from airbyte_workers.orchestrator.joblog import LogWriter
-from airbyte_workers.orchestrator.leg import Leg, Patience, SourceLeg
-from airbyte_workers.orchestrator.memory import peak_memory_bytes
+from airbyte_workers.orchestrator.leg import Leg, SourceLeg
 from airbyte_workers.orchestrator.pipes import FifoWriter, blocks
 from airbyte_workers.orchestrator.speed import Speedometer
-from airbyte_workers.protocol.catalog import shown, stream_key
-from airbyte_workers.replication.core import Ends, Ledger, ReplicationFailed
 from airbyte_workers.replication.destination import DestinationSide
+from airbyte_workers.replication.ledger import Ledger, ReplicationFailed
 from airbyte_workers.replication.lines import LineTooLong
 from airbyte_workers.replication.source import SourceSide
-from airbyte_workers.replication.statistics import stream_counts
-from airbyte_workers.settings import Settings
+from airbyte_workers.replication.words import stream_hint
 
-PLATFORM = "airbyte_platform"
-
-
-class Stop(StrEnum):
-    """Why data stops moving before the source's end."""
-
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-    DESTINATION_ENDED = "destination ended"
+PLATFORM = FailureOrigin.PLATFORM
+_SYNCING = ("both connectors", "both connectors run, records move")
+_CLEARING = ("the destination", "the destination runs: it is told that the streams are empty")
 
 
 class Replication:
     """One attempt's data path, from open legs to an `AttemptSummary`."""
 
-    def __init__(
-        self, given: ReplicationInput, settings: Settings, source: SourceLeg, destination: Leg, log: LogWriter
-    ) -> None:
+    def __init__(self, given: ReplicationInput, desk: Desk, source: SourceLeg, destination: Leg) -> None:
         self._given = given
-        self._settings = settings
+        self._settings = desk.settings
+        self._log = desk.log
         self._source_leg = source
         self._destination_leg = destination
-        self._log = log
         self.ledger = Ledger(
             given.streams if given.cleared is None else given.cleared.streams,
-            log,
-            staged_states_bytes=settings.staged_states_bytes,
+            desk.log,
+            staged_states_bytes=desk.settings.staged_states_bytes,
             allow_malformed=given.allow_malformed,
-            redact=log.redact,
         )
         self._source = SourceSide(self.ledger, given.streams)
         self._destination = DestinationSide(self.ledger)
         self._speed = Speedometer(self.ledger)
         self._input: FifoWriter | None = None
-        self._ends = Ends()
-        self._stop: Stop | None = None
+        self._ending = Ending()
+        self._periods = EndPeriods.of(desk.settings)
         self.phase = "starting"
-        self._patience = Patience(
-            grace=settings.shutdown_grace_period_s,
-            term=settings.shutdown_term_period_s,
-            exit_code=settings.exit_code_timeout_s,
-        )
-
-        clears = given.cleared is not None
-        self._who = "the destination" if clears else "both connectors"
-        self._under_way = (
-            "the destination runs: it is told that the streams are empty"
-            if clears
-            else "both connectors run, records move"
-        )
 
     # --- from outside ---
 
@@ -111,22 +87,15 @@ class Replication:
                 watch.cancel()
             committer.close()
             await committing
-        verdict = self._judge()
-        for stream in self._streams(verdict):
-            key = stream_key(stream.name, stream.namespace)
-            self._log(PLATFORM, "INFO", f"{shown(key)}: {_counted(stream)}", key)
-        self._log(PLATFORM, "INFO" if verdict.status == "succeeded" else "ERROR", _told(verdict))
-        return self._summary(verdict)
+        return conclude(self.ledger, self._ending, policy=self._given, log=self._log)
 
     async def _replicate(self) -> None:
-        self._log(
-            PLATFORM,
-            "INFO",
-            f"attempt {self._given.attempt + 1} of job {self._given.job_id}: waiting for {self._who}",
-        )
+        given = self._given
+        who, under_way = _SYNCING if given.cleared is None else _CLEARING
+        self._log(PLATFORM, "INFO", f"attempt {given.attempt + 1} of job {given.job_id}: waiting for {who}")
         if await self._open():
             self.phase = "running"
-            self._log(PLATFORM, "INFO", self._under_way)
+            self._log(PLATFORM, "INFO", under_way)
             await self._move()
         self.phase = "finishing"
         await self._end_source()
@@ -160,9 +129,7 @@ class Replication:
     async def _move(self) -> None:
         """Source to destination until the source's end, or until something stops it."""
         assert self._input is not None
-        reading = blocks(
-            self._source_leg.out, size=self._settings.block_bytes, max_line_bytes=self._settings.max_message_bytes
-        )
+        reading = self._blocks(self._source_leg)
         try:
             async for block in reading:
                 forwarded, failed = self._taken(block)
@@ -189,30 +156,25 @@ class Replication:
 
     def _input_refused(self) -> None:
         """The destination has closed its input, by ending or otherwise; unless we had given it up ourselves."""
-        if self._stop is None:
-            self._ends = replace(self._ends, destination_closed="input")
+        if self._ending.stop is None:
+            self._ending.destination_closed = "input"
         self._halt(Stop.DESTINATION_ENDED)
 
     async def _end_source(self) -> None:
         """The source's exit code; one that was stopped early is drained so that it can end."""
         leg = self._source_leg
-        if self._stop is None:
-            ended = await leg.ended(self._patience)
+        if self._ending.stop is None:
+            ended = await leg.ended(self._periods)
         else:
             leg.out.resume()
             async with asyncio.TaskGroup() as tasks:
                 draining = tasks.create_task(_drain(leg))
-                ended = await leg.stopped(self._patience)
+                ended = await leg.stopped(self._periods)
                 draining.cancel()
         if ended.forced:
             self._log(PLATFORM, "WARN", "the source did not exit after its output ended and was stopped")
-        self._ends = replace(
-            self._ends,
-            source_exit_code=ended.code,
-            source_out_of_memory=ended.out_of_memory,
-            source_forced=ended.forced,
-            source_stopped=self._stop is not None,
-        )
+        self._ending.source = ended
+        self._ending.source_stopped = self._ending.stop is not None
 
     async def _end_input(self) -> None:
         """What follows the last message, then the destination's end of input."""
@@ -220,11 +182,11 @@ class Replication:
             self._destination_leg.say("release")
             return
         try:
-            if self._stop is None and self.ledger.read_to_the_end(self._ends):
+            if self._ending.stop is None and self.ledger.read_to_the_end(self._ending.ends()):
                 await self._input.write(b"".join(self._source.empty_states()))
                 if self._given.stream_status == "send":
                     await self._input.write(b"".join(self._source.statuses()))
-            self._ends = replace(self._ends, end_of_input=self._stop is None)
+            self._ending.end_of_input = self._ending.stop is None
         except BrokenPipeError:
             self._input_refused()
         finally:
@@ -232,16 +194,14 @@ class Replication:
             self._input.close()
 
     async def _end_destination(self) -> None:
-        leg = self._destination_leg
-        ended = await leg.ended(self._patience)
+        ended = await self._destination_leg.ended(self._periods)
         if ended.forced:
-            self._log(PLATFORM, "WARN", destination_did_not_exit(self._ends.destination_closed))
-        self._ends = replace(
-            self._ends,
-            destination_exit_code=ended.code,
-            destination_out_of_memory=ended.out_of_memory,
-            destination_forced=ended.forced,
-        )
+            self._log(PLATFORM, "WARN", destination_did_not_exit(self._ending.destination_closed))
+        self._ending.destination = ended
+
+    def _blocks(self, leg: Leg | SourceLeg) -> AsyncGenerator[bytes]:
+        limit = self._settings.max_message_bytes
+        return blocks(leg.out, size=self._settings.block_bytes, max_line_bytes=limit)
 
     # --- beside the data ---
 
@@ -249,98 +209,44 @@ class Replication:
         """The destination's output until its end; that end before ours stops the data."""
         leg = self._destination_leg
         try:
-            async for block in blocks(
-                leg.out, size=self._settings.block_bytes, max_line_bytes=self._settings.max_message_bytes
-            ):
+            async for block in self._blocks(leg):
                 self._destination.take(block)
-                self._speed.acknowledged(self.ledger.acknowledgements)
+                self._speed.acknowledged(self.ledger.counters.acknowledgements)
                 committer.wake()
         except LineTooLong as error:
             self.fail(self._too_long(FailureOrigin.DESTINATION, error))
             await _drain(leg)
         if self.phase != "finishing":
-            if self._stop is None:
-                self._ends = replace(self._ends, destination_closed="output")
+            if self._ending.stop is None:
+                self._ending.destination_closed = "output"
             self._halt(Stop.DESTINATION_ENDED)
 
     async def _quiet(self, listening: list[asyncio.Task[None]]) -> None:
         """Both connectors are gone: read what is left in their pipes, but wait for no leftover that holds one open."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._patience.exit_code):
+            async with asyncio.timeout(self._periods.exit_code):
                 await asyncio.wait(listening)
         for leg in (self._source_leg, self._destination_leg):
             leg.err.interrupt()
             leg.out.interrupt()
 
     def _halt(self, stop: Stop) -> None:
-        if self._stop is None:
-            self._stop = stop
+        if self._ending.stop is None:
+            self._ending.stop = stop
         self._source_leg.out.interrupt()
         if self._input is not None:
-            patience = 0 if stop is Stop.DESTINATION_ENDED else self._patience.term
-            asyncio.get_running_loop().call_later(patience, self._input.give_up)
+            takes = 0 if stop is Stop.DESTINATION_ENDED else self._periods.input
+            asyncio.get_running_loop().call_later(takes, self._input.give_up)
 
     def _too_long(self, origin: FailureOrigin, error: LineTooLong) -> Failure:
+        hint = stream_hint(error.head)
         return of_sync(
             origin,
             FailureType.MESSAGE_TOO_LONG,
-            f"the {origin} sent a message of more than {error.size:,} bytes{stream_hint(error.head)};"
-            " MAX_MESSAGE_BYTES is the limit",
+            f"the {origin} sent a message of more than {error.size:,} bytes{hint}; MAX_MESSAGE_BYTES is the limit",
         )
-
-    # --- the end ---
-
-    def _judge(self) -> Verdict:
-        given = self._given
-        policy = Policy(
-            accept_unacknowledged=given.accept_unacknowledged,
-            allow_malformed=given.allow_malformed,
-            fail_on_source_stats=given.fail_on_source_stats,
-        )
-        seen = self.ledger.failures
-        return outcome(self.ledger.evidence(self._ends), seen, policy, cancelled=self._stop is Stop.CANCELLED)
-
-    def _summary(self, verdict: Verdict) -> AttemptSummary:
-        return AttemptSummary(
-            status=verdict.status,
-            failures=verdict.failures,
-            warnings=verdict.warnings,
-            evidence=self.ledger.evidence(self._ends),
-            streams=self._streams(verdict),
-            log_lines_dropped=self._log.lines_dropped,
-            peak_memory_bytes=peak_memory_bytes(),
-            unproven=verdict.unproven,
-            retry_at=None if verdict.status == "succeeded" else self.ledger.retry_at,
-        )
-
-    def _streams(self, verdict: Verdict) -> tuple[StreamCounts, ...]:
-        """The counts; "all committed" belongs to a success that was proven."""
-        succeeded = verdict.status == "succeeded"
-        counts = stream_counts(self.ledger.streams.values(), succeeded=succeeded and not verdict.unproven, ended=True)
-        if not verdict.unproven:
-            return counts
-        return tuple(each.model_copy(update={"status": "complete"}) for each in counts)
-
-
-def _told(verdict: Verdict) -> str:
-    reasons = "".join(f"\n{each.origin}, {each.type}: {each.message}" for each in verdict.failures)
-    return f"attempt {verdict.status}{reasons}" + "".join(f"\nwarning: {warning}" for warning in verdict.warnings)
-
-
-def _counted(stream: StreamCounts) -> str:
-    return f"{stream.status}, {stream.records_emitted:,} records emitted, {stream.records_committed:,} committed"
 
 
 async def _drain(leg: Leg | SourceLeg) -> None:
     while await leg.out.read(1024 * 1024):
         await asyncio.sleep(0)
-
-
-def stream_hint(head: bytes) -> str:
-    """Which stream a message that is too long to decode speaks of, as far as its beginning tells."""
-    marker = b'"stream":"'
-    start = head.replace(b'": "', b'":"').find(marker)
-    if start < 0:
-        return ""
-    name, whole, _ = head.replace(b'": "', b'":"')[start + len(marker) :].partition(b'"')
-    return f" for stream {name.decode(errors='replace')}" if whole else ""

@@ -10,41 +10,35 @@ import asyncio
 import contextlib
 from typing import Any
 
+from airbyte_workers.jobs.endings import EndPeriods
 from airbyte_workers.jobs.failures import cut, memory_exhausted, ordered
 from airbyte_workers.models import ConnectorResult, Failure, FailureOrigin, FailureType
-from airbyte_workers.orchestrator.answers import ANSWERS, Shape, read_answer
+from airbyte_workers.orchestrator.answer_shapes import ANSWERS, Shape, read_answer
+from airbyte_workers.orchestrator.desk import Desk
 from airbyte_workers.orchestrator.input import ConnectorInput
-from airbyte_workers.orchestrator.joblog import LogWriter
-from airbyte_workers.orchestrator.leg import Exit, Leg, Patience
+from airbyte_workers.orchestrator.leg import ConnectorExit, Leg
 from airbyte_workers.orchestrator.pipes import blocks
-from airbyte_workers.protocol.messages import Trace
+from airbyte_workers.protocol.messages import MESSAGE_TYPES, MessageType, Trace
 from airbyte_workers.replication.decoding import lines_of, sniff_line
 from airbyte_workers.replication.lines import LineTooLong
 from airbyte_workers.replication.traces import failure_of, read_trace
-from airbyte_workers.replication.words import KNOWN_TYPES, log_message, not_a_message, said
-from airbyte_workers.settings import Settings
-
-_QUIET_TYPES = KNOWN_TYPES | {"CONTROL", "RECORD", "STATE"}
+from airbyte_workers.replication.words import LOGGED, not_a_message, said
 
 
 class Sidecar:
     """Reads one connector to its end."""
 
-    def __init__(self, given: ConnectorInput, settings: Settings, leg: Leg, log: LogWriter) -> None:
+    def __init__(self, given: ConnectorInput, desk: Desk, leg: Leg) -> None:
         self._given = given
-        self._settings = settings
+        self._settings = desk.settings
         self._leg = leg
-        self.log = log
+        self.log = desk.log
         self._origin = FailureOrigin(given.origin)
         self._answers = ANSWERS[given.operation]
         self._result: dict[str, Any] | None = None
         self._traced: Failure | None = None
         self._failures: list[Failure] = []
-        self._patience = Patience(
-            grace=settings.shutdown_grace_period_s,
-            term=settings.shutdown_term_period_s,
-            exit_code=settings.exit_code_timeout_s,
-        )
+        self._periods = EndPeriods.of(desk.settings)
 
     def cancel(self) -> None:
         """End the connector now."""
@@ -78,16 +72,16 @@ class Sidecar:
             self._failures.append(self._failure(FailureType.MESSAGE_TOO_LONG, message))
             self._leg.out.interrupt()
 
-    async def _end(self) -> Exit:
+    async def _end(self) -> ConnectorExit:
         if self._leg.out.interrupted:
-            return await self._leg.stopped(self._patience)
-        return await self._leg.ended(self._patience)
+            return await self._leg.stopped(self._periods)
+        return await self._leg.ended(self._periods)
 
     async def _quiet(self, talking: asyncio.Task[None]) -> None:
         """Read what is left of its stderr, but wait for no leftover that holds it open."""
         self._leg.err.writer_gone()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._patience.exit_code):
+            async with asyncio.timeout(self._periods.exit_code):
                 await asyncio.wait([talking])
         self._leg.err.interrupt()
 
@@ -102,11 +96,11 @@ class Sidecar:
         kind = sniffed.type if sniffed is not None else ""
         if kind in self._answers:
             self._answer(line, self._answers[kind])
-        elif kind == "TRACE":
+        elif kind == MessageType.TRACE:
             self._trace(line)
-        elif kind == "LOG":
-            log_message(self, self._origin, line)
-        elif kind not in _QUIET_TYPES:
+        elif kind in LOGGED:
+            LOGGED[kind](self, self._origin, line)
+        elif kind not in MESSAGE_TYPES:
             not_a_message(self, self._origin, line)
 
     def _answer(self, line: bytes, shape: Shape) -> None:
@@ -115,7 +109,7 @@ class Sidecar:
         self._result = read_answer(line, shape)
         if self._result is None:
             text = line.decode(errors="replace").strip()
-            self.log(self._origin, "WARN", f"skipped an answer without a sound {shape.body}.{shape.member}: {text}")
+            self.log(self._origin, "WARN", f"skipped an answer without a valid {shape.body}.{shape.member}: {text}")
 
     def _trace(self, line: bytes) -> None:
         trace = read_trace(line)
@@ -134,7 +128,7 @@ class Sidecar:
 
     # --- the end ---
 
-    def _judge(self, ended: Exit) -> ConnectorResult:
+    def _judge(self, ended: ConnectorExit) -> ConnectorResult:
         if self._result is not None:
             return ConnectorResult(status="succeeded", result=self._told(self._result), exit_code=ended.code)
         if ended.code and ended.out_of_memory is not None:
@@ -154,7 +148,7 @@ class Sidecar:
             told["message"] = cut(self.log.redact(message, leg=self._origin))
         return told
 
-    def _silence(self, ended: Exit) -> str:
+    def _silence(self, ended: ConnectorExit) -> str:
         operation = self._given.operation
         if ended.code == 0:
             return f"{operation} exited successfully without an output"

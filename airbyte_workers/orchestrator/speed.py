@@ -7,7 +7,7 @@ from collections import deque
 
 from airbyte_workers.models import Progress
 from airbyte_workers.orchestrator.memory import memory_bytes
-from airbyte_workers.replication.core import Ledger
+from airbyte_workers.replication.ledger import Ledger
 
 _WINDOW_S = 5.0
 
@@ -47,7 +47,7 @@ class Speedometer:
             records_per_second=round((records - records_then) / elapsed, 1),
             bytes_per_second=round((size - size_then) / elapsed, 1),
             states_emitted=self._ledger.states.emitted,
-            states_committed=self._ledger.states_committed,
+            states_committed=self._ledger.counters.states_committed,
             last_acknowledgement_age_s=None if last is None else round(now - last, 1),
             memory_bytes=memory_bytes(),
         )

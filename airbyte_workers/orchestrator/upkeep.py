@@ -7,12 +7,12 @@ import contextlib
 
 import asyncpg
 
-from airbyte_workers.models import Failure, FailureOrigin, FailureType
+from airbyte_workers.jobs.failures import of_platform
+from airbyte_workers.models import Failure, FailureType
+from airbyte_workers.orchestrator.desk import Desk
 from airbyte_workers.orchestrator.input import ReplicationInput
-from airbyte_workers.orchestrator.joblog import LogWriter
-from airbyte_workers.orchestrator.markers import Marker, Markers
+from airbyte_workers.orchestrator.markers import Marker
 from airbyte_workers.orchestrator.replicate import Replication
-from airbyte_workers.settings import Settings
 from airbyte_workers.store import workloads
 from airbyte_workers.store.database import is_away
 from airbyte_workers.store.objects import StorageError
@@ -21,9 +21,10 @@ from airbyte_workers.store.objects import StorageError
 class Upkeep:
     """Does its round every `progress_interval_s`; a round that fails is made up for by the next."""
 
-    def __init__(self, given: ReplicationInput, settings: Settings, db: asyncpg.Pool, replication: Replication) -> None:
+    def __init__(self, given: ReplicationInput, desk: Desk, db: asyncpg.Pool, replication: Replication) -> None:
         self._given = given
-        self._settings = settings
+        self._desk = desk
+        self._settings = desk.settings
         self._db = db
         self._replication = replication
         self._renewed_at = 0.0
@@ -32,29 +33,25 @@ class Upkeep:
     def superseded(self) -> None:
         """A newer attempt owns the connection now: this one ends itself."""
         self._replication.fail(
-            Failure(
-                origin=FailureOrigin.PLATFORM,
-                type=FailureType.SUPERSEDED,
-                message="a newer attempt of this connection has begun, this one was stopped",
-            )
+            of_platform(FailureType.SUPERSEDED, "a newer attempt of this connection has begun, this one was stopped")
         )
 
-    async def run(self, markers: Markers, log: LogWriter) -> None:
+    async def run(self) -> None:
         """Rounds until cancelled."""
         loop = asyncio.get_running_loop()
         self._renewed_at = loop.time()
         while True:
             await self._renew()
-            await self._tell_running(markers)
-            await log.flush()
+            await self._tell_running()
+            await self._desk.log.flush()
             await asyncio.sleep(self._settings.progress_interval_s)
 
     async def _renew(self) -> None:
         lease = self._settings.lease_seconds
         loop = asyncio.get_running_loop()
         try:
-            given = self._given
-            mine = await workloads.renew(self._db, given.pod, given.fence, self._replication.progress(), lease_s=lease)
+            held = workloads.Lease(self._given.pod, self._given.fence, lease)
+            mine = await workloads.renew(self._db, held, self._replication.progress())
         except Exception as error:
             if not is_away(error):
                 raise
@@ -65,17 +62,16 @@ class Upkeep:
         if not mine:
             self.superseded()
 
-    async def _tell_running(self, markers: Markers) -> None:
+    async def _tell_running(self) -> None:
         if self._running_told or self._replication.phase == "starting":
             return
         with contextlib.suppress(StorageError):
-            await markers.write(Marker.RUNNING)
+            await self._desk.markers.write(Marker.RUNNING)
             self._running_told = True
 
     @staticmethod
     def _lease_lost(lease: float) -> Failure:
-        return Failure(
-            origin=FailureOrigin.PLATFORM,
-            type=FailureType.LEASE_LOST,
-            message=f"the database could not be reached for {lease:g} s (LEASE_SECONDS): the attempt ended itself",
+        return of_platform(
+            FailureType.LEASE_LOST,
+            f"the database could not be reached for {lease:g} s (LEASE_SECONDS): the attempt ended itself",
         )

@@ -11,13 +11,13 @@ from urllib.parse import unquote, urlsplit
 
 from airbyte_workers.names import Role, container_name
 from airbyte_workers.pods.archives import Folder, Owner
-from airbyte_workers.pods.containers import FOLDER, POD_LABEL, WRAPPER_NAME, ContainerPlan, Mount, wrapped
-from airbyte_workers.pods.created import Creator, user_of
+from airbyte_workers.pods.container_creation import Creator, user_of
+from airbyte_workers.pods.container_plan import FOLDER, POD_LABEL, WRAPPER_NAME, ContainerPlan, Mount, wrapped
 from airbyte_workers.pods.folders import OWN_FIFOS
 from airbyte_workers.pods.host_processes import ended_early, not_ready
 from airbyte_workers.pods.image_pulls import Images
 from airbyte_workers.pods.pod import ContainerStatus, LaunchFailed, PodSpec
-from airbyte_workers.pods.starting import ORCHESTRATOR_WORDS, WRAPPER
+from airbyte_workers.pods.process_starting import ORCHESTRATOR_WORDS, WRAPPER
 from airbyte_workers.settings import Settings
 
 READY_POLL_S = 0.05
@@ -50,7 +50,7 @@ class ContainerHome:
             labels=self._creator.labels(spec, spec.orchestrator),
             network=self._settings.orchestrator_network,
             mounts=(*self._shared(spec), *self._storage()),
-            resources=spec.orchestrator_resources,
+            limits=spec.orchestrator_limits,
             user=self._user(),
         )
         created = await self._creator.create(spec.name, spec.orchestrator, plan)

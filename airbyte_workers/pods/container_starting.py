@@ -10,7 +10,8 @@ from pathlib import Path
 
 from airbyte_workers.names import Role, container_name
 from airbyte_workers.pods.archives import Folder, Owner
-from airbyte_workers.pods.containers import (
+from airbyte_workers.pods.container_creation import Creator, user_of
+from airbyte_workers.pods.container_plan import (
     FOLDER,
     LOCAL,
     OWN_SHELL,
@@ -21,13 +22,12 @@ from airbyte_workers.pods.containers import (
     Mount,
     wrapped,
 )
-from airbyte_workers.pods.created import Creator, user_of
 from airbyte_workers.pods.folders import FIFOS, check_file_names
 from airbyte_workers.pods.image_pulls import Images
 from airbyte_workers.pods.orchestrator_homes import OrchestratorHome
 from airbyte_workers.pods.pod import ContainerSpec, LaunchFailed, PodSpec, Program, blaming
+from airbyte_workers.pods.process_starting import START_ORDER, WRAPPER
 from airbyte_workers.pods.shells import static_shell
-from airbyte_workers.pods.starting import START_ORDER, WRAPPER
 from airbyte_workers.settings import Settings
 
 LOCAL_MODE = 0o1777
@@ -117,13 +117,13 @@ class Starter:
             network=self._network,
             mounts=(self._home.mount(spec.name, container.role), *local),
             variables=container.environment,
-            resources=container.resources,
+            limits=container.limits,
         )
 
 
 def _name(program: Program) -> str:
     if program.image is None:
-        raise LaunchFailed(f"{program} is a command: in containers only images run (launcher docker)")
+        raise LaunchFailed(f"{program} is a command: in containers only images run")
     return program.image
 
 

@@ -15,37 +15,45 @@ from typing import Any
 from airbyte_workers.names import Role
 from airbyte_workers.pods import archives
 from airbyte_workers.pods.archives import Folder, Owner
+from airbyte_workers.pods.container_creation import Creator, is_running, memory_killed, role_of, was_started
 from airbyte_workers.pods.container_home import ContainerHome
+from airbyte_workers.pods.container_plan import FOLDER, POD_LABEL, ImageFacts, pod_labels, pod_roles
 from airbyte_workers.pods.container_starting import Starter
-from airbyte_workers.pods.containers import FOLDER, POD_LABEL, ImageFacts, pod_labels, pod_roles
-from airbyte_workers.pods.created import Creator, is_running, memory_killed, role_of, was_started
 from airbyte_workers.pods.engine import Engine, EngineError
+from airbyte_workers.pods.engine_calls import DOCKER
 from airbyte_workers.pods.folders import PodFolders, check_pod_name
 from airbyte_workers.pods.image_pulls import Images
 from airbyte_workers.pods.locks import exclusive, to_its_end
 from airbyte_workers.pods.orchestrator_homes import HostHome, OrchestratorHome
 from airbyte_workers.pods.pod import ContainerStatus, LaunchFailed, PodSpec, PodStatus, Program, RemovalFailed
-from airbyte_workers.pods.starting import START_ORDER
+from airbyte_workers.pods.process_starting import START_ORDER
 from airbyte_workers.settings import Settings
 
 END_POLL_S = 0.05
 
 
 class DockerLauncher:
-    """The launcher `docker`. Any number of them may work on one engine for one stack. End it with `aclose`."""
+    """The launcher `docker`. Any number of them may work on one engine for one stack. End it with `aclose`.
+
+    Another engine with the same API is another `name` and `endpoint`.
+    """
 
     name = "docker"
+    endpoint = DOCKER
 
     def __init__(self, settings: Settings, *, orchestrator_command: Sequence[str] | None = None) -> None:
         self._settings = settings
         self._engine = Engine(
-            timeout_s=settings.docker_timeout_s, calls=settings.docker_calls, pulls=settings.image_pulls
+            timeout_s=settings.docker_timeout_s,
+            calls=settings.docker_calls,
+            pulls=settings.image_pulls,
+            endpoint=self.endpoint,
         )
         self._images = Images(self._engine, settings)
         self._creator = Creator(self._engine, settings.stack_name)
         self._folders = PodFolders(settings.pods_dir.absolute())
         command = () if orchestrator_command is None else (orchestrator_command,)
-        host = HostHome(settings, self._folders, *command)
+        host = HostHome(settings, self.name, self._folders, *command)
         container = ContainerHome(settings, self._creator, self._images, *command)
         self._homes: tuple[OrchestratorHome, ...] = (host, container)  # of pods that live: the setting may have changed
         home: OrchestratorHome = host if settings.orchestrator_image is None else container
@@ -54,6 +62,14 @@ class DockerLauncher:
     async def aclose(self) -> None:
         """Let go of the engine; pods go on."""
         await self._engine.aclose()
+
+    async def problem(self) -> str | None:
+        """What an engine that does not answer says."""
+        try:
+            await self.engine_version()
+        except EngineError as error:
+            return str(error)
+        return None
 
     async def engine_version(self) -> str:
         """The version of the engine that answers. Raises EngineError."""
@@ -237,5 +253,5 @@ class DockerLauncher:
                 left = await self.remains(pod)
         except (TimeoutError, EngineError) as unseen:
             return RemovalFailed(f"pod {pod}: nobody knows what is left of it: {str(unseen) or 'no answer in time'}")
-        why = str(error) if isinstance(error, EngineError) else "its lock is held"
+        why = str(error) if isinstance(error, EngineError) else "a process still holds its lock"
         return RemovalFailed(f"pod {pod} is still there after its removal: {'; '.join(left) or why}")

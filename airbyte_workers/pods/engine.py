@@ -1,4 +1,4 @@
-"""The Docker engine: its API's calls in threads, each with a time limit, errors as sentences for people.
+"""A container engine: its API's calls in threads, each with a time limit, errors as sentences for people.
 
 Lifecycle only: not one byte of a sync goes through the engine (architecture.md section 5).
 """
@@ -18,6 +18,7 @@ import requests
 from docker.errors import APIError, DockerException
 
 from airbyte_workers.pods import engine_calls
+from airbyte_workers.pods.engine_calls import DOCKER, Endpoint
 from airbyte_workers.pods.pod import LauncherAway
 
 T = TypeVar("T")
@@ -45,9 +46,11 @@ class EngineError(LauncherAway):
 
 
 class Engine:
-    """The engine that DOCKER_HOST or the current Docker context names. End it with `aclose`."""
+    """The calls of one process to one engine. End it with `aclose`."""
 
-    def __init__(self, *, timeout_s: float, calls: int, pulls: int) -> None:
+    def __init__(self, *, timeout_s: float, calls: int, pulls: int, endpoint: Endpoint = DOCKER) -> None:
+        self.name = endpoint.name
+        self._connection = endpoint.connection
         self._timeout = timeout_s
         self._calls = asyncio.Semaphore(calls)
         self._pulls = asyncio.Semaphore(pulls)  # of their own: a registry that hangs must not hide the engine
@@ -64,7 +67,7 @@ class Engine:
                 await places.acquire()
                 return await asyncio.shield(self._begin(what, act, places))
         except TimeoutError:
-            raise EngineError(f"the Docker engine did not {what} within {limit:g} s") from None
+            raise EngineError(f"{self.name} did not {what} within {limit:g} s") from None
 
     async def do(self, what: str, act: Act[T]) -> T:
         """The same for what changes something: a cancelled caller waits for its end, to know what was done."""
@@ -200,13 +203,11 @@ class Engine:
             with self._client() as client:
                 return act(client)
         except APIError as error:
-            raise EngineError(
-                f"the Docker engine did not {what}: {engine_calls.said(error)}", error.status_code
-            ) from error
+            raise EngineError(f"{self.name} could not {what}: {engine_calls.said(error)}", error.status_code) from error
         except engine_calls.PullFailed as error:
-            raise EngineError(f"the Docker engine did not {what}: {error}", HTTPStatus.BAD_REQUEST) from error
+            raise EngineError(f"{self.name} could not {what}: {error}", HTTPStatus.BAD_REQUEST) from error
         except (DockerException, requests.RequestException, OSError) as error:
-            raise EngineError(f"the Docker engine did not {what}: {engine_calls.unreachable(error)}") from error
+            raise EngineError(f"{self.name} did not {what}: {engine_calls.unreachable(error)}") from error
 
     @contextmanager
     def _client(self) -> Iterator[docker.APIClient]:
@@ -214,7 +215,7 @@ class Engine:
         try:
             client = self._idle.pop()
         except IndexError:
-            client = docker.APIClient(**engine_calls.connection(), version="auto", timeout=LATE * self._timeout)
+            client = docker.APIClient(**self._connection(), version="auto", timeout=LATE * self._timeout)
         try:
             yield client
         finally:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +17,14 @@ from docker.errors import APIError
 from docker.utils import kwargs_from_env
 
 MAX_FILE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An engine: `name` begins sentences about it, `connection` says where it is now, as APIClient takes that."""
+
+    name: str
+    connection: Callable[[], Mapping[str, Any]]
 
 
 class PullFailed(Exception):
@@ -32,6 +41,9 @@ def connection() -> dict[str, Any]:
     if context is None or not context.Host:
         return {}
     return {"base_url": context.Host, **({"tls": context.TLSConfig} if context.TLSConfig else {})}
+
+
+DOCKER = Endpoint("the Docker engine", connection)
 
 
 def listed(client: docker.APIClient, filters: Mapping[str, Any]) -> Sequence[dict[str, Any]]:

@@ -7,11 +7,11 @@ import subprocess
 from collections.abc import Sequence
 
 from airbyte_workers.names import Role
-from airbyte_workers.pods import processes, starting
+from airbyte_workers.pods import process_starting, processes
 from airbyte_workers.pods.folders import PodFolders, Record
 from airbyte_workers.pods.locks import to_its_end
 from airbyte_workers.pods.pod import ContainerStatus, LaunchFailed
-from airbyte_workers.pods.starting import ORCHESTRATOR_COMMAND, Start
+from airbyte_workers.pods.process_starting import ORCHESTRATOR_COMMAND, Start
 from airbyte_workers.settings import Settings
 
 POLL_S = 0.02
@@ -31,7 +31,7 @@ class HostProcesses:
 
     async def start_orchestrator(self, record: Record) -> Record:
         """Start the pod's own program and wait until it is ready. Raises LaunchFailed, OSError."""
-        start = starting.orchestrator(record, self._folders, self._command)
+        start = process_starting.orchestrator(record, self._folders, self._command)
         record = await self.start(record, start)
         await self._until_ready(record)
         return record
@@ -42,7 +42,7 @@ class HostProcesses:
 
     def _spawn(self, record: Record, start: Start) -> Record:
         self._bury()
-        child = starting.spawn(start, self._folders.label(record.name))
+        child = process_starting.spawn(start, self._folders.label(record.name))
         self._children[record.name, start.role] = child
         record = record.started(start.role, processes.identify_child(child.pid))
         self._folders.write(record)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from airbyte_workers.pods.containers import ImageFacts
+from airbyte_workers.pods.container_plan import ImageFacts
 from airbyte_workers.pods.engine import Engine, EngineError
 from airbyte_workers.pods.pod import LaunchFailed
 from airbyte_workers.settings import Settings

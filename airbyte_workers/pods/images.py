@@ -26,7 +26,7 @@ class Requirement:
 
 def needs_docker(image: str) -> LaunchFailed:
     """The one sentence for an image that has no Python distribution."""
-    return LaunchFailed(f"{image} is not a Python package; it needs Docker")
+    return LaunchFailed(f"{image} is not a Python package; it needs Docker (launcher docker)")
 
 
 def requirement(image: str) -> Requirement:
@@ -43,6 +43,8 @@ def requirement(image: str) -> Requirement:
     elif VERSION.fullmatch(tag):
         version = tag
     else:
-        raise LaunchFailed(f"the tag of {untagged[:200]} is not a version of a Python package; it needs Docker")
+        raise LaunchFailed(
+            f"the tag of {untagged[:200]} is not a version of a Python package; it needs Docker (launcher docker)"
+        )
     script = re.sub(r"[._-]+", "-", name)
     return Requirement(image=untagged, distribution=f"airbyte-{script}", version=version, script=name)

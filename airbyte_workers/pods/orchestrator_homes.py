@@ -16,16 +16,13 @@ from pathlib import Path
 from typing import Protocol
 
 from airbyte_workers.names import Role
-from airbyte_workers.pods.containers import FOLDER, Mount, found_labels
+from airbyte_workers.pods.container_plan import FOLDER, Mount, found_labels
 from airbyte_workers.pods.folders import FIFOS, PodFolders, leave_empty
 from airbyte_workers.pods.host_processes import HostProcesses
 from airbyte_workers.pods.locks import to_its_end
 from airbyte_workers.pods.pod import ContainerStatus, LaunchFailed, PodSpec
-from airbyte_workers.pods.starting import ORCHESTRATOR_COMMAND
+from airbyte_workers.pods.process_starting import ORCHESTRATOR_COMMAND
 from airbyte_workers.settings import Settings
-
-READY_POLL_S = 0.05
-IMAGE_COMMAND = ("python", "-m", "airbyte_workers.orchestrator")
 
 
 class OrchestratorHome(Protocol):
@@ -68,7 +65,10 @@ class OrchestratorHome(Protocol):
 class HostHome:
     """The orchestrator as a process of this host, which is the engine's own."""
 
-    def __init__(self, settings: Settings, folders: PodFolders, command: Sequence[str] = ORCHESTRATOR_COMMAND) -> None:
+    def __init__(
+        self, settings: Settings, launcher: str, folders: PodFolders, command: Sequence[str] = ORCHESTRATOR_COMMAND
+    ) -> None:
+        self._launcher = launcher  # the folders of this host are shared with the other launchers
         self._folders = folders
         self._processes = HostProcesses(settings, folders, command)
 
@@ -78,7 +78,7 @@ class HostHome:
                 "connectors in containers need ORCHESTRATOR_IMAGE here: pipes of this host do not reach the engine's "
                 "virtual machine"
             )
-        await to_its_end(self._folders.make, spec, "docker", leave_empty)
+        await to_its_end(self._folders.make, spec, self._launcher, leave_empty)
         return os.getgid()
 
     def mount(self, pod: str, role: Role) -> Mount:
@@ -100,7 +100,7 @@ class HostHome:
                 path = self._folders.path(spec.name, container.role) / name
                 if not (_is_fifo(path) and os.access(path, os.R_OK | os.W_OK, effective_ids=True)):
                     raise LaunchFailed(
-                        f"the Docker engine's {path} cannot be opened from here: the engine maps users, or runs on "
+                        f"the engine's {path} cannot be opened from here: the engine maps users, or runs on "
                         "another host or beside our own container; set ORCHESTRATOR_IMAGE"
                     )
 
@@ -112,7 +112,7 @@ class HostHome:
         return None if record is None else self._processes.look(record, record.orchestrator)
 
     async def pods(self) -> Collection[str]:
-        return await asyncio.to_thread(self._folders.names, "docker")
+        return await asyncio.to_thread(self._folders.names, self._launcher)
 
     async def labels(self, pod: str) -> Mapping[str, str]:
         record = await asyncio.to_thread(self._folders.read, pod)

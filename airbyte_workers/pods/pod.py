@@ -24,7 +24,7 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Resources:
+class ContainerLimits:
     """What a container may use; None: no limit of its own. Processes of the host are not limited."""
 
     cpus: float | None = None
@@ -45,7 +45,7 @@ class ContainerSpec:
     arguments: tuple[str, ...]
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     environment: Mapping[str, str] = field(default_factory=dict)
-    resources: Resources = Resources()
+    limits: ContainerLimits = ContainerLimits()
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class PodSpec:
     orchestrator_input: bytes = field(repr=False)
     labels: Mapping[str, str] = field(default_factory=dict)
     local_root: Path | None = None
-    orchestrator_resources: Resources = Resources()
+    orchestrator_limits: ContainerLimits = ContainerLimits()
 
     @property
     def roles(self) -> tuple[Role, ...]:
@@ -133,10 +133,13 @@ class LauncherAway(Exception):
 class Launcher(Protocol):
     """Starts, inspects, stops and removes pods. Every call is idempotent and takes a bounded time.
 
-    Every call but `prepare`, `launch`, `kill` and `remove` may raise LauncherAway.
+    Every call but `problem`, `prepare`, `launch`, `kill` and `remove` may raise LauncherAway.
     """
 
     name: str
+
+    async def problem(self) -> str | None:
+        """What keeps every pod from being launched now, in words for people; None: nothing that is known."""
 
     async def prepare(self, program: Program) -> str:
         """Make the program startable (pull, install); returns what it resolved to. Raises LaunchFailed."""

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from airbyte_workers.names import Role
-from airbyte_workers.pods import starting
+from airbyte_workers.pods import process_starting
 from airbyte_workers.pods.environments import Environments, Executable
 from airbyte_workers.pods.folders import PodFolders, fill
 from airbyte_workers.pods.host_processes import HostProcesses
 from airbyte_workers.pods.locks import exclusive, to_its_end
 from airbyte_workers.pods.pod import ContainerSpec, LaunchFailed, PodSpec, PodStatus, Program, RemovalFailed, blaming
-from airbyte_workers.pods.starting import ORCHESTRATOR_COMMAND, START_ORDER
+from airbyte_workers.pods.process_starting import ORCHESTRATOR_COMMAND, START_ORDER
 from airbyte_workers.settings import Settings
 
 
@@ -30,6 +30,9 @@ class ProcessLauncher:
         self._folders = PodFolders(settings.pods_dir.absolute())
         self._environments = Environments(settings)
         self._processes = HostProcesses(settings, self._folders, orchestrator_command)
+
+    async def problem(self) -> str | None:
+        """None: a program of this host needs nobody."""
 
     async def prepare(self, program: Program) -> str:
         """Install the connector or find it; returns the path of what will be started. Raises LaunchFailed."""
@@ -104,7 +107,7 @@ class ProcessLauncher:
             record = await to_its_end(self._folders.make, spec, self.name, fill)
             record = await self._processes.start_orchestrator(record)
             for container in sorted(spec.containers, key=lambda each: START_ORDER.index(each.role)):
-                start = starting.connector(record, self._folders, container, executables[container.role])
+                start = process_starting.connector(record, self._folders, container, executables[container.role])
                 record = await self._processes.start(record, start)
             await to_its_end(self._folders.write, record.complete())
         except (OSError, ValueError) as error:
@@ -131,4 +134,6 @@ class ProcessLauncher:
 
     async def _not_removed(self, pod: str) -> RemovalFailed:
         left = await self.remains(pod)
-        return RemovalFailed(f"pod {pod} is still there after its removal: {'; '.join(left) or 'its lock is held'}")
+        return RemovalFailed(
+            f"pod {pod} is still there after its removal: {'; '.join(left) or 'a process still holds its lock'}"
+        )

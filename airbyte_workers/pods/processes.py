@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 import psutil
 
-from airbyte_workers.names import POD_LABEL
+from airbyte_workers.names import POD_VARIABLE
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ def members(label: str) -> Iterator[psutil.Process]:
             continue
         with suppress(psutil.Error, OSError):
             process = psutil.Process(pid)
-            if process.environ().get(POD_LABEL) == label and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get(POD_VARIABLE) == label and process.status() != psutil.STATUS_ZOMBIE:
                 yield process
 
 

@@ -18,8 +18,8 @@ from airbyte_workers.protocol.messages import (
 )
 from airbyte_workers.protocol.schema_sentences import close_to
 from airbyte_workers.protocol.stream_checks import destination_problems, names_shown, source_problems
+from airbyte_workers.protocol.streams import StreamKey, key_of, shown, stream_key
 
-StreamKey = tuple[str, str | None]
 SYNC_MODES = ("full_refresh", "incremental")
 DESTINATION_SYNC_MODES = ("append", "overwrite", "append_dedup", "overwrite_dedup", "update", "soft_delete")
 MAX_PROBLEMS = 10
@@ -29,21 +29,6 @@ _SCHEMAS = frozenset({"json_schema", "jsonSchema"})
 
 class InvalidCatalog(Exception):
     """A catalog, or a choice of streams, that cannot be synced; the message says which stream and what to do."""
-
-
-def stream_key(name: str, namespace: str | None) -> StreamKey:
-    """The identity of a stream; an empty namespace is no namespace."""
-    return name, namespace or None
-
-
-def key_of(stream: Stream) -> StreamKey:
-    return stream_key(stream.name, stream.namespace)
-
-
-def shown(key: StreamKey) -> str:
-    """A stream as people read it: `namespace.name`, or just its name."""
-    name, namespace = key
-    return f"{namespace}.{name}" if namespace else name
 
 
 # --- reading ---

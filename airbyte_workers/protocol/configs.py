@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from jsonschema import SchemaError  # type: ignore[import-untyped]
+from jsonschema import SchemaError
 from referencing.exceptions import Unresolvable
 
 from airbyte_workers.protocol.schema_branches import Later, followed

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import msgspec
 
 from airbyte_workers.names import JobKind
-from airbyte_workers.protocol.catalog import StreamKey, key_of
 from airbyte_workers.protocol.messages import ConfiguredCatalog, ConfiguredStream
+from airbyte_workers.protocol.streams import StreamKey, key_of
 
 _KEEPS = {"overwrite": "append", "overwrite_dedup": "append_dedup"}
 """The mode that writes the same way and removes nothing: what is removed is told by generations alone."""

@@ -1,4 +1,4 @@
-"""Airbyte's messages as values, field for field (airbyte-behaviour.md section 4.1); unknown fields are kept.
+"""The types of Airbyte's messages, and the bodies that we read as values, field for field; unknown fields are kept.
 
 Blobs that belong to a connector (states, configs, schemas) stay `Raw`: the bytes as they stood, so that no number
 loses a digit. Enumerations that connectors extend freely are plain strings here; whoever reads one decides.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,6 +16,29 @@ from msgspec import Raw, Struct
 
 ABSENT = Raw(b"")  # a blob that was not there; msgspec knows no optional Raw
 _UNKNOWN = "§unknown"  # a name that no connector sends
+
+
+class MessageType(StrEnum):
+    """Every type of message there is; a line of any other type is no message and becomes a log line.
+
+    Three read them: `replication/source.py: SourceSide` and `replication/destination.py: DestinationSide` in a sync,
+    `orchestrator/sidecar.py: Sidecar` in spec, check and discover. What is only told to people is read for all three
+    in `replication/words.py: LOGGED`, what answers a question in `orchestrator/answer_shapes.py: ANSWERS`. A side
+    passes over a type that it has no use for without a word.
+    """
+
+    RECORD = "RECORD"
+    STATE = "STATE"
+    LOG = "LOG"
+    TRACE = "TRACE"
+    CONTROL = "CONTROL"
+    SPEC = "SPEC"
+    CONNECTION_STATUS = "CONNECTION_STATUS"
+    CATALOG = "CATALOG"
+    DESTINATION_CATALOG = "DESTINATION_CATALOG"
+
+
+MESSAGE_TYPES = frozenset(MessageType)
 
 
 def _rename(name: str) -> str | None:
@@ -30,33 +54,6 @@ class Message(Struct, frozen=True, kw_only=True, rename=_rename):
 class StreamDescriptor(Message, frozen=True, kw_only=True):
     name: str
     namespace: str | None = None
-
-
-class RecordChange(Message, frozen=True, kw_only=True):
-    field: str
-    change: str
-    reason: str
-
-
-class RecordMeta(Message, frozen=True, kw_only=True):
-    changes: list[RecordChange] | None = None
-
-
-class FileReference(Message, frozen=True, kw_only=True):
-    staging_file_url: str | None = None
-    source_file_relative_path: str | None = None
-    file_size_bytes: int | None = None
-
-
-class Record(Message, frozen=True, kw_only=True):
-    """`emitted_at` is in milliseconds since the epoch."""
-
-    stream: str
-    data: Raw
-    emitted_at: int | float
-    namespace: str | None = None
-    meta: RecordMeta | None = None
-    file_reference: FileReference | None = None
 
 
 class StateStats(Message, frozen=True, kw_only=True):
@@ -141,21 +138,6 @@ class Trace(Message, frozen=True, kw_only=True):
     analytics: TraceAnalytics | None = None
 
 
-class ConnectorConfig(Message, frozen=True, kw_only=True):
-    config: Raw
-
-
-class Control(Message, frozen=True, kw_only=True):
-    type: str
-    emitted_at: int | float | None = None
-    connectorConfig: ConnectorConfig | None = None
-
-
-class ConnectionStatus(Message, frozen=True, kw_only=True):
-    status: str
-    message: str | None = None
-
-
 class Stream(Message, frozen=True, kw_only=True):
     """A stream as a source describes it."""
 
@@ -191,45 +173,6 @@ class ConfiguredStream(Message, frozen=True, kw_only=True):
 
 class ConfiguredCatalog(Message, frozen=True, kw_only=True):
     streams: list[ConfiguredStream]
-
-
-class DestinationOperation(Message, frozen=True, kw_only=True):
-    object_name: str
-    sync_mode: str
-    json_schema: Raw = ABSENT
-    matching_keys: list[list[str]] | None = None
-
-
-class DestinationCatalog(Message, frozen=True, kw_only=True):
-    operations: list[DestinationOperation]
-
-
-class Spec(Message, frozen=True, kw_only=True):
-    connectionSpecification: Raw
-    documentationUrl: str | None = None
-    changelogUrl: str | None = None
-    supportsIncremental: bool | None = None
-    supportsNormalization: bool | None = None
-    supportsDBT: bool | None = None
-    supported_destination_sync_modes: list[str] | None = None
-    authSpecification: Raw = ABSENT
-    advanced_auth: Raw = ABSENT
-    protocol_version: str | None = None
-
-
-class Envelope(Message, frozen=True, kw_only=True):
-    """One message: `type` says which of the bodies is there (mind the mixed spelling)."""
-
-    type: str
-    record: Record | None = None
-    state: State | None = None
-    log: Log | None = None
-    spec: Spec | None = None
-    connectionStatus: ConnectionStatus | None = None
-    catalog: Catalog | None = None
-    trace: Trace | None = None
-    control: Control | None = None
-    destination_catalog: DestinationCatalog | None = None
 
 
 M = TypeVar("M", bound=Message)

@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from jsonschema import Draft7Validator, SchemaError, ValidationError  # type: ignore[import-untyped]
-from jsonschema.validators import extend, validator_for  # type: ignore[import-untyped]
+from jsonschema import Draft7Validator, SchemaError, ValidationError
+from jsonschema.validators import extend, validator_for
 from referencing import Registry
 
 from airbyte_workers.protocol.schema_branches import Later, errors_to_tell, told

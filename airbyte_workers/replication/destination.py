@@ -7,18 +7,18 @@ from dataclasses import replace
 from msgspec import Raw
 
 from airbyte_workers.models import FailureOrigin
-from airbyte_workers.protocol.messages import State
-from airbyte_workers.replication.core import Ledger
+from airbyte_workers.protocol.messages import MESSAGE_TYPES, MessageType, State
 from airbyte_workers.replication.decoding import Sniffed, lines_of, sniff_line
+from airbyte_workers.replication.ledger import Ledger
 from airbyte_workers.replication.stamping import NotAState, read_state
-from airbyte_workers.replication.states import Commit, key_of
+from airbyte_workers.replication.state_forms import state_key
+from airbyte_workers.replication.state_ledger import Commit
 from airbyte_workers.replication.statistics import Tally
 from airbyte_workers.replication.traces import lost_error, read_trace
-from airbyte_workers.replication.words import KNOWN_TYPES, log_message, not_a_message
+from airbyte_workers.replication.words import LOGGED, not_a_message
 
 DESTINATION = FailureOrigin.DESTINATION
 _BARE_STATE_TYPES = frozenset({"STREAM", "GLOBAL", "LEGACY"})
-_QUIET_TYPES = KNOWN_TYPES | {"CONTROL", "RECORD"}
 
 
 class DestinationSide:
@@ -36,15 +36,15 @@ class DestinationSide:
         sniffed = sniff_line(line)
         if sniffed is None:
             self._not_a_message(line)
-        elif sniffed.type == "STATE":
+        elif sniffed.type == MessageType.STATE:
             self._state(line, sniffed)
         elif sniffed.type in _BARE_STATE_TYPES:
             self._bare_state(line)
-        elif sniffed.type == "LOG":
-            log_message(self._ledger, DESTINATION, line)
-        elif sniffed.type == "TRACE":
+        elif sniffed.type == MessageType.TRACE:
             self._trace(line)
-        elif sniffed.type not in _QUIET_TYPES:
+        elif sniffed.type in LOGGED:
+            LOGGED[sniffed.type](self._ledger, DESTINATION, line)
+        elif sniffed.type not in MESSAGE_TYPES:
             not_a_message(self._ledger, DESTINATION, line)
 
     def _not_a_message(self, line: bytes) -> None:
@@ -67,11 +67,11 @@ class DestinationSide:
         except NotAState:
             not_a_message(self._ledger, DESTINATION, line)
             return
-        if not self._ledger.bare_acknowledgements:
+        if not self._ledger.counters.bare_acknowledgements:
             self._ledger.log(
                 DESTINATION, "WARN", "the destination acknowledges with bare states instead of STATE messages"
             )
-        self._ledger.bare_acknowledgements += 1
+        self._ledger.counters.bare_acknowledgements += 1
         self._acknowledge(state)
 
     def _acknowledge(self, state: State) -> None:
@@ -79,12 +79,12 @@ class DestinationSide:
         commit = self._ledger.states.acknowledge(state)
         if self._ledger.states.unmatched > unmatched:
             text = "unmatched_ack: an acknowledgement matched no state that waits"
-            self._ledger.log(DESTINATION, "WARN", text, key_of(state).stream)
+            self._ledger.log(DESTINATION, "WARN", text, state_key(state).stream)
         if commit is None:
             return
-        self._ledger.acknowledgements += 1
+        self._ledger.counters.acknowledgements += 1
         if self._contradicts(commit, state):
-            self._ledger.destination_stats_mismatches += 1
+            self._ledger.counters.destination_stats_mismatches += 1
             self._ledger.distrusted.add(commit.key)
         if commit.key not in self._ledger.distrusted:
             self._ledger.acknowledged(self._with_rejected(commit, state))

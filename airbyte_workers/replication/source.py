@@ -7,15 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from airbyte_workers.models import FailureOrigin, FailureType
-from airbyte_workers.protocol.catalog import StreamKey, shown, stream_key
 from airbyte_workers.protocol.messages import (
+    MESSAGE_TYPES,
+    MessageType,
     State,
     StreamDescriptor,
     StreamState,
     TraceStreamStatus,
     serialise,
 )
-from airbyte_workers.replication.core import Ledger
+from airbyte_workers.protocol.streams import StreamKey, shown, stream_key
 from airbyte_workers.replication.decoding import (
     Sniffed,
     is_sound,
@@ -25,11 +26,13 @@ from airbyte_workers.replication.decoding import (
     sniff_block,
     sniff_line,
 )
+from airbyte_workers.replication.ledger import Ledger
 from airbyte_workers.replication.stamping import NotAState, read_state, stamp
-from airbyte_workers.replication.states import MixedStateTypes, StateKey, key_of
+from airbyte_workers.replication.state_forms import StateKey, state_key
+from airbyte_workers.replication.state_ledger import MixedStateTypes
 from airbyte_workers.replication.statistics import StreamTracker, Tally
 from airbyte_workers.replication.traces import lost_error, quota_of, read_trace, stream_status
-from airbyte_workers.replication.words import KNOWN_TYPES, log_message, not_a_message
+from airbyte_workers.replication.words import LOGGED, not_a_message
 
 SOURCE = FailureOrigin.SOURCE
 
@@ -100,10 +103,15 @@ class SourceSide:
             return False
         for key, (records, size) in counts.items():
             self._streams[stream_key(*key)].count(records, size)
-            self._ledger.records_forwarded += records
+            self._ledger.counters.records_forwarded += records
         return True
 
     def _tracker(self, name: str, namespace: str | None) -> StreamTracker:
+        """The stream's counters. Nothing is filtered yet: one that is not configured ends the attempt.
+
+        A filter would leave out and count (`Counters.records_filtered`) what it does not let through; such a record was
+        emitted all the same, else `jobs/outcome.py` finds that the counts differ.
+        """
         key = stream_key(name, namespace)
         tracker = self._streams.get(key)
         if tracker is None:
@@ -117,24 +125,31 @@ class SourceSide:
     # --- everything else ---
 
     def _other(self, line: bytes, sniffed: Sniffed | None) -> Iterator[bytes]:
-        if sniffed is not None and sniffed.record is not None and _is_record(sniffed):
-            self._tracker(sniffed.record.stream, sniffed.record.namespace)
-        elif sniffed is None or sniffed.type == "RECORD":
+        """What is no record of a stream that we know, by its type."""
+        if sniffed is None:
             self._not_a_message(line)
-        elif sniffed.type == "STATE":
+        elif sniffed.type == MessageType.RECORD:
+            self._odd_record(line, sniffed)
+        elif sniffed.type == MessageType.STATE:
             yield from self._state(line, sniffed)
-        elif sniffed.type == "LOG":
-            log_message(self._ledger, SOURCE, line)
-        elif sniffed.type == "TRACE":
+        elif sniffed.type == MessageType.TRACE:
             self._trace(line)
-        elif sniffed.type == "CONTROL":
+        elif sniffed.type == MessageType.CONTROL:
             self._ledger.log(SOURCE, "DEBUG", "the source sent a control message")
-        elif sniffed.type not in KNOWN_TYPES:
+        elif sniffed.type in LOGGED:
+            LOGGED[sniffed.type](self._ledger, SOURCE, line)
+        elif sniffed.type not in MESSAGE_TYPES:
+            self._not_a_message(line)
+
+    def _odd_record(self, line: bytes, sniffed: Sniffed) -> None:
+        if sniffed.record is not None and is_sound(sniffed):
+            self._tracker(sniffed.record.stream, sniffed.record.namespace)
+        else:
             self._not_a_message(line)
 
     def _not_a_message(self, line: bytes) -> None:
         if looks_like_data(line):
-            self._ledger.malformed += 1
+            self._ledger.counters.malformed += 1
         elif (trace := lost_error(line)) is not None:
             self._ledger.trace_error(SOURCE, trace)
         not_a_message(self._ledger, SOURCE, line, self._streams)
@@ -145,7 +160,7 @@ class SourceSide:
         except NotAState:
             self._not_a_message(line)
             return
-        key = key_of(state)
+        key = state_key(state)
         if self._ledger.holds_back(key):
             self._hold_back(key)
             return
@@ -153,13 +168,13 @@ class SourceSide:
         records = sum(tally.records for tally in counts.values())
         stated = state.sourceStats.recordCount if state.sourceStats is not None else None
         if stated is not None and stated != records:
-            self._ledger.source_stats_mismatches += 1
+            self._ledger.counters.source_stats_mismatches += 1
         number = self._states.next_number()
         self._stage(state, counts)
         yield stamp(line, sniffed.state, number, records)
 
     def _hold_back(self, key: StateKey) -> None:
-        self._ledger.states_held_back += 1
+        self._ledger.counters.states_held_back += 1
         for tracker in self._ledger.spoken_for(key):
             tracker.held_back = True
 
@@ -183,10 +198,10 @@ class SourceSide:
     def _empty_state(self, descriptor: StreamDescriptor) -> bytes:
         body = StreamState(stream_descriptor=descriptor, stream_state=msgspec.Raw(b"{}"))
         state = State(type="STREAM", stream=body)
-        counts = self._counts_since(key_of(state))
+        counts = self._counts_since(state_key(state))
         number = self._states.next_number()
         self._stage(state, counts, stored=False)
-        self._ledger.empty_states_sent += 1
+        self._ledger.counters.empty_states_sent += 1
         raw = serialise(state)
         line = b'{"type":"STATE","state":' + raw + b"}\n"
         return stamp(line, msgspec.Raw(raw), number, sum(tally.records for tally in counts.values()))

@@ -12,8 +12,8 @@ from enum import StrEnum
 import msgspec
 from msgspec import Raw
 
-from airbyte_workers.protocol.catalog import StreamKey, shown, stream_key
 from airbyte_workers.protocol.messages import State, parse
+from airbyte_workers.protocol.streams import StreamKey, shown, stream_key
 
 _DEPTH = 32  # levels of a blob that are looked into; what is below is one value
 _MEMBERS: msgspec.json.Decoder[dict[str, Raw]] = msgspec.json.Decoder(dict[str, Raw])

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from airbyte_workers.protocol.catalog import StreamKey, stream_key
 from airbyte_workers.protocol.messages import ABSENT, State, StreamState, parse, serialise
+from airbyte_workers.protocol.streams import StreamKey, stream_key
 
 _NULL = Raw(b"null")
 
@@ -25,7 +25,7 @@ class StateKey:
     stream: StreamKey | None = None
 
 
-def key_of(state: State) -> StateKey:
+def state_key(state: State) -> StateKey:
     """The key of a state; no type means LEGACY."""
     if state.type == "STREAM" and state.stream is not None:
         descriptor = state.stream.stream_descriptor
@@ -39,7 +39,7 @@ def stored_form(state: State) -> bytes | None:
     None: the state is null, which erases what was kept. Of a GLOBAL state the streams whose own is null are left out,
     and one that has nothing else left to say erases.
     """
-    type = key_of(state).type
+    type = state_key(state).type
     if type == "LEGACY":
         return None if state.data == _NULL else bytes(state.data) or b"{}"
     if type == "STREAM":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from airbyte_workers.models import StreamCounts
-from airbyte_workers.protocol.catalog import StreamKey
+from airbyte_workers.protocol.streams import StreamKey
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import msgspec
 
 from airbyte_workers.jobs.failures import MAX_MESSAGE, Command, from_trace
 from airbyte_workers.models import Failure, FailureOrigin
-from airbyte_workers.protocol.catalog import StreamKey
 from airbyte_workers.protocol.messages import StreamDescriptor, Trace, TraceError, TraceStreamStatus, serialise
+from airbyte_workers.protocol.streams import StreamKey
 from airbyte_workers.redaction import Redactor
 from airbyte_workers.replication.decoding import repaired
 from airbyte_workers.replication.statistics import Quota

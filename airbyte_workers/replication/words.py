@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Callable, Container, Mapping
 from typing import Protocol
 
 import msgspec
 
-from airbyte_workers.protocol.catalog import StreamKey, stream_key
-from airbyte_workers.protocol.messages import Log
+from airbyte_workers.protocol.messages import Log, MessageType
+from airbyte_workers.protocol.streams import StreamKey, stream_key
+from airbyte_workers.redaction import Redactor
 from airbyte_workers.replication.decoding import looks_like_data
 from airbyte_workers.replication.traces import decoded
 
@@ -17,11 +18,12 @@ _STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]+)"|"stream_descriptor"\s*:\s*\{[
 _NAMESPACE = re.compile(rb'"namespace"\s*:\s*"([^"\\]+)"')
 _HEAD = 64 * 1024  # bytes of a line in which its stream is looked for
 
-KNOWN_TYPES = frozenset({"SPEC", "CONNECTION_STATUS", "CATALOG", "DESTINATION_CATALOG"})
-
 
 class JobLog(Protocol):
     """Takes a line for the job's log; `leg` is who said it, `stream` the one it is about, where it is about one."""
+
+    @property
+    def redact(self) -> Redactor: ...
 
     def __call__(self, leg: str, level: str, text: str, stream: StreamKey | None = None) -> None: ...
 
@@ -70,6 +72,20 @@ def _stream_in(line: bytes, streams: Container[StreamKey]) -> StreamKey | None:
     name = (found[1] or found[2]).decode(errors="replace")
     key = stream_key(name, namespace[1].decode(errors="replace") if namespace is not None else None)
     return next((each for each in (key, (name, None)) if each in streams), None)
+
+
+def stream_hint(head: bytes) -> str:
+    """Which stream a message that is too long to decode speaks of, as far as its beginning tells."""
+    marker = b'"stream":"'
+    start = head.replace(b'": "', b'":"').find(marker)
+    if start < 0:
+        return ""
+    name, whole, _ = head.replace(b'": "', b'":"')[start + len(marker) :].partition(b'"')
+    return f" for stream {name.decode(errors='replace')}" if whole else ""
+
+
+LOGGED: Mapping[str, Callable[[Logging, str, bytes], None]] = {MessageType.LOG: log_message}
+"""Messages that are only told: whoever sends one, and for whatever it is run, it goes to the job's log."""
 
 
 def said(message: str, stack_trace: str | None) -> str:

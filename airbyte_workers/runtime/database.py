@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -9,6 +10,8 @@ import asyncpg
 
 from airbyte_workers.settings import Settings
 from airbyte_workers.store.database import MigrationError, connected, pending_migrations
+
+_PLACE = re.compile(r"\('([^']+)', (\d+)")  # as asyncio tells where it tried
 
 
 class DatabaseUnusable(Exception):
@@ -41,7 +44,7 @@ async def job_database(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
             raise DatabaseUnusable(f"PostgreSQL (DATABASE_URL) does not answer: {_said(error)}") from None
         if pending:
             raise DatabaseUnusable(
-                "the database is not migrated yet: run `airbyte-workers db migrate`, or start a worker"
+                "the database is not migrated yet: run `airbyte-workers db migrate`, or `airbyte-workers worker`"
             )
         yield db
 
@@ -50,5 +53,7 @@ def _said(error: Exception) -> str:
     """Why, without the address: it may hold a password."""
     if isinstance(error, ValueError | OverflowError):
         return "the address is not one that PostgreSQL's clients understand"
+    if isinstance(error, ConnectionRefusedError) and (place := _PLACE.search(str(error))):
+        return f"connection refused at {place[1]}:{place[2]}; does it run there?"
     words = error.strerror if isinstance(error, OSError) else None
     return words or str(error) or "no answer in time"

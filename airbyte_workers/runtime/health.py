@@ -15,8 +15,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from airbyte_workers.pods.docker import DockerLauncher
-from airbyte_workers.pods.engine import EngineError
+from airbyte_workers.pods.pod import Launcher
 from airbyte_workers.runtime.pools import Served, identity
 from airbyte_workers.settings import Settings
 
@@ -33,8 +32,8 @@ async def told_by(file: Path | None, served: Served, settings: Settings) -> Asyn
     if file is None:
         yield
         return
-    docker = served.docker if settings.launcher == "docker" else None
-    beating = asyncio.create_task(_beat(file, lambda: problem_of(served, docker)))
+    launcher = served.launchers.get(settings.launcher)  # `auto` takes whatever is there
+    beating = asyncio.create_task(_beat(file, lambda: problem_of(served, launcher)))
     try:
         yield
     finally:
@@ -58,20 +57,18 @@ async def _beat(file: Path, look: Look) -> None:
         told, pause = found, NEXT_LOOK_S if found else BEAT_S
 
 
-async def problem_of(served: Served, docker: DockerLauncher | None) -> str | None:
-    """What keeps the worker from its work; None: PostgreSQL and the engine answer, and Temporal sees us poll."""
+async def problem_of(served: Served, launcher: Launcher | None) -> str | None:
+    """What keeps the worker from its work; None: PostgreSQL answers, the launcher works, and Temporal sees us poll."""
     try:
         async with asyncio.timeout(PATIENCE_S):
             await served.db.fetchval("select 1")
-            if docker is not None:
-                await docker.engine_version()
+            if launcher is not None and (away := await launcher.problem()) is not None:
+                return away
             missing = [queue for queue in served.queues if not await _polls(served.client, queue)]
     except TimeoutError:
         return f"no answer within {PATIENCE_S:g} s"
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         return f"PostgreSQL: {error}"
-    except EngineError as error:
-        return str(error)
     except RPCError as error:
         return f"Temporal: {error.message}"
     return f"Temporal does not see us poll {', '.join(missing)}" if missing else None

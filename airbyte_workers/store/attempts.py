@@ -1,33 +1,20 @@
-"""Attempts as rows: opened under a new fence, closed once from what is known of their end."""
+"""Attempts as rows: opened under a new fence, and what is read of them. Their ends are in `attempt_ends.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import asyncpg
 
-from airbyte_workers.jobs.status import attempt_moves, job_has_ended
-from airbyte_workers.models import (
-    AttemptOutcome,
-    AttemptStatus,
-    AttemptSummary,
-    Failure,
-    FailureOrigin,
-    FailureType,
-    JobStatus,
-)
+from airbyte_workers.jobs.status import job_has_ended
+from airbyte_workers.models import OpenAttempt
 from airbyte_workers.names import JobKind, pod_name
 from airbyte_workers.protocol.generations import renewed
-from airbyte_workers.protocol.messages import ConfiguredCatalog, parse
-from airbyte_workers.store import generations
-from airbyte_workers.store.states import Writer, forget_all, write_counts
+from airbyte_workers.store import catalogs, generations
+from airbyte_workers.store.database import Database
+from airbyte_workers.store.states import Writer, forget_all
 from airbyte_workers.store.stream_requests import scope_of
-from airbyte_workers.store.transitions import HeldJob, held, reach, storable, write_event
-
-CANCELLED = Failure(
-    origin=FailureOrigin.PLATFORM, type=FailureType.MANUAL_CANCELLATION, message="the sync was cancelled"
-)
+from airbyte_workers.store.transitions import Event, HeldJob, held, write_event
 
 
 class AttemptRefused(Exception):
@@ -36,6 +23,9 @@ class AttemptRefused(Exception):
 
 class AttemptGone(LookupError):
     """The database has no such attempt: it was restored from an older copy while a run did the job."""
+
+    def __init__(self, job_id: int, number: int) -> None:
+        super().__init__(f"job {job_id} has no attempt {number + 1}")
 
 
 class JobEnded(AttemptRefused):
@@ -52,42 +42,27 @@ class Attempt:
     pod: str
 
 
-@dataclass(frozen=True)
-class _End:
-    """What is written of an attempt that is over."""
-
-    status: AttemptStatus
-    failures: Sequence[Failure]
-    summary: AttemptSummary | None = None
-
-
 # --- opening ---
 
 
-async def open_attempt(db: asyncpg.Pool, job_id: int, number: int, *, waited_s: float) -> Attempt:
+async def open_attempt(db: asyncpg.Pool, request: OpenAttempt) -> Attempt:
     """Raise the connection's fence and write the attempt's row; asked again while it runs, the same attempt.
 
     Attempts are numbered without gaps, and one runs at a time. Raises AttemptRefused and LookupError.
     """
-    async with held(db, job_id) as job:
+    number = request.attempt
+    async with held(db, request.job_id) as job:
         if job_has_ended(job.status):
-            raise JobEnded(f"job {job_id} has ended ({job.status})")
-        known = await _running(job)
+            raise JobEnded(f"job {job.id} has ended ({job.status})")
+        known = await running(job.session, job.id)
         if known is not None and known.number == number:
             return known
         await _refuse_unless_next(job, number, known)
-        attempt = Attempt(job_id, number, await _raise_fence(job), pod_name(job.kind, job_id, number))
-        await _insert(job, attempt, waited_s)
+        attempt = Attempt(job.id, number, await _raise_fence(job), pod_name(job.kind, job.id, number))
+        await _insert(job, attempt, request.waited_s)
         await _begin_generations(job, attempt)
-        await write_event(job.session, job_id, number, "attempt opened", reason=f"fence {attempt.fence}")
+        await write_event(job.session, job.id, Event("attempt opened", number, reason=f"pod {attempt.pod}"))
         return attempt
-
-
-async def _running(job: HeldJob) -> Attempt | None:
-    row = await job.session.fetchrow(
-        "select number, fence, pod from attempts where job_id = $1 and status = 'running'", job.id
-    )
-    return None if row is None else Attempt(job.id, row["number"], row["fence"], row["pod"])
 
 
 async def _refuse_unless_next(job: HeldJob, number: int, running: Attempt | None) -> None:
@@ -111,15 +86,14 @@ async def _insert(job: HeldJob, attempt: Attempt, waited_s: float) -> None:
     """`state_before` is the newest entry of the state log as the attempt finds it, before it changes anything."""
     await job.session.execute(
         """
-        insert into attempts (job_id, number, fence, pod, waited_s, log_path, state_before)
-        select $1, $2, $3, $4, $5, $6, coalesce(max(id), 0)::text from state_log where connection_id = $7
+        insert into attempts (job_id, number, fence, pod, waited_s, state_before)
+        select $1, $2, $3, $4, $5, coalesce(max(id), 0)::text from state_log where connection_id = $6
         """,
         attempt.job_id,
         attempt.number,
         attempt.fence,
         attempt.pod,
         waited_s,
-        f"logs/{attempt.job_id}/{attempt.number}",
         job.connection_id,
     )
 
@@ -128,10 +102,9 @@ async def _begin_generations(job: HeldJob, attempt: Attempt) -> None:
     """What is read again from its beginning, or cleared, begins anew."""
     if job.catalog_id is None or job.connection_id is None:
         return
-    catalog: str = await job.session.fetchval("select catalog from catalogs where id = $1", job.catalog_id)
+    configured = await catalogs.configured(job.session, job.catalog_id)
     row = await job.session.fetchrow("select kind, request, supports_refreshes from jobs where id = $1", job.id)
     assert row is not None
-    configured = parse(ConfiguredCatalog, catalog.encode())
     scope = scope_of(row)
     streams = renewed(configured, scope, attempt.number)
     writer = Writer(job.connection_id, job.id, attempt.number, attempt.fence)
@@ -144,70 +117,18 @@ async def _begin_generations(job: HeldJob, attempt: Attempt) -> None:
 # --- reading ---
 
 
+async def running(db: Database, job_id: int) -> Attempt | None:
+    """The one attempt of the job that runs, as far as its row says."""
+    row = await db.fetchrow("select number, fence, pod from attempts where job_id = $1 and status = 'running'", job_id)
+    return None if row is None else Attempt(job_id, row["number"], row["fence"], row["pod"])
+
+
 async def read_attempt(db: asyncpg.Pool, job_id: int, number: int) -> Attempt:
     """The attempt. Raises AttemptGone."""
     row = await db.fetchrow("select fence, pod from attempts where job_id = $1 and number = $2", job_id, number)
     if row is None:
-        raise AttemptGone(f"job {job_id} has no attempt {number + 1}")
+        raise AttemptGone(job_id, number)
     return Attempt(job_id, number, row["fence"], row["pod"])
-
-
-async def committed(db: asyncpg.Pool, job_id: int, number: int) -> tuple[int, int]:
-    """Records committed and rejected in an attempt, as its own commits counted them."""
-    row = await db.fetchrow(
-        "select records_committed, records_rejected from attempts where job_id = $1 and number = $2", job_id, number
-    )
-    return (row["records_committed"], row["records_rejected"]) if row is not None else (0, 0)
-
-
-# --- closing ---
-
-
-async def close_attempt(
-    db: asyncpg.Pool,
-    job_id: int,
-    number: int,
-    outcome: AttemptOutcome,
-    summary: AttemptSummary | None,
-    *,
-    follows: str = "",
-) -> None:
-    """Write the end of an attempt from its marker; without one, or when its watcher knows better, from the outcome.
-
-    The job ends with an attempt that succeeded; after any other it is incomplete, and `follows` tells people what
-    comes next. An attempt that has ended stays as it is. Raises LookupError.
-    """
-    async with held(db, job_id) as job:
-        if await close_held(job, number, outcome, summary) and follows:
-            await write_event(job.session, job_id, None, "next", reason=follows)
-
-
-async def close_held(job: HeldJob, number: int, outcome: AttemptOutcome, summary: AttemptSummary | None) -> bool:
-    """The same for a job that is held; says whether the attempt ended with this. Raises LookupError."""
-    good = outcome.status == "succeeded"
-    end = _End(AttemptStatus.SUCCEEDED if good else AttemptStatus.FAILED, _told(outcome, summary), _storable(summary))
-    if not attempt_moves(job.id, number, await _status(job, number), end.status):
-        return False
-    await _write_end(job, number, end)
-    why = _first([*outcome.failures, *end.failures])
-    await write_event(job.session, job.id, number, f"attempt {outcome.status}", reason=why)
-    status = JobStatus.SUCCEEDED if good else JobStatus.INCOMPLETE
-    await reach(job, status, reason=f"attempt {number + 1} {outcome.status}")
-    return True
-
-
-async def end_running(
-    job: HeldJob, status: JobStatus, failures: Sequence[Failure], summary: AttemptSummary | None = None
-) -> None:
-    """Fail the attempt that still runs while its job is ended as `status`; `summary`: what its pod has left."""
-    running = await _running(job)
-    if running is None:
-        return
-    cancelled = status is JobStatus.CANCELLED
-    told = _with_cancellation(failures) if cancelled else failures
-    await _write_end(job, running.number, _End(AttemptStatus.FAILED, told, _storable(summary)))
-    event = "attempt cancelled" if cancelled else "attempt failed"
-    await write_event(job.session, job.id, running.number, event, reason=_first(told) or f"the job has {status}")
 
 
 async def has_succeeded(job: HeldJob) -> bool:
@@ -219,15 +140,12 @@ async def has_succeeded(job: HeldJob) -> bool:
     )
 
 
-async def is_running(job: HeldJob) -> bool:
-    """Whether an attempt of the job does."""
-    return await _running(job) is not None
-
-
-async def running_number(job: HeldJob) -> int | None:
-    """Which attempt of the job does."""
-    running = await _running(job)
-    return running.number if running is not None else None
+async def committed(db: asyncpg.Pool, job_id: int, number: int) -> tuple[int, int]:
+    """Records committed and rejected in an attempt, as its own commits counted them."""
+    row = await db.fetchrow(
+        "select records_committed, records_rejected from attempts where job_id = $1 and number = $2", job_id, number
+    )
+    return (row["records_committed"], row["records_rejected"]) if row is not None else (0, 0)
 
 
 async def has_committed(db: asyncpg.Pool, attempt: Attempt) -> bool:
@@ -240,68 +158,3 @@ async def has_committed(db: asyncpg.Pool, attempt: Attempt) -> bool:
             attempt.fence,
         )
     )
-
-
-async def _status(job: HeldJob, number: int) -> AttemptStatus:
-    status: str | None = await job.session.fetchval(
-        "select status from attempts where job_id = $1 and number = $2", job.id, number
-    )
-    if status is None:
-        raise AttemptGone(f"job {job.id} has no attempt {number + 1}")
-    return AttemptStatus(status)
-
-
-async def _write_end(job: HeldJob, number: int, end: _End) -> None:
-    """Counts first: a commit of the attempt that is still under way takes the same rows in this order."""
-    summary = end.summary
-    if summary is not None:
-        await write_counts(job.session, job.id, number, summary.streams)
-    await job.session.execute(
-        """
-        update attempts set status = $3, failures = $4, warnings = $5, evidence = $6, log_lines_dropped = $7,
-            peak_memory_bytes = $8, ended_at = clock_timestamp()
-        where job_id = $1 and number = $2
-        """,
-        job.id,
-        number,
-        str(end.status),
-        storable([failure.model_dump(mode="json") for failure in end.failures]),
-        list(summary.warnings) if summary else [],
-        summary.evidence.model_dump(mode="json") if summary else None,
-        summary.log_lines_dropped if summary else 0,
-        summary.peak_memory_bytes if summary else 0,
-    )
-    await job.session.execute(_TOTALS, job.id, number)
-
-
-_TOTALS = """
-update attempts set (records_emitted, records_committed, records_rejected, bytes_emitted, bytes_committed) = (
-    select coalesce(sum(records_emitted), 0), coalesce(sum(records_committed), 0), coalesce(sum(records_rejected), 0),
-        coalesce(sum(bytes_emitted), 0), coalesce(sum(bytes_committed), 0)
-    from stream_stats where job_id = $1 and attempt = $2)
-where job_id = $1 and number = $2
-"""
-
-
-def _told(outcome: AttemptOutcome, summary: AttemptSummary | None) -> Sequence[Failure]:
-    """The marker's failures, which are whole, unless the outcome has a status or a reason that is not among them."""
-    told: Sequence[Failure] = outcome.failures
-    if summary is not None and summary.status == outcome.status:
-        reasons = {(failure.origin, failure.type) for failure in summary.failures}
-        known = all((failure.origin, failure.type) in reasons for failure in outcome.failures)
-        told = summary.failures if known else outcome.failures
-    return _with_cancellation(told) if outcome.status == "cancelled" else told
-
-
-def _with_cancellation(failures: Sequence[Failure]) -> Sequence[Failure]:
-    """An attempt that was cancelled says so (conformance case R8)."""
-    said = any(failure.type is FailureType.MANUAL_CANCELLATION for failure in failures)
-    return failures if said else (CANCELLED, *failures)
-
-
-def _storable(summary: AttemptSummary | None) -> AttemptSummary | None:
-    return None if summary is None else AttemptSummary.model_validate(storable(summary.model_dump(mode="json")))
-
-
-def _first(failures: Sequence[Failure]) -> str:
-    return failures[0].message if failures else ""

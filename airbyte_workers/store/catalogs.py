@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncpg
 
+from airbyte_workers.protocol.messages import ConfiguredCatalog, parse
+from airbyte_workers.store.database import Database
+
 
 async def store_discovered(db: asyncpg.Pool, fingerprint: str, sha256: str, catalog: str) -> int:
     """Keep what a source with this config was found to have."""
@@ -29,7 +32,7 @@ async def find_discovered(db: asyncpg.Pool, fingerprint: str, *, minutes: float)
     return catalog
 
 
-async def read(db: asyncpg.Pool, catalog_id: int) -> str:
+async def read(db: Database, catalog_id: int) -> str:
     """The catalog's JSON. Raises LookupError."""
     catalog: str | None = await db.fetchval("select catalog from catalogs where id = $1", catalog_id)
     if catalog is None:
@@ -37,8 +40,13 @@ async def read(db: asyncpg.Pool, catalog_id: int) -> str:
     return catalog
 
 
-async def synced_last(db: asyncpg.Pool | asyncpg.pool.PoolConnectionProxy, connection_id: int) -> str | None:
-    """The configured catalog of the connection; None when it never came so far as to have one."""
+async def configured(db: Database, catalog_id: int) -> ConfiguredCatalog:
+    """What a job syncs. Raises LookupError."""
+    return parse(ConfiguredCatalog, (await read(db, catalog_id)).encode())
+
+
+async def synced_last(db: Database, connection_id: int) -> ConfiguredCatalog | None:
+    """What the connection syncs; None when it never came so far as to have a catalog."""
     catalog: str | None = await db.fetchval(
         """
         select catalogs.catalog from connections join catalogs on catalogs.id = connections.catalog_id
@@ -46,7 +54,7 @@ async def synced_last(db: asyncpg.Pool | asyncpg.pool.PoolConnectionProxy, conne
         """,
         connection_id,
     )
-    return catalog
+    return parse(ConfiguredCatalog, catalog.encode()) if catalog is not None else None
 
 
 async def store_spec(db: asyncpg.Pool, image: str, spec: str) -> None:

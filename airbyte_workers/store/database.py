@@ -12,6 +12,10 @@ from importlib import resources
 
 import asyncpg
 
+Session = asyncpg.pool.PoolConnectionProxy
+"""One connection, while somebody holds it: statements follow one another, in one transaction if there is one."""
+Database = asyncpg.Pool | Session
+"""What a single query can be asked of."""
 MIGRATION_LOCK = 0x41425F574B  # "AB_WK": one migrating process at a time, whoever starts first
 _NAME = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")
 _TABLE = """
@@ -108,7 +112,7 @@ async def pending_migrations(pool: asyncpg.Pool) -> Sequence[Migration]:
         return await _pending(connection) if exists else migrations()
 
 
-async def _pending(connection: asyncpg.pool.PoolConnectionProxy) -> Sequence[Migration]:
+async def _pending(connection: Session) -> Sequence[Migration]:
     applied = {
         row["version"]: row for row in await connection.fetch("select version, name, checksum from schema_migrations")
     }

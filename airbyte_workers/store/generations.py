@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from airbyte_workers.protocol.catalog import StreamKey
+from airbyte_workers.protocol.streams import StreamKey
 from airbyte_workers.store import states
-from airbyte_workers.store.state_changes import Session, Writer
+from airbyte_workers.store.database import Session
+from airbyte_workers.store.state_changes import Writer
 
 
 async def begin(session: Session, writer: Writer, streams: Sequence[StreamKey], *, whole: bool = False) -> None:

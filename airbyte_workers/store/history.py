@@ -1,4 +1,4 @@
-"""What people read of one job: what it is, its past, the report of a sync, the job whole."""
+"""What people read of one job: the report of a sync, the job whole, its past."""
 
 from __future__ import annotations
 
@@ -14,33 +14,14 @@ from airbyte_workers.models import (
     TERMINAL_JOB_STATUSES,
     AttemptReport,
     Evidence,
-    JobStatus,
     StreamCounts,
     StreamRequest,
     SyncReport,
     Value,
 )
-from airbyte_workers.names import JobKind
-
-
-class JobFacts(Value):
-    """What a job is and which run does it; `subject` is what it works on: a connection, or the one connector asked."""
-
-    job_id: int
-    kind: JobKind
-    status: JobStatus
-    subject: str
-    launcher: str | None = None
-    workflow_id: str
-    run_id: str
-    request: StreamRequest | None = None
-    created_at: datetime
-    ended_at: datetime | None = None
-
-    @property
-    def has_ended(self) -> bool:
-        """Nothing happens to it any more."""
-        return self.status in TERMINAL_JOB_STATUSES
+from airbyte_workers.store import job_facts
+from airbyte_workers.store.database import Session
+from airbyte_workers.store.stream_counts import COUNTS, TOTALS
 
 
 class Happening(Value):
@@ -84,64 +65,30 @@ class JobHistory(SyncReport):
     events: tuple[Happening, ...] = ()
 
 
-class Standing(Value):
-    """Where a job is: how many attempts it has had, and when its log was removed to make room."""
-
-    job_id: int
-    status: JobStatus
-    attempts: int
-    log_removed_at: datetime | None = None
-
-    @property
-    def has_ended(self) -> bool:
-        """Nothing happens to it any more."""
-        return self.status in TERMINAL_JOB_STATUSES
-
-
-_FACTS = """
-select id as job_id, kind, status, coalesce(connection, connector, '') as subject, launcher, workflow_id, run_id,
-    request, created_at, ended_at from jobs where id = $1
-"""
 _END = """
 select by, reason from job_events where job_id = $1 and attempt is null and event = any($2) order by id desc limit 1
-"""
-_STANDING = """
-select id as job_id, status, log_removed_at, (select count(*) from attempts where job_id = jobs.id) as attempts
-from jobs where id = $1
 """
 _JOB = """
 select id, kind, connection, coalesce(connection, connector, '') as subject, status, failures, launcher, workflow_id,
     run_id, is_scheduled, catalog_id, request, created_at, started_at, ended_at from jobs where id = $1
 """
-_ATTEMPTS = """
-select number, attempts.status, started_at, ended_at, waited_s, records_emitted, records_committed, records_rejected,
-    bytes_emitted, bytes_committed, failures, warnings, evidence, log_lines_dropped, peak_memory_bytes,
-    greatest(queued_s, extract(epoch from workloads.created_at - started_at)::float8, 0) as queued_s
+_ATTEMPTS = f"""
+select number, attempts.status, started_at, ended_at, waited_s, {", ".join(TOTALS)}, failures, warnings, evidence,
+    log_lines_dropped, peak_memory_bytes,
+    greatest(extract(epoch from workloads.created_at - started_at)::float8, 0) as queued_s
 from attempts left join workloads on workloads.pod = attempts.pod where attempts.job_id = $1 order by number
-"""
-_COUNTS = """
-records_emitted, records_committed, records_filtered, records_rejected, bytes_emitted, bytes_committed
-"""
-_SUMS = ", ".join(f"sum({count.strip()})::bigint as {count.strip()}" for count in _COUNTS.split(","))
+"""  # noqa: S608  # names of fields
 _STREAMS = f"""
-select stream as name, namespace, (array_agg(status order by attempt desc))[1] as status, {_SUMS}
+select stream as name, namespace, (array_agg(status order by attempt desc))[1] as status,
+    {", ".join(f"sum({count})::bigint as {count}" for count in COUNTS)}
 from stream_stats where job_id = $1 group by stream, namespace order by namespace nulls first, stream
-"""  # noqa: S608  # fixed words
+"""  # noqa: S608  # names of fields
 _STREAMS_OF_ATTEMPTS = f"""
-select attempt, stream as name, namespace, status, {_COUNTS}
+select attempt, stream as name, namespace, status, {", ".join(COUNTS)}
 from stream_stats where job_id = $1 and ($2::int is null or attempt = $2 - 1)
 order by attempt, namespace nulls first, stream
-"""  # noqa: S608  # fixed words
-Session = asyncpg.pool.PoolConnectionProxy
+"""  # noqa: S608  # names of fields
 A = TypeVar("A", bound=AttemptReport)
-
-
-async def facts(db: asyncpg.Pool, job_id: int) -> JobFacts:
-    """What the job is. Raises LookupError."""
-    row = await db.fetchrow(_FACTS, job_id) if 0 < job_id < 2**63 else None
-    if row is None:
-        raise LookupError(f"there is no job {job_id}")
-    return JobFacts.model_validate(dict(row))
 
 
 async def report(db: asyncpg.Pool, job_id: int, *, max_streams: int | None = None) -> SyncReport:
@@ -176,14 +123,6 @@ async def streams_of_attempts(
     return streams
 
 
-async def standing(db: asyncpg.Pool, job_id: int) -> Standing:
-    """Where the job is. Raises LookupError."""
-    row = await db.fetchrow(_STANDING, job_id) if 0 < job_id < 2**63 else None
-    if row is None:
-        raise LookupError(f"there is no job {job_id}")
-    return Standing.model_validate(dict(row))
-
-
 async def events(db: asyncpg.Pool, job_id: int) -> Sequence[Happening]:
     """Every transition of a job: what, when, by whom, why."""
     async with db.acquire() as session:
@@ -211,11 +150,8 @@ class _Rows:
 
 
 async def _read(session: Session, job_id: int) -> _Rows:
-    job = await session.fetchrow(_JOB, job_id) if 0 < job_id < 2**63 else None
-    if job is None:
-        raise LookupError(f"there is no job {job_id}")
     return _Rows(
-        job=job,
+        job=await job_facts.row_of(session, _JOB, job_id),
         attempts=await session.fetch(_ATTEMPTS, job_id),
         streams=await session.fetch(_STREAMS, job_id),
         end=await session.fetchrow(_END, job_id, [str(status) for status in TERMINAL_JOB_STATUSES]),

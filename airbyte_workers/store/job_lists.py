@@ -31,7 +31,7 @@ class JobFilter(Typed):
 
 
 class JobLine(Value):
-    """One job in a list."""
+    """One job in a list: columns of its row, and sums over its attempts."""
 
     job_id: int
     kind: JobKind
@@ -58,15 +58,15 @@ class JobList(Value):
     older: int = 0
 
 
-_COLUMNS = "id, kind, connection, connector, status, created_at, started_at, ended_at"
-_COUNTS = """
-select page.id as job_id, page.*, counted.*
+_SUMS = ("records_committed", "bytes_committed")
+_COLUMNS = ", ".join(name for name in JobLine.model_fields if name not in ("job_id", "attempts", *_SUMS))
+_COUNTS = f"""
+select page.*, counted.*
 from page left join lateral (
-    select count(*) as attempts, coalesce(sum(records_committed), 0)::bigint as records_committed,
-        coalesce(sum(bytes_committed), 0)::bigint as bytes_committed
-    from attempts where attempts.job_id = page.id) as counted on true
-order by page.id desc
-"""
+    select count(*) as attempts, {", ".join(f"coalesce(sum({name}), 0)::bigint as {name}" for name in _SUMS)}
+    from attempts where attempts.job_id = page.job_id) as counted on true
+order by page.job_id desc
+"""  # noqa: S608  # names of fields
 
 
 async def list_jobs(db: asyncpg.Pool, wanted: JobFilter) -> JobList:
@@ -81,7 +81,7 @@ async def list_jobs(db: asyncpg.Pool, wanted: JobFilter) -> JobList:
 def list_query(wanted: JobFilter) -> tuple[Any, ...]:
     """SQL and its arguments: jobs are cut to the list before their attempts are looked at."""
     where, arguments = _where(wanted)
-    page = f"select {_COLUMNS} from jobs where {where} order by id desc limit ${len(arguments) + 1}"  # noqa: S608  # fixed words
+    page = f"select id as job_id, {_COLUMNS} from jobs where {where} order by id desc limit ${len(arguments) + 1}"  # noqa: S608  # fixed words
     return f"with page as materialized ({page}) {_COUNTS}", *arguments, wanted.limit
 
 

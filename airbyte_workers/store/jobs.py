@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -10,21 +10,18 @@ import asyncpg
 from airbyte_workers.jobs.status import IllegalTransition, job_has_ended
 from airbyte_workers.models import (
     AttemptRef,
+    CloseJob,
     Connector,
-    Failure,
     JobStatus,
     Order,
-    RetryTally,
     SyncInput,
 )
 from airbyte_workers.names import REPLICATION_KINDS, JobKind, Role
 from airbyte_workers.protocol.generations import Scope
-from airbyte_workers.store import attempts
+from airbyte_workers.store import attempt_ends, attempts
 from airbyte_workers.store.sealing import Seal
 from airbyte_workers.store.stream_requests import scope_of
-from airbyte_workers.store.transitions import TERMINAL, JobGone, held, reach, step, storable, write_event
-
-Database = asyncpg.Pool
+from airbyte_workers.store.transitions import TERMINAL, Event, JobGone, end, held, step, write_event
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ class Job:
         return Role.MAIN if isinstance(self.input, Order) else ref.of or Role.SOURCE
 
 
-async def read_job(db: Database, seal: Seal, job_id: int) -> Job:
+async def read_job(db: asyncpg.Pool, seal: Seal, job_id: int) -> Job:
     """The job, opened. Raises JobGone."""
     row = await db.fetchrow("select * from jobs where id = $1", job_id)
     if row is None:
@@ -91,7 +88,15 @@ async def read_job(db: Database, seal: Seal, job_id: int) -> Job:
     )
 
 
-async def set_launcher(db: Database, job_id: int, launcher: str, why: str) -> bool:
+async def launcher_of(db: asyncpg.Pool, job_id: int) -> str:
+    """The launcher that was settled for the job's pods when it was opened. Raises LookupError."""
+    launcher = await db.fetchval("select launcher from jobs where id = $1", job_id)
+    if launcher is None:
+        raise LookupError(f"job {job_id} is gone, or nobody has settled what launches its pods")
+    return str(launcher)
+
+
+async def set_launcher(db: asyncpg.Pool, job_id: int, launcher: str, why: str) -> bool:
     """Settle what runs the job's pods, all of them; False when a choice stands already."""
     async with db.acquire() as session, session.transaction():
         settled = await session.fetchval(
@@ -103,46 +108,56 @@ async def set_launcher(db: Database, job_id: int, launcher: str, why: str) -> bo
             launcher,
         )
         if settled is not None:
-            await write_event(session, job_id, None, "launcher", reason=f"{launcher}: {why}")
+            await write_event(session, job_id, Event("launcher", reason=f"{launcher}: {why}"))
         return settled is not None
 
 
-async def move(db: Database, job_id: int, status: JobStatus, *, reason: str, expected: Sequence[JobStatus]) -> bool:
-    """Move a live job on if its status is one of `expected`; says whether it was. Ends are written by `close_job`.
+@dataclass(frozen=True)
+class Move:
+    """A step of a live job: where to, from which statuses it may come, and why."""
+
+    to: JobStatus
+    expected: Collection[JobStatus]
+    reason: str
+
+
+async def move(db: asyncpg.Pool, job_id: int, move: Move) -> bool:
+    """Move a live job on if its status is among those expected; says whether it was. Ends are written by `close_job`.
 
     A replication job runs only while an attempt of it does: who comes late changes nothing. Raises LookupError and
     IllegalTransition.
     """
-    if job_has_ended(status):
-        raise ValueError(f"{status} is the end of a job, not a move")
+    if job_has_ended(move.to):
+        raise ValueError(f"{move.to} is the end of a job, not a move")
     async with held(db, job_id) as job:
-        if job.status not in expected or job_has_ended(job.status):
+        if job.status not in move.expected or job_has_ended(job.status):
             return False
-        if status is JobStatus.RUNNING and job.kind in REPLICATION_KINDS and not await attempts.is_running(job):
+        runs = move.to is JobStatus.RUNNING and job.kind in REPLICATION_KINDS
+        if runs and await attempts.running(job.session, job.id) is None:
             return False
-        await step(job, status, reason=reason)
+        await step(job, move.to, reason=move.reason)
         return True
 
 
-async def set_discovered(db: Database, job_id: int, catalog_id: int) -> None:
+async def set_discovered(db: asyncpg.Pool, job_id: int, catalog_id: int) -> None:
     """Note which catalog a discover found."""
     await db.execute(
         "update jobs set catalog_id = $2, updated_at = clock_timestamp() where id = $1", job_id, catalog_id
     )
 
 
-async def set_secret_names(db: Database, job_id: int, names: Iterable[str]) -> None:
+async def set_secret_names(db: asyncpg.Pool, job_id: int, names: Iterable[str]) -> None:
     """Note which properties of the job's configs hold secrets, as its connectors' specs say."""
     await db.execute("update jobs set secret_names = $2 where id = $1", job_id, sorted(names))
 
 
-async def note(db: Database, job_id: int, event: str, *, reason: str) -> None:
+async def note(db: asyncpg.Pool, job_id: int, event: str, *, reason: str) -> None:
     """Tell whoever reads the job's past something that is no transition."""
     async with db.acquire() as session:
-        await write_event(session, job_id, None, event, reason=reason)
+        await write_event(session, job_id, Event(event, reason=reason))
 
 
-async def set_catalog(db: Database, job: Job, catalog: str, sha256: str) -> int:
+async def set_catalog(db: asyncpg.Pool, job: Job, catalog: str, sha256: str) -> None:
     """Store a job's configured catalog; the same one is stored once."""
     async with db.acquire() as session, session.transaction():
         catalog_id: int = await session.fetchval(
@@ -156,31 +171,26 @@ async def set_catalog(db: Database, job: Job, catalog: str, sha256: str) -> int:
         )
         await session.execute("update jobs set catalog_id = $2 where id = $1", job.id, catalog_id)
         await session.execute("update connections set catalog_id = $2 where id = $1", job.connection_id, catalog_id)
-        return catalog_id
 
 
-async def close_job(
-    db: Database, job_id: int, status: JobStatus, *, failures: Sequence[Failure], by: str, reason: str
-) -> None:
+async def close_job(db: asyncpg.Pool, close: CloseJob) -> None:
     """End a job, and with it an attempt that still runs; one that has ended stays as it is (airbyte-behaviour.md 1.3).
 
     A replication job succeeds by its attempt alone (`close_attempt`). Raises LookupError and IllegalTransition.
     """
-    if not job_has_ended(status):
-        raise ValueError(f"{status} is not the end of a job")
-    async with held(db, job_id) as job:
+    if not job_has_ended(close.status):
+        raise ValueError(f"{close.status} is not the end of a job")
+    async with held(db, close.job_id) as job:
         if job_has_ended(job.status):
             return
-        if status is not JobStatus.SUCCEEDED:
-            await attempts.end_running(job, status, failures)
+        if close.status is not JobStatus.SUCCEEDED:
+            await attempt_ends.end_running(job, close.status, close.failures)
         elif job.kind in REPLICATION_KINDS and not await attempts.has_succeeded(job):
-            raise IllegalTransition(f"job {job_id} cannot become {status}: no attempt of it has")
-        await reach(job, status, by=by, reason=reason)
-        written = storable([failure.model_dump(mode="json") for failure in failures])
-        await job.session.execute("update jobs set failures = $2 where id = $1", job_id, written)
+            raise IllegalTransition(f"job {job.id} cannot become {close.status}: no attempt of it has")
+        await end(job, close)
 
 
-async def request_cancel(db: Database, job_id: int, *, by: str, now: bool) -> None:
+async def request_cancel(db: asyncpg.Pool, job_id: int, *, by: str, now: bool) -> None:
     """Note that a job is being cancelled; `now`: its watcher ends the pod without waiting for it to drain.
 
     Of a job that has ended nothing is noted. Raises LookupError.
@@ -196,15 +206,16 @@ async def request_cancel(db: Database, job_id: int, *, by: str, now: bool) -> No
             job_id,
             now,
         )
-        await write_event(job.session, job_id, None, "cancel requested", by=by, reason="at once" if now else "in order")
+        how = "at once" if now else "with time to finish"
+        await write_event(job.session, job_id, Event("cancel requested", by=by, reason=how))
 
 
-async def cancel_now(db: Database, job_id: int) -> bool:
+async def cancel_now(db: asyncpg.Pool, job_id: int) -> bool:
     """Whether a job's pods shall end at once."""
     return bool(await db.fetchval("select cancel_now from jobs where id = $1", job_id))
 
 
-async def previous_succeeded(db: Database, connection_id: int | None, job_id: int) -> bool:
+async def previous_succeeded(db: asyncpg.Pool, connection_id: int | None, job_id: int) -> bool:
     """Whether the connection's last sync before this job succeeded; without one, no (airbyte-behaviour.md 1.1)."""
     status: str | None = await db.fetchval(
         """
@@ -217,21 +228,6 @@ async def previous_succeeded(db: Database, connection_id: int | None, job_id: in
     return status == JobStatus.SUCCEEDED
 
 
-async def count_active(db: Database) -> int:
+async def count_active(db: asyncpg.Pool) -> int:
     """How many jobs have not ended."""
     return int(await db.fetchval("select count(*) from jobs where not status = any($1)", TERMINAL))
-
-
-async def save_tally(db: Database, job_id: int, tally: RetryTally) -> None:
-    """Keep the job's counters where people and a later run can read them."""
-    await db.execute(
-        """
-        update retry_states set successive_complete = $2, successive_partial = $3, total_complete = $4,
-            total_partial = $5, updated_at = now() where job_id = $1
-        """,
-        job_id,
-        tally.successive_complete,
-        tally.successive_partial,
-        tally.total_complete,
-        tally.total_partial,
-    )

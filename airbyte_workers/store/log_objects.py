@@ -12,7 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from airbyte_workers.jobs import checks
+from airbyte_workers.models import AttemptRef
 from airbyte_workers.names import JobKind
+from airbyte_workers.store.objects import LOGS
 
 _SUFFIX = ".jsonl"
 _DROPPED = "-dropped"
@@ -23,12 +26,20 @@ _BEFORE_ATTEMPT, _ATTEMPT = len(_ASKED), len(_ASKED) + 1
 
 def job_folder(job_id: int) -> str:
     """Where everything of a job's log is."""
-    return f"logs/{job_id}"
+    return f"{LOGS}/{job_id}"
 
 
 def attempt_folder(job_id: int, attempt: int) -> str:
     """Where an attempt's log is; `attempt` counts from 0."""
     return f"{job_folder(job_id)}/{attempt}"
+
+
+def asked_folder(ref: AttemptRef) -> str:
+    """Where the log of a spec, check or discover is; that of a check before an attempt comes first in the attempt's."""
+    if ref.kind is JobKind.CHECK and ref.of is not None:
+        place = checks.ORDER.index(ref.of)
+        return f"{attempt_folder(ref.job_id, ref.attempt)}/0-{place}-check-{ref.of}"
+    return f"{job_folder(ref.job_id)}/{ref.kind}" + (f"-{ref.of}" if ref.of is not None else "")
 
 
 def chunk_key(folder: str, number: int) -> str:

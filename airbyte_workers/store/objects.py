@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from obstore.exceptions import BaseError
@@ -14,6 +15,8 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 PAGE = 1000
 """Objects listed or deleted with one request, at most: what S3 takes."""
+LOGS, MARKERS = "logs", "state"
+"""The folders of the storage; `log_objects.py` and `marker_folder` say what is where below them."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,25 @@ class Stored:
 
 class StorageError(Exception):
     """Object storage could not be used; the message names the address, never a credential."""
+
+
+class StorageSettings(Protocol):
+    """The settings that say where objects are: those of a Temporal worker, or of a pod."""
+
+    @property
+    def storage(self) -> str: ...
+    @property
+    def storage_timeout_s(self) -> float: ...
+
+
+def open_objects(settings: StorageSettings) -> Objects:
+    """The objects of logs and markers. Raises StorageError."""
+    return Objects(settings.storage, timeout=settings.storage_timeout_s)
+
+
+def marker_folder(pod: str) -> str:
+    """Where the markers of a pod are."""
+    return f"{MARKERS}/{pod}"
 
 
 class Objects:

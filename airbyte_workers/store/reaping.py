@@ -10,7 +10,7 @@ import asyncpg
 from airbyte_workers.jobs.reconciliation import RECONCILER
 from airbyte_workers.models import AttemptRef
 from airbyte_workers.names import CONNECTOR_ROLES, JobKind, pod_name
-from airbyte_workers.store.transitions import held, write_event
+from airbyte_workers.store.transitions import Event, held, write_event
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ async def tell_removed(db: asyncpg.Pool, job_id: int, pod: str, why: str) -> Non
             "select 1 from job_events where job_id = $1 and event = 'pod removed' and reason = $2", job_id, reason
         )
         if told is None:
-            await write_event(job.session, job_id, None, "pod removed", by=RECONCILER, reason=reason)
+            await write_event(job.session, job_id, Event("pod removed", by=RECONCILER, reason=reason))
 
 
 async def installation(db: asyncpg.Pool) -> str:

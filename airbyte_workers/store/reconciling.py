@@ -7,24 +7,10 @@ from dataclasses import dataclass
 import asyncpg
 
 from airbyte_workers.jobs.reconciliation import End
-from airbyte_workers.models import AttemptOutcome, AttemptSummary, JobStatus
-from airbyte_workers.store import attempts
-from airbyte_workers.store.job_runs import LiveJob, is_run_by
-from airbyte_workers.store.transitions import held, reach, storable, write_event
-
-
-@dataclass(frozen=True)
-class RunningAttempt:
-    """The attempt of a job that has not ended; `number` counts from 0."""
-
-    number: int
-    pod: str
-
-
-async def running_attempt(db: asyncpg.Pool, job_id: int) -> RunningAttempt | None:
-    """The one attempt of the job that runs, as far as its row says."""
-    row = await db.fetchrow("select number, pod from attempts where job_id = $1 and status = 'running'", job_id)
-    return None if row is None else RunningAttempt(row["number"], row["pod"])
+from airbyte_workers.models import AttemptOutcome, AttemptSummary, CloseJob, JobStatus
+from airbyte_workers.store import attempt_ends, attempts
+from airbyte_workers.store.run_sightings import SightedJob, is_run_by
+from airbyte_workers.store.transitions import Event, end, held, write_event
 
 
 @dataclass(frozen=True)
@@ -35,22 +21,22 @@ class Left:
     summary: AttemptSummary | None = None
 
 
-async def close(db: asyncpg.Pool, job: LiveJob, end: End, left: Left) -> bool:
+async def close(db: asyncpg.Pool, job: SightedJob, how: End, left: Left) -> bool:
     """End a job whose run is over, with the attempt that still ran; False when somebody else was at it meanwhile.
 
     Raises LookupError.
     """
     async with held(db, job.id) as row:
-        if not await is_run_by(row, job.run_id) or await attempts.running_number(row) != left.attempt:
+        running = await attempts.running(row.session, row.id)
+        if not await is_run_by(row, job.run_id) or left.attempt != (running.number if running is not None else None):
             return False
-        if end.status is JobStatus.SUCCEEDED:
+        if how.status is JobStatus.SUCCEEDED:
             assert left.attempt is not None
-            note = {"by": end.by, "reason": end.reason}
-            await write_event(row.session, row.id, left.attempt, "closed from its marker", **note)
-            await attempts.close_held(row, left.attempt, AttemptOutcome(status="succeeded"), left.summary)
+            event = Event("closed from what its pod reported", left.attempt, by=how.by, reason=how.reason)
+            await write_event(row.session, row.id, event)
+            await attempt_ends.close_held(row, left.attempt, AttemptOutcome(status="succeeded"), left.summary)
             return True
-        await attempts.end_running(row, end.status, end.attempt, left.summary)
-        await reach(row, end.status, by=end.by, reason=end.reason)
-        written = storable([failure.model_dump(mode="json") for failure in end.failures])
-        await row.session.execute("update jobs set failures = $2 where id = $1", row.id, written)
+        await attempt_ends.end_running(row, how.status, how.attempt, left.summary)
+        told = CloseJob(job_id=row.id, status=how.status, failures=how.failures, by=how.by, reason=how.reason)
+        await end(row, told)
         return True

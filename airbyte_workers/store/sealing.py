@@ -91,7 +91,7 @@ def seal_for(public_key: bytes, value: Any) -> bytes:
     try:
         shared = ephemeral.exchange(X25519PublicKey.from_public_bytes(public_key))
     except ValueError:  # of another length, or a point for which the secret would be known beforehand
-        raise SealError("the public key in the database is not one: nothing can be sealed to it") from None
+        raise SealError("the public key in the database is damaged: nothing can be encrypted with it") from None
     sender = ephemeral.public_key().public_bytes_raw()
     return _PUBLIC + sender + _encrypt(_exchange_cipher(shared, sender, public_key), value, _PUBLIC)
 

@@ -11,11 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import asyncpg
-
-from airbyte_workers.protocol.catalog import StreamKey, stream_key
-
-Session = asyncpg.pool.PoolConnectionProxy
+from airbyte_workers.protocol.streams import StreamKey, stream_key
+from airbyte_workers.store.database import Session
 
 
 @dataclass(frozen=True)

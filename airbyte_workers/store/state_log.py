@@ -10,13 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import asyncpg
-
-from airbyte_workers.protocol.catalog import StreamKey, stream_key
+from airbyte_workers.protocol.streams import StreamKey, stream_key
 from airbyte_workers.replication.state_history import Rewind, Span
 from airbyte_workers.store.connections import UnknownConnection, no_connection
-
-Database = asyncpg.Pool | asyncpg.pool.PoolConnectionProxy
+from airbyte_workers.store.database import Database
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from datetime import datetime
 from airbyte_workers.names import REPLICATION_KINDS
 from airbyte_workers.replication.state_history import Point
 from airbyte_workers.store.connections import Refused
-from airbyte_workers.store.state_log import Database, Log
+from airbyte_workers.store.database import Database
+from airbyte_workers.store.state_log import Log
 
 
 async def locate(db: Database, log: Log, wanted: Point) -> int:
@@ -43,14 +44,19 @@ async def _of_entry(db: Database, log: Log, entry: int) -> int:
         entry,
     )
     if last is None and entry > 0:
-        raise Refused(f"the state log of {log.connection} has no entry @{entry}; see: state log {log.connection}")
+        raise Refused(
+            f"the state log of {log.connection} has no entry @{entry}; see: airbyte-workers state log {log.connection}"
+        )
     return last or 0
 
 
 async def _of_time(db: Database, log: Log, wanted: Point) -> int:
     found = await _until(db, log, wanted.time)
     if not found:
-        raise Refused(f"nothing was committed of {log.connection} before {wanted}; see: state log {log.connection}")
+        raise Refused(
+            f"nothing was committed of {log.connection} before {wanted};"
+            f" see: airbyte-workers state log {log.connection}"
+        )
     return found
 
 
@@ -70,7 +76,7 @@ async def _until(db: Database, log: Log, time: datetime | None) -> int:
 async def _refuse_other_jobs(db: Database, log: Log, job_id: int) -> None:
     row = await db.fetchrow("select kind, connection, connection_id from jobs where id = $1", job_id)
     if row is None:
-        raise Refused(f"there is no job {job_id}")
+        raise Refused(f"there is no job {job_id}; see: airbyte-workers jobs list --connection {log.connection}")
     if row["kind"] not in REPLICATION_KINDS:
         raise Refused(f"job {job_id} is a {row['kind']}: it has nothing to do with the state of {log.connection}")
     if row["connection_id"] != log.connection_id:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 import asyncpg
 
-from airbyte_workers.protocol.catalog import StreamKey, key_of
-from airbyte_workers.protocol.messages import ConfiguredCatalog, ConfiguredStream, parse
+from airbyte_workers.protocol.messages import ConfiguredStream
+from airbyte_workers.protocol.streams import StreamKey, key_of
 from airbyte_workers.replication.state_history import Point, between
 from airbyte_workers.store import catalogs, state_changes, state_log
-from airbyte_workers.store.opening import ConnectionBusy, live_job
-from airbyte_workers.store.state_changes import Change, Session, StateRow
-from airbyte_workers.store.state_log import Database, Entry, Log
+from airbyte_workers.store.connections import ConnectionBusy, live_job
+from airbyte_workers.store.database import Database, Session
+from airbyte_workers.store.state_changes import Change, StateRow
+from airbyte_workers.store.state_log import Entry, Log
 from airbyte_workers.store.state_positions import locate
 from airbyte_workers.store.transitions import storable
 
@@ -78,14 +79,14 @@ async def rewind(db: asyncpg.Pool, connection: str, point: Point, *, by: str) ->
 async def catalog_of(db: Database, log: Log) -> dict[StreamKey, ConfiguredStream]:
     """The streams that the connection synced last; empty when it never came so far."""
     catalog = await catalogs.synced_last(db, log.connection_id)
-    streams = parse(ConfiguredCatalog, catalog.encode()).streams if catalog is not None else []
+    streams = catalog.streams if catalog is not None else []
     return {key_of(each.stream): each for each in streams}
 
 
 async def _refuse_busy(session: Session, log: Log) -> None:
     live = await live_job(session, log.connection_id)
     if live is not None:
-        raise ConnectionBusy(f"connection {log.connection} is syncing (job {live.id}): cancel it or wait for its end")
+        raise ConnectionBusy(f"connection {log.connection} is syncing (job {live.id}): wait for its end, or cancel it")
 
 
 async def _plan(db: Database, log: Log, point: Point) -> Plan:

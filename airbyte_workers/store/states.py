@@ -9,12 +9,13 @@ import msgspec
 from msgspec import Raw
 
 from airbyte_workers.models import StreamCounts
-from airbyte_workers.protocol.catalog import StreamKey, stream_key
+from airbyte_workers.protocol.streams import StreamKey, stream_key
 from airbyte_workers.replication.state_forms import without_streams
-from airbyte_workers.store import state_changes
-from airbyte_workers.store.state_changes import Session, StateRow, Writer
+from airbyte_workers.store import state_changes, stream_counts
+from airbyte_workers.store.database import Session
+from airbyte_workers.store.state_changes import StateRow, Writer
 
-__all__ = ["StaleFence", "StateRow", "Writer", "commit", "forget", "forget_all", "load", "write_counts"]
+__all__ = ["StaleFence", "StateRow", "Writer", "commit", "forget", "forget_all", "load"]
 
 
 class StaleFence(Exception):
@@ -23,22 +24,6 @@ class StaleFence(Exception):
 
 _FENCE = "select fence from connections where id = $1 for no key update"
 _KEPT = "select type, stream, namespace, state from states where connection_id = $1"
-_COUNTS = """
-insert into stream_stats (job_id, attempt, stream, namespace, status, records_emitted, records_committed,
-    records_filtered, records_rejected, bytes_emitted, bytes_committed)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-on conflict (job_id, attempt, stream, coalesce(namespace, '')) do update
-    set status = excluded.status, records_emitted = excluded.records_emitted,
-        records_committed = excluded.records_committed, records_filtered = excluded.records_filtered,
-        records_rejected = excluded.records_rejected, bytes_emitted = excluded.bytes_emitted,
-        bytes_committed = excluded.bytes_committed, updated_at = now()
-"""
-_TOTALS = """
-update attempts set (records_committed, records_rejected, bytes_committed) = (
-    select coalesce(sum(records_committed), 0), coalesce(sum(records_rejected), 0), coalesce(sum(bytes_committed), 0)
-    from stream_stats where job_id = $1 and attempt = $2)
-where job_id = $1 and number = $2
-"""
 
 
 async def commit(
@@ -53,33 +38,8 @@ async def commit(
             change = await state_changes.change_of(connection, writer)
             await state_changes.erase_other_types(connection, change, states[0].type)
             await state_changes.write(connection, change, states)
-        await write_counts(connection, writer.job_id, writer.attempt, counts)
-        await connection.execute(_TOTALS, writer.job_id, writer.attempt)
-
-
-async def write_counts(
-    connection: asyncpg.pool.PoolConnectionProxy, job_id: int, attempt: int, counts: Sequence[StreamCounts]
-) -> None:
-    """Per-stream counts of an attempt, absolute values: written twice they are the same."""
-    await connection.executemany(
-        _COUNTS,
-        [
-            (
-                job_id,
-                attempt,
-                each.name,
-                each.namespace,
-                each.status,
-                each.records_emitted,
-                each.records_committed,
-                each.records_filtered,
-                each.records_rejected,
-                each.bytes_emitted,
-                each.bytes_committed,
-            )
-            for each in counts
-        ],
-    )
+        await stream_counts.write(connection, writer.job_id, writer.attempt, counts)
+        await stream_counts.add_up(connection, writer.job_id, writer.attempt)
 
 
 async def forget(session: Session, writer: Writer, streams: Collection[StreamKey], *, whole: bool = False) -> None:

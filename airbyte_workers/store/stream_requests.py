@@ -10,15 +10,13 @@ import asyncpg
 from airbyte_workers.models import StreamName, StreamRequest
 from airbyte_workers.names import JobKind
 from airbyte_workers.protocol import generations
-from airbyte_workers.protocol.catalog import StreamKey, shown, stream_key
 from airbyte_workers.protocol.generations import Scope
-from airbyte_workers.protocol.messages import ConfiguredCatalog, parse
 from airbyte_workers.protocol.schema_sentences import close_to
 from airbyte_workers.protocol.stream_checks import names_shown
+from airbyte_workers.protocol.streams import StreamKey, shown, stream_key
 from airbyte_workers.store import catalogs
 from airbyte_workers.store.connections import Connection, Refused
-
-Session = asyncpg.pool.PoolConnectionProxy
+from airbyte_workers.store.database import Session
 
 
 async def settle(session: Session, connection: Connection, request: StreamRequest) -> StreamRequest:
@@ -59,10 +57,9 @@ def _refuse_without_refreshes(connection: Connection, request: StreamRequest) ->
 
 
 async def _known_streams(session: Session, connection: Connection) -> Sequence[StreamKey]:
-    catalog = await catalogs.synced_last(session, connection.id)
-    if catalog is None:
+    if connection.catalog_id is None:
         raise Refused(f"connection {connection.name} has not synced yet: there is nothing to clear or to refresh")
-    return generations.keys(parse(ConfiguredCatalog, catalog.encode()))
+    return generations.keys(await catalogs.configured(session, connection.catalog_id))
 
 
 def _find(keys: Sequence[StreamKey], wanted: StreamName, connection: str) -> StreamKey:

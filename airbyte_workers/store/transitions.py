@@ -10,8 +10,9 @@ from typing import Any
 import asyncpg
 
 from airbyte_workers.jobs.status import job_moves, steps
-from airbyte_workers.models import TERMINAL_JOB_STATUSES, JobStatus
+from airbyte_workers.models import TERMINAL_JOB_STATUSES, CloseJob, JobStatus
 from airbyte_workers.names import JobKind
+from airbyte_workers.store.database import Session
 
 TERMINAL = [str(status) for status in TERMINAL_JOB_STATUSES]
 _WHY_PASSED = {JobStatus.PENDING: "it waits for no place any more", JobStatus.RUNNING: "its pod has run"}
@@ -32,10 +33,20 @@ class JobGone(LookupError):
 
 
 @dataclass(frozen=True)
+class Event:
+    """A line of a job's past: what happened, to which attempt (from 0) if to one, by whom, why."""
+
+    what: str
+    attempt: int | None = None
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class HeldJob:
     """A job whose row is locked until the transaction of `session` ends: nobody else writes its status."""
 
-    session: asyncpg.pool.PoolConnectionProxy
+    session: Session
     id: int
     kind: JobKind
     status: JobStatus
@@ -62,7 +73,7 @@ async def step(job: HeldJob, status: JobStatus, *, by: str = "", reason: str) ->
     if not job_moves(job.id, job.status, status):
         return job
     await job.session.execute(_MOVE, job.id, str(status), TERMINAL)
-    await write_event(job.session, job.id, None, status, by=by, reason=reason)
+    await write_event(job.session, job.id, Event(status, by=by, reason=reason))
     return replace(job, status=status)
 
 
@@ -73,23 +84,22 @@ async def reach(job: HeldJob, status: JobStatus, *, by: str = "", reason: str) -
     return await step(job, status, by=by, reason=reason)
 
 
-async def write_event(
-    session: asyncpg.pool.PoolConnectionProxy,
-    job_id: int,
-    attempt: int | None,
-    event: str,
-    *,
-    by: str = "",
-    reason: str = "",
-) -> None:
-    """Add a line to the job's past: what happened, by whom, why."""
+async def end(job: HeldJob, close: CloseJob) -> None:
+    """The job's own end, with its reasons. Raises IllegalTransition."""
+    await reach(job, close.status, by=close.by, reason=close.reason)
+    written = storable([failure.model_dump(mode="json") for failure in close.failures])
+    await job.session.execute("update jobs set failures = $2 where id = $1", job.id, written)
+
+
+async def write_event(session: Session, job_id: int, event: Event) -> None:
+    """Add a line to the job's past."""
     await session.execute(
         "insert into job_events (job_id, attempt, event, by, reason) values ($1, $2, $3, $4, $5)",
         job_id,
-        attempt,
-        str(event),
-        storable(by),
-        storable(reason),
+        event.attempt,
+        str(event.what),
+        storable(event.by),
+        storable(event.reason),
     )
 
 

@@ -28,39 +28,37 @@ class Workload:
     fence: int
 
 
+_COUNT = """
+select count(*) from workloads
+where dataplane = $1 and kind = $2 and status = any($3) and lease_until > now() and pod <> $4
+"""
+_CLAIM = """
+insert into workloads (pod, kind, job_id, attempt, connection_id, dataplane, launcher, fence, lease_until)
+values ($1, $2, $3, $4, $5, $6, $7, $8, now() + make_interval(secs => $9))
+on conflict (pod) do update set lease_until = excluded.lease_until, updated_at = now(),
+    dataplane = case when workloads.status = any($10) and workloads.lease_until > now()
+        then workloads.dataplane else excluded.dataplane end,
+    launcher = case when workloads.status = any($10) then workloads.launcher else excluded.launcher end,
+    created_at = case when workloads.status = any($10) then workloads.created_at else now() end,
+    status = case when workloads.status = any($10) then workloads.status else 'claimed' end
+"""
+
+
 async def claim(db: asyncpg.Pool, workload: Workload, *, limit: int, lease_s: float) -> bool:
     """Take a place for a pod unless the dataplane has `limit` live pods of its kind; asked again: still ours."""
+    pod, kind, dataplane = workload.pod, str(workload.kind), workload.dataplane
     async with db.acquire() as session, session.transaction():
-        await session.execute("select pg_advisory_xact_lock($1, hashtext($2))", ADMISSION_LOCK, workload.dataplane)
-        live = await session.fetchval(
-            """
-            select count(*) from workloads
-            where dataplane = $1 and kind = $2 and status = any($3) and lease_until > now() and pod <> $4
-            """,
-            workload.dataplane,
-            str(workload.kind),
-            _LIVE,
-            workload.pod,
-        )
-        if live >= limit:
+        await session.execute("select pg_advisory_xact_lock($1, hashtext($2))", ADMISSION_LOCK, dataplane)
+        if await session.fetchval(_COUNT, dataplane, kind, _LIVE, pod) >= limit:
             return False
         await session.execute(
-            """
-            insert into workloads (pod, kind, job_id, attempt, connection_id, dataplane, launcher, fence, lease_until)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, now() + make_interval(secs => $9))
-            on conflict (pod) do update set lease_until = excluded.lease_until, updated_at = now(),
-                dataplane = case when workloads.status = any($10) and workloads.lease_until > now()
-                    then workloads.dataplane else excluded.dataplane end,
-                launcher = case when workloads.status = any($10) then workloads.launcher else excluded.launcher end,
-                created_at = case when workloads.status = any($10) then workloads.created_at else now() end,
-                status = case when workloads.status = any($10) then workloads.status else 'claimed' end
-            """,
-            workload.pod,
-            str(workload.kind),
+            _CLAIM,
+            pod,
+            kind,
             workload.job_id,
             workload.attempt,
             workload.connection_id,
-            workload.dataplane,
+            dataplane,
             workload.launcher,
             workload.fence,
             lease_s,
@@ -69,7 +67,16 @@ async def claim(db: asyncpg.Pool, workload: Workload, *, limit: int, lease_s: fl
         return True
 
 
-async def renew(db: asyncpg.Pool, pod: str, fence: int, progress: Progress, *, lease_s: float) -> bool:
+@dataclass(frozen=True)
+class Lease:
+    """A pod's hold on its place, for so many seconds; a larger fence takes it away."""
+
+    pod: str
+    fence: int
+    seconds: float
+
+
+async def renew(db: asyncpg.Pool, lease: Lease, progress: Progress) -> bool:
     """Say that a pod lives and how far it is; False when it has been superseded or closed."""
     renewed = await db.fetchval(
         """
@@ -79,10 +86,10 @@ async def renew(db: asyncpg.Pool, pod: str, fence: int, progress: Progress, *, l
             and fence >= coalesce((select connections.fence from connections where id = workloads.connection_id), fence)
         returning pod
         """,
-        pod,
-        fence,
+        lease.pod,
+        lease.fence,
         progress.model_dump(mode="json"),
-        lease_s,
+        lease.seconds,
         _LIVE,
     )
     return renewed is not None

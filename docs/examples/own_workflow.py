@@ -17,7 +17,7 @@ from temporalio.worker import Worker
 @activity.defn
 async def tell(text: str) -> None:
     """Where a real one would start what uses the data."""
-    print(text)  # noqa: T201
+    print(text)  # noqa: T201  # what the example shows
 
 
 @workflow.defn

@@ -70,14 +70,13 @@ def fate_of_writer(programs: Programs, mode: str) -> str:
         return "blocked"
 
 
-@pytest.mark.parametrize("mode", [*SOURCES, *DESTINATIONS])
+@pytest.mark.parametrize("mode", ["hangs", "never-exits"])
 def test_check_is_answered_as_it_should_be(programs: Programs, mode: str):
     assert programs.run(mode, "check", config=CONFIG).of_type("CONNECTION_STATUS") == [{"status": "SUCCEEDED"}]
 
 
-@pytest.mark.parametrize("mode", SOURCES)
-def test_discover_is_answered_as_it_should_be(programs: Programs, mode: str):
-    [found] = programs.run(mode, "discover", config=CONFIG).of_type("CATALOG")
+def test_discover_is_answered_as_it_should_be(programs: Programs):
+    [found] = programs.run("hangs", "discover", config=CONFIG).of_type("CATALOG")
     assert [stream["name"] for stream in found["streams"]] == list(NAMES)
 
 

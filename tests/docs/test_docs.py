@@ -17,6 +17,7 @@ from airbyte_workers.cli.main import main as command_line
 ROOT = Path(__file__).parents[2]
 GENERATED = ROOT / "docs" / "reference"
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+MADE = "<!-- made by docs/generate_reference.py -->"
 WRITTEN = [page for page in PAGES if page != GENERATED / "cli.md"]
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -36,8 +37,8 @@ def generator() -> ModuleType:
 
 def test_the_reference_is_what_the_code_says() -> None:
     """A changed setting, failure type, field or command needs `python docs/generate_reference.py`."""
-    committed = {path.name: path.read_text(encoding="utf-8") for path in GENERATED.glob("*.md")}
-    assert generator().pages() == committed
+    texts = {path.name: path.read_text(encoding="utf-8") for path in GENERATED.glob("*.md")}
+    assert generator().pages() == {name: text for name, text in texts.items() if text.startswith(MADE)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -101,9 +102,10 @@ def _problem(words: str) -> str | None:
     command: click.Command = command_line
     while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
         name = arguments.pop(0)
-        if name not in command.commands:
+        found = command.get_command(click.Context(command), name)
+        if found is None:
             return f"there is no command {name}"
-        command = command.commands[name]
+        command = found
     try:
         command.make_context(command.name, arguments, **command_line.context_settings)
     except click.exceptions.Exit:  # --help, --version

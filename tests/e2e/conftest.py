@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -28,11 +27,8 @@ def running_stack(root: Path, installed: Path, variables: Mapping[str, str] | No
     """`airbyte-workers local` in a folder of its own, for as long as the fixture lives."""
     place = _new_place(root, installed, QUICK | dict(variables or {}))
     try:
-        with place.started("local") as local:
-            local.until_said("ready; Ctrl-C stops it")
+        with place.local():
             yield place
-            local.process.send_signal(signal.SIGTERM)
-            assert local.ended().code == 0, local.err
         assert processes_of(root) == []
     finally:
         kill_all(root)

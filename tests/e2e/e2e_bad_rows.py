@@ -119,9 +119,9 @@ KNOWN_BEFORE = (
         "use another connection name", connection="bad-known", destination=source(),
     ),
     sync("busy", "connection bad-busy is already syncing (", connection="bad-busy", how={"type": CONNECTION_BUSY}),
-    sync("used config_id", "no handed config", "start again", source={"image": PLAIN, "config_id": USED_ID}),
+    sync("used config_id", "nothing is stored under", "the job again", source={"image": PLAIN, "config_id": USED_ID}),
     one(
-        "Check", "used config_id of a check", "no handed config", "start again",
+        "Check", "used config_id of a check", "nothing is stored under the id", "start the job again",
         image=PLAIN, config_id=USED_ID, how={"ways": NO_FILE},
     ),
 )  # fmt: skip

@@ -21,7 +21,7 @@ import asyncpg
 from e2e_support import Place
 from requests.exceptions import RequestException
 
-from airbyte_workers.pods.containers import STACK_LABEL
+from airbyte_workers.pods.container_plan import STACK_LABEL
 from tests import images
 
 STEM = "Kanari"

@@ -15,7 +15,7 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ from typing import Any
 import psutil
 import yaml
 
-from airbyte_workers.names import POD_LABEL
-from airbyte_workers.pods.containers import STACK_LABEL
+from airbyte_workers.names import POD_VARIABLE
+from airbyte_workers.pods.container_plan import STACK_LABEL
 from airbyte_workers.settings import Settings
 from tests import images
 
@@ -210,6 +210,19 @@ class Place:
                     thread.join(5)
 
     @contextmanager
+    def serving(self, *words: str, ready: str, program: str = PROGRAM, **variables: str) -> Iterator[Running]:
+        """A command that goes on for ever: it is ready, and stops in order with the block."""
+        with self.started(*words, program=program, **variables) as command:
+            command.until_said(ready)
+            yield command
+            command.process.send_signal(signal.SIGTERM)
+            assert command.ended().code == 0, command.err
+
+    def local(self) -> AbstractContextManager[Running]:
+        """The embedded stack in the foreground."""
+        return self.serving("local", ready="ready; Ctrl-C stops it")
+
+    @contextmanager
     def on_terminal(self, *words: str, columns: int = 80, **variables: str) -> Iterator[Running]:
         """The same in a terminal of its own, of which it is the foreground job."""
         ours, its = pty.openpty()
@@ -249,6 +262,15 @@ class Place:
         """With the docker launcher its files are here only if the sync's local_root is `work`."""
         folder = str(self.work / "out") if launcher == "process" else "/local/out"
         return connector(launcher, ["destination-jsonl"], "destination-jsonl:1", {"path": folder, **config})
+
+    def described(self, name: str, **source: Any) -> dict[str, Any]:
+        """A sync of one stream into files."""
+        return {
+            "connection": name,
+            "source": self.source(**source),
+            "destination": self.jsonl(),
+            "catalog": catalog("stream_0"),
+        }
 
     def lines(self, stream: str) -> list[dict[str, Any]]:
         """What destination-jsonl has of a stream; a line that it is still writing is none yet."""
@@ -320,7 +342,7 @@ class Place:
 def _pod_of(process: psutil.Process) -> str:
     """The pod it says it belongs to; empty for every other process, and for one that is gone."""
     with suppress(psutil.Error):
-        return process.environ().get(POD_LABEL, "")
+        return process.environ().get(POD_VARIABLE, "")
     return ""
 
 

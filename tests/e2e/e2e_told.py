@@ -18,7 +18,7 @@ from e2e_canary import HAND, Secrets, Watcher, database, files
 from e2e_support import QUICK, TEST_IMAGES, Ended, Place, kill_all
 
 from airbyte_workers.client import Client, ClientError
-from airbyte_workers.pods.containers import STACK_LABEL
+from airbyte_workers.pods.container_plan import STACK_LABEL
 from airbyte_workers.pods.image_building import PythonImage, build
 from airbyte_workers.runtime.stack.temporal import find_temporal
 from airbyte_workers.settings import Settings

@@ -51,14 +51,26 @@ def told(place: Place, *words: str, code: int = 1, seconds: float = SOON_S, **va
 FILES = {
     "a folder": (None, "cannot read given.yaml: Is a directory"),
     "binary": (b"\xff\xfe\x00", "given.yaml is not a text file (UTF-8)"),
-    "broken": (f"path: x\n token: [{HIDDEN}\n".encode(), "given.yaml, line 2: not valid YAML: mapping values are"),
-    "broken JSON": (b'{"path": "x",\n "token": "%s' % HIDDEN.encode(), "given.yaml, line 2: not valid YAML: found"),
+    "broken": (
+        f"path: x\n token: [{HIDDEN}\n".encode(),
+        "given.yaml, line 2: not valid YAML or JSON: mapping",
+    ),
+    "broken JSON": (
+        b'{"path": "x",\n "token": "%s' % HIDDEN.encode(),
+        "given.yaml, line 2: not valid YAML or JSON: found",
+    ),
     "an unknown alias": (
         f"path: x\ntoken: *{HIDDEN}\n".encode(),
-        "given.yaml, line 2: not valid YAML: found undefined",
+        "given.yaml, line 2: not valid YAML or JSON: found undefined",
     ),
-    "an unknown tag": (f"path: !{HIDDEN} x\n".encode(), "given.yaml, line 1: not valid YAML: could not determine"),
-    "a control character": (f"path: x\ntoken: {HIDDEN}\x01\n".encode(), "given.yaml, line 2: not valid YAML: a char"),
+    "an unknown tag": (
+        f"path: !{HIDDEN} x\n".encode(),
+        "given.yaml, line 1: not valid YAML or JSON: could not",
+    ),
+    "a control character": (
+        f"path: x\ntoken: {HIDDEN}\x01\n".encode(),
+        "line 2: not valid YAML or JSON: a char",
+    ),
     "a value of another tag": (f"path: !!int {HIDDEN}\n".encode(), "given.yaml: holds what JSON cannot hold"),
     "what contains itself": (b"path: &x [*x]\n", "given.yaml: holds what JSON cannot hold"),
     "deep": (b"path: " + b"[" * 5000, "given.yaml is nested too deeply"),
@@ -144,10 +156,10 @@ NO_URL = "the address is not one that PostgreSQL's clients understand"
 @pytest.mark.parametrize(
     ("words", "url", "said"),
     [
-        (LIST, f"postgresql://u:{HIDDEN}@{NOBODY}/db", "Connect call failed ('127.0.0.1', 1)"),
-        (CHECK, f"postgresql://u:{HIDDEN}@{NOBODY}/db", "Connect call failed ('127.0.0.1', 1)"),
-        (WORKER, f"postgresql://u:{HIDDEN}@{NOBODY}/db", "Connect call failed ('127.0.0.1', 1)"),
-        (MIGRATE, f"postgresql://u:{HIDDEN}@{NOBODY}/db", "Connect call failed ('127.0.0.1', 1)"),
+        (LIST, f"postgresql://u:{HIDDEN}@{NOBODY}/db", "connection refused at 127.0.0.1:1; does it run there?"),
+        (CHECK, f"postgresql://u:{HIDDEN}@{NOBODY}/db", "connection refused at 127.0.0.1:1; does it run there?"),
+        (WORKER, f"postgresql://u:{HIDDEN}@{NOBODY}/db", "connection refused at 127.0.0.1:1; does it run there?"),
+        (MIGRATE, f"postgresql://u:{HIDDEN}@{NOBODY}/db", "connection refused at 127.0.0.1:1; does it run there?"),
         (LIST, WRONG_PASSWORD, "password authentication failed"),
         (WORKER, WRONG_PASSWORD, "password authentication failed"),
         (LIST, f"mysql://u:{HIDDEN}@localhost/db", NO_URL),
@@ -186,14 +198,17 @@ def test_no_docker_engine(addressed: Place, tmp_path: Path) -> None:
         assert "trying again after: " in ended.err
         auto = own.run("spec", "airbyte-workers-test/source-synthetic:1")
         assert auto.code == 2
-        assert auto.error == "airbyte-workers-test/source-synthetic is not a Python package; it needs Docker"
+        assert (
+            auto.error
+            == "airbyte-workers-test/source-synthetic is not a Python package; it needs Docker (launcher docker)"
+        )
         worker.process.send_signal(signal.SIGTERM)
         assert worker.ended().code == 0, worker.err
 
 
 # --- schemas ----------------------------------------------------------------------------------------------------------
 
-NOT_YET = "the database is not migrated yet: run `airbyte-workers db migrate`, or start a worker"
+NOT_YET = "the database is not migrated yet: run `airbyte-workers db migrate`, or `airbyte-workers worker`"
 
 
 @pytest.fixture

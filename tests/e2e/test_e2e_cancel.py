@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from e2e_support import Place, Running, catalog, processes_of, until
+from e2e_support import Place, Running, processes_of, until
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(180)]
 Press = Callable[[Running], None]
@@ -17,12 +17,8 @@ WAYS: dict[str, Press] = {"process": Running.interrupt, "terminal": lambda sync:
 
 
 def content(place: Place, name: str, **destination: Any) -> dict[str, Any]:
-    return {
-        "connection": name,
-        "source": place.source(records=100_000, state_every=100, delay_ms=50),
-        "destination": place.jsonl(**destination),
-        "catalog": catalog("stream_0"),
-    }
+    slow = place.described(name, records=100_000, state_every=100, delay_ms=50)
+    return slow | {"destination": place.jsonl(**destination)}
 
 
 def following(place: Place, way: str, asked: dict[str, Any], *options: str) -> AbstractContextManager[Running]:
@@ -108,7 +104,10 @@ def test_detach_then_join_then_cancel(place: Place) -> None:
     busy = place.run("sync", "joined", "-o", "json")
     assert busy.code == 2
     (line,) = place.jobs("--connection", "joined")
-    told = f"connection joined is already syncing (job {line['job_id']}, attempt 1); use --join"
+    told = (
+        f"connection joined is already syncing (job {line['job_id']}, attempt 1); follow it with: airbyte-workers sync"
+        " joined --join"
+    )
     assert busy.report["error"] == {"type": "ConnectionBusy", "message": told}
     with place.started("sync", "joined", "--join", "-o", "json") as joined:
         joined.until_said(" committed")

@@ -124,7 +124,10 @@ def test_secrets_are_references(place: Place, tmp_path: Path) -> None:
 
     text = refused(place, simple(place, "secret", destination=destination("env:HOME")))
     assert "destination.config.path: secret env:HOME: only variables that begin with AIRBYTE_SECRET_" in text
-    assert place.run("jobs", "list", "--connection", "secret").error == "there is no connection secret"
+    assert (
+        place.run("jobs", "list", "--connection", "secret").error
+        == "there is no connection secret; see: airbyte-workers jobs list"
+    )
     for reference, why in ((f"file:{tmp_path}/x", "SECRETS_DIR"), ("env:AIRBYTE_SECRET_X", "no such variable")):
         ended = place.sync(simple(place, "secret", destination=destination(reference)), "--retries", "0")
         (failure,) = ended.report["failures"]
@@ -181,7 +184,7 @@ def test_files_that_cannot_be_read(place: Place) -> None:
         assert ended.code == 2
         said[name] = ended.report["error"]["message"]
     assert "No such file" in said["missing.yaml"]
-    assert "bad.yaml, line 2: not valid YAML" in said["bad.yaml"]
+    assert "bad.yaml, line 2: not valid YAML or JSON" in said["bad.yaml"]
     assert "expected an object" in said["list.yaml"]
     assert "not a text file" in said["binary.yaml"]
     assert "directory" in said["."]
@@ -216,7 +219,7 @@ def test_a_connector_that_needs_docker(place: Place) -> None:
     ended = place.sync(simple(place, "docker", source={"image": "airbyte/source-postgres:3.6.0"}))
     (failure,) = ended.report["failures"]
     assert (ended.code, ended.report["attempts"]) == (2, [])
-    assert failure["message"] == "airbyte/source-postgres is not a Python package; it needs Docker"
+    assert failure["message"] == "airbyte/source-postgres is not a Python package; it needs Docker (launcher docker)"
     assert (failure["origin"], failure["type"]) == ("source", "config_error")
 
 
@@ -279,7 +282,7 @@ def test_jobs_are_listed_shown_and_their_logs_printed(place: Place) -> None:
     assert "succeeded" in table[1]
     shown = place.run("jobs", "show", str(job_id)).out
     assert "succeeded" in shown
-    assert "attempt 1: attempt opened" in shown
+    assert "attempt 1 opened" in shown
     assert "stderr is not a place" in place.log(job_id)
     head = subprocess.run(
         f"'{PROGRAM}' jobs logs {job_id} | head -n 2",
@@ -292,7 +295,7 @@ def test_jobs_are_listed_shown_and_their_logs_printed(place: Place) -> None:
 def test_a_job_that_is_not_there(place: Place) -> None:
     for words in (("show", "999999"), ("logs", "999999")):
         ended = place.run("jobs", *words)
-        assert (ended.code, ended.error) == (2, "there is no job 999999")
+        assert (ended.code, ended.error) == (2, "there is no job 999999; see: airbyte-workers jobs list --all")
     assert place.run("jobs", "show", "x").code == 2
 
 

@@ -17,7 +17,7 @@ import pytest
 from e2e_support import FAKER, Ended, Place, catalog, make_images, until
 
 from airbyte_workers.client import Client
-from airbyte_workers.pods.containers import STACK_LABEL
+from airbyte_workers.pods.container_plan import STACK_LABEL
 from airbyte_workers.settings import Settings
 from tests import images
 from tests.images.compose import POSTGRES, TEMPORAL

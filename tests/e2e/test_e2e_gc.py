@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Any
 import asyncpg
 import pytest
 from conftest import running_stack
-from e2e_support import Place, catalog, until
+from e2e_support import Place, until
 
-from airbyte_workers.store.retention_runs import GC_LOCK
+from airbyte_workers.store.gc_runs import GC_LOCK
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
 FEW = {"AIRBYTE_WORKERS_JOBS_PER_CONNECTION": "1"}
@@ -35,15 +34,6 @@ def stack_with_a_past(tmp_path_factory: pytest.TempPathFactory, installed: Path)
 @pytest.fixture
 def lasting(stack_with_a_past: Place, tmp_path: Path) -> Place:
     return Place(tmp_path, stack_with_a_past.home, stack_with_a_past.variables)
-
-
-@contextmanager
-def running(place: Place) -> Iterator[None]:
-    with place.started("local") as local:
-        local.until_said("ready; Ctrl-C stops it")
-        yield
-        local.process.send_signal(signal.SIGTERM)
-        assert local.ended().code == 0, local.err
 
 
 def execute(place: Place, *statements: str) -> list[Any]:
@@ -72,15 +62,6 @@ def holding(place: Place, statement: str) -> Iterator[None]:
             runner.run(connection.close())
 
 
-def content(place: Place, name: str, **source: Any) -> dict[str, Any]:
-    return {
-        "connection": name,
-        "source": place.source(**({"records": 10} | source)),
-        "destination": place.jsonl(),
-        "catalog": catalog("stream_0"),
-    }
-
-
 def age(place: Place, days: int) -> None:
     execute(place, f"update jobs set ended_at = ended_at - interval '{days} days'")
 
@@ -94,7 +75,7 @@ def removed(report: dict[str, Any]) -> dict[str, int]:
 
 
 def synced(place: Place, name: str, times: int) -> list[int]:
-    assert place.sync(content(place, name)).code == 0
+    assert place.sync(place.described(name, records=10)).code == 0
     again = [place.run("sync", name, "-o", "json").report["job_id"] for _ in range(times - 1)]
     return [again[0] - 1, *again]
 
@@ -118,7 +99,7 @@ def test_what_is_old_goes_and_what_a_connection_needs_stays(lasting: Place) -> N
     assert (gone["log_files"], gone["markers"]) >= (2, 6)
     assert jobs_of(lasting, "gc-old") == [last]
     missing = lasting.run("jobs", "show", str(first))
-    assert (missing.code, missing.error) == (2, f"there is no job {first}")
+    assert (missing.code, missing.error) == (2, f"there is no job {first}; see: airbyte-workers jobs list --all")
     kept = {each.name for each in (lasting.home / "storage" / "logs").iterdir()}
     assert (str(first) in kept, str(second) in kept, str(last) in kept) == (False, False, True)
     again = lasting.run("sync", "gc-old", "-o", "json").report
@@ -140,7 +121,7 @@ def test_gc_beside_a_sync_others_and_storage_that_is_away(lasting: Place) -> Non
     assert busy.code == 1
     assert "another gc" in busy.error
     assert jobs_of(lasting, "gc-beside") == [second, first]
-    slow = content(lasting, "gc-live", records=3000, state_every=100, delay_ms=50)
+    slow = lasting.described("gc-live", records=3000, state_every=100, delay_ms=50)
     with lasting.started("sync", "-f", str(lasting.write(slow)), "-o", "json") as sync:
         until(lambda: len(lasting.lines("stream_0")) > 200, "the first records")
         beside = lasting.run("gc", "--older-than", "0d", "-o", "json", **FEW, **SOON, **SMALL)
@@ -167,7 +148,7 @@ def test_a_gc_that_is_interrupted_tells_what_is_gone_and_the_next_goes_on(lastin
 
 
 def test_a_stack_that_runs_only_while_it_is_used_does_it_before_it_stops(alone: Place) -> None:
-    with running(alone):
+    with alone.local():
         synced(alone, "gc-by-itself", 2)
         age(alone, 200)
         execute(alone, "update schema_migrations set applied_at = applied_at - interval '2 days'")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import signal
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from e2e_addressed import SERVERS
 from e2e_support import Place, until
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(180)]
-SERVERS = str(Path(__file__).with_name("e2e_servers.py"))
 
 
 def test_the_file_is_there_as_long_as_the_worker_can_work(alone: Place) -> None:

@@ -17,12 +17,7 @@ pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
 
 
 def content(place: Place, name: str, **source: Any) -> dict[str, Any]:
-    return {
-        "connection": name,
-        "source": place.source(**source),
-        "destination": place.jsonl(),
-        "catalog": catalog("stream_0", "stream_1", namespace="public"),
-    }
+    return place.described(name, **source) | {"catalog": catalog("stream_0", "stream_1", namespace="public")}
 
 
 def twice(place: Place, name: str) -> dict[str, Any]:

@@ -10,19 +10,15 @@ from typing import Any
 
 import pytest
 from e2e_addressed import addressed, working
-from e2e_support import Place, catalog, processes_of, until
+from e2e_support import Place, processes_of, until
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
 ME = f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def slow(place: Place, name: str, **destination: Any) -> dict[str, Any]:
-    return {
-        "connection": name,
-        "source": place.source(records=100_000, state_every=100, delay_ms=50),
-        "destination": place.jsonl(**destination),
-        "catalog": catalog("stream_0"),
-    }
+    slow = place.described(name, records=100_000, state_every=100, delay_ms=50)
+    return slow | {"destination": place.jsonl(**destination)}
 
 
 def failing(place: Place, name: str) -> dict[str, Any]:
@@ -112,7 +108,7 @@ def test_cancel_left_by_ctrl_c_goes_on_and_can_be_hurried(alone: Place) -> None:
 
 def test_cancel_a_job_that_is_not_there(place: Place) -> None:
     ended = place.run("jobs", "cancel", "999999")
-    assert (ended.code, ended.error) == (2, "there is no job 999999")
+    assert (ended.code, ended.error) == (2, "there is no job 999999; see: airbyte-workers jobs list --all")
     told = place.run("jobs", "cancel", "999999", "-o", "json")
     assert (told.code, told.report["error"]["type"]) == (2, "InvalidInput")
 
@@ -140,7 +136,7 @@ def test_retry_syncs_the_connection_as_it_is_stored_now(place: Place) -> None:
     failed = place.sync(content, "--retries", "0").report
     job_id = str(failed["job_id"])
     assert failed["status"] == "failed"
-    assert failed["reason"].startswith("stopped after 1 attempt: no more than 0 retries")
+    assert failed["reason"].startswith("stopped after 1 attempt: retries used up")
     (place.work / "mended").touch()
     again = place.run("jobs", "retry", job_id, "-o", "json")
     assert (again.code, again.report["status"], again.report["connection"]) == (0, "succeeded", "frail"), again.err
@@ -242,4 +238,4 @@ def test_a_wait_is_explained_counted_down_and_can_be_cancelled(place: Place) -> 
 
 def test_explain_a_job_that_is_not_there(place: Place) -> None:
     ended = place.run("jobs", "explain", "999999")
-    assert (ended.code, ended.error) == (2, "there is no job 999999")
+    assert (ended.code, ended.error) == (2, "there is no job 999999; see: airbyte-workers jobs list --all")

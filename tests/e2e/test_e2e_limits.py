@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import re
-import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from e2e_addressed import addressed, working
 from e2e_support import Place
 from e2e_told import IMAGE, STREAMS, TALKER, end_all, make_talker
 
@@ -22,7 +22,6 @@ from airbyte_workers.client import Client, Run
 from airbyte_workers.settings import Settings
 
 pytestmark = [pytest.mark.embedded, pytest.mark.docker, pytest.mark.timeout(180)]
-SERVERS = str(Path(__file__).with_name("e2e_servers.py"))
 CONFIG = {"host": "x", "pin": "1234567", "odd": "12345678", "end": "good", "at": "check"}
 CHECK = {"image": IMAGE, "launcher": "docker", "config": CONFIG}
 LIMITS = {"MAX_SYNC_WORKERS": "2", "MAX_CHECK_WORKERS": "1", "ALLOW_LOCAL_COMMANDS": "true"}
@@ -34,19 +33,12 @@ SAMPLE_S = 0.2
 def crowded(alone: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A stack with two Temporal workers on one dataplane."""
     make_talker(tmp_path_factory.mktemp("talker"))
-    with alone.started(SERVERS, program=sys.executable) as servers, ExitStack() as stack:
+    with addressed(alone) as servers, ExitStack() as stack:
         stack.callback(end_all, alone)
-        servers.until_said("ready")
-        told = alone.stack()
-        addresses = {"DATABASE_URL": told["database_url"], "TEMPORAL_ADDRESS": told["temporal_address"]}
-        place = replace(alone, variables=alone.variables | addresses | LIMITS)
-        workers = [stack.enter_context(place.started("worker")) for _ in range(2)]
-        for worker in workers:
-            worker.until_said("polling ")
+        place = replace(servers, variables=servers.variables | LIMITS)
+        for _ in range(2):
+            stack.enter_context(working(place))
         yield place
-        for each in (*workers, servers):
-            each.process.send_signal(signal.SIGTERM)
-            assert each.ended().code == 0, each.err
 
 
 @asynccontextmanager

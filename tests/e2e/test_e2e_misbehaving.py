@@ -193,24 +193,9 @@ def test_a_misbehaving_connector(ends: dict[Case, Future[Seen]], launcher: str, 
     assert expected.says in " ".join(each["message"] for each in report["failures"][:1]), whole
     assert any(expected.warning in warning for warning in report["warnings"]) or not expected.warning, whole
     assert not failures or not any("unproven" in warning for warning in report["warnings"])
-    assert len(report["attempts"]) == 1
+    assert [each["failures"] for each in report["attempts"]] == [report["failures"]], whole
+    assert "manual_cancellation" not in [each["type"] for each in report["failures"]], whole
     assert seen.left == []
-
-
-@pytest.mark.parametrize("mode", TABLE)
-def test_nobody_is_told_of_a_cancellation_that_never_was(
-    ends: dict[Case, Future[Seen]], launcher: str, mode: str
-) -> None:
-    report = ends[launcher, mode].result().ended.report
-    assert "manual_cancellation" not in [each["type"] for each in report["failures"]], json.dumps(report)
-
-
-@pytest.mark.parametrize("mode", TABLE)
-def test_the_attempt_names_the_same_reasons_as_the_job(
-    ends: dict[Case, Future[Seen]], launcher: str, mode: str
-) -> None:
-    report = ends[launcher, mode].result().ended.report
-    assert report["attempts"][0]["failures"] == report["failures"], json.dumps(report)
 
 
 @pytest.mark.parametrize("mode", ["garbage-lines", "bad-json"])

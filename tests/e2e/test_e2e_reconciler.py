@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 from e2e_addressed import addressed, working
-from e2e_support import TEMPORAL, Place, catalog, until
+from e2e_support import TEMPORAL, Place, until
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
 OFTEN = {"AIRBYTE_WORKERS_RECONCILE_INTERVAL_S": "1"}
@@ -27,12 +27,8 @@ def shared(alone: Place) -> Iterator[Place]:
 
 
 def content(place: Place, name: str, records: int = 10_000_000, delay_ms: int = 100) -> dict[str, Any]:
-    return {
-        "connection": name,
-        "source": place.source(records=records, state_every=100, delay_ms=delay_ms),
-        "destination": place.jsonl(path=str(place.work / "out" / name)),
-        "catalog": catalog("stream_0"),
-    }
+    out = place.jsonl(path=str(place.work / "out" / name))
+    return place.described(name, records=records, state_every=100, delay_ms=delay_ms) | {"destination": out}
 
 
 def ids(place: Place, name: str) -> list[int]:
@@ -94,11 +90,8 @@ def reconciled(place: Place, job_id: int) -> list[str]:
 @pytest.fixture
 def patient(alone: Place) -> Iterator[Place]:
     """A stack with the reconciler's own settings."""
-    with alone.started("local") as local:
-        local.until_said("ready; Ctrl-C stops it")
+    with alone.local():
         yield alone
-        local.process.send_signal(signal.SIGTERM)
-        assert local.ended().code == 0, local.err
 
 
 def test_a_run_that_is_terminated_in_mid_sync_is_repaired_within_a_minute(patient: Place) -> None:
@@ -218,17 +211,11 @@ def test_a_sync_outlives_everything_that_temporal_knew(alone: Place) -> None:
     """The dev server's file is deleted: nobody knows the run any more, and nothing is heard of the job."""
     soon = {"AIRBYTE_WORKERS_RECONCILE_SILENCE_MINUTES": "0.05"}
     place = replace(alone, variables=alone.variables | OFTEN | soon)
-    with place.started("local") as first:
-        first.until_said("ready; Ctrl-C stops it")
+    with place.local():
         job_id = begun(place, "outlived", records=3000, delay_ms=200)
-        first.process.send_signal(signal.SIGTERM)
-        first.ended()
     for file in (place.home / "temporal").iterdir():
         file.unlink()
-    with place.started("local") as second:
-        second.until_said("ready; Ctrl-C stops it")
+    with place.local():
         report = ended(place, job_id)
         assert (report["status"], report["records_committed"]) == ("succeeded", 3000)
         assert_usable(place, "outlived", 3000)
-        second.process.send_signal(signal.SIGTERM)
-        second.ended()

@@ -14,8 +14,7 @@ SLOW = {"records": RECORDS, "state_every": 250, "delay_ms": 100}
 
 
 def content(place: Place, name: str, **changes: Any) -> dict[str, Any]:
-    base = {"connection": name, "source": place.source(**SLOW), "destination": place.jsonl()}
-    return base | {"catalog": catalog("stream_0")} | changes
+    return place.described(name, **SLOW) | changes
 
 
 def started(place: Place, sync: Running) -> None:

@@ -10,20 +10,14 @@ from typing import Any
 
 import psutil
 import pytest
-from e2e_support import QUICK, Place, catalog, processes_of, until
+from e2e_support import QUICK, Place, processes_of, until
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(180)]
 
 
 def content(place: Place, name: str, **source: Any) -> dict[str, Any]:
     slow = {"records": 4000, "state_every": 100, "delay_ms": 150} | source
-    destination = place.jsonl() | {"config": {"path": str(place.work / name)}}
-    return {
-        "connection": name,
-        "source": place.source(**slow),
-        "destination": destination,
-        "catalog": catalog("stream_0"),
-    }
+    return place.described(name, **slow) | {"destination": place.jsonl(path=str(place.work / name))}
 
 
 def servers(place: Place) -> set[int]:
@@ -93,8 +87,7 @@ def test_local_stops_with_everything(alone: Place) -> None:
 
 def test_a_database_that_is_not_migrated(alone: Place) -> None:
     """The stack's own servers are migrated when its workers start, so this one is asked of an empty database."""
-    with alone.started("local") as local:
-        local.until_said("ready; Ctrl-C stops it")
+    with alone.local():
         url = alone.stack()["database_url"].replace("/airbyte_workers?", "/postgres?")
         elsewhere = {"DATABASE_URL": url}
         missing = alone.run("db", "migrate", "--check", **elsewhere)
@@ -105,8 +98,6 @@ def test_a_database_that_is_not_migrated(alone: Place) -> None:
         applied = alone.run("db", "migrate", **elsewhere)
         assert (applied.code, applied.out.count("applied ")) == (0, missing.out.count("missing "))
         assert alone.run("db", "migrate", "--check", **elsewhere).code == 0
-        local.process.send_signal(signal.SIGTERM)
-        assert local.ended().code == 0
 
 
 def test_addresses_where_nobody_answers(alone: Place) -> None:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import stat
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from e2e_addressed import addressed, working
 from e2e_canary import HAND, HOST, STEM, Secrets, database, files, found, leaks
-from e2e_support import Ended, Place, Running
+from e2e_support import Ended, Place
 from e2e_told import IMAGE, end_all, make_talker
 
 from airbyte_workers.client import Client
@@ -26,7 +25,6 @@ from airbyte_workers.runtime.stack.temporal import find_temporal
 from airbyte_workers.settings import Settings
 
 pytestmark = [pytest.mark.embedded, pytest.mark.docker, pytest.mark.timeout(180)]
-SERVERS = str(Path(__file__).with_name("e2e_servers.py"))
 PLAIN = Secrets("plain", HAND).config(end="good", at="check")
 PASSWD = b"root:x:0"
 
@@ -41,25 +39,10 @@ def shared(alone: Place) -> Iterator[Place]:
     (host / "secrets" / "folder").symlink_to(host)
     (host / "beside").write_text(f"{STEM}-beside\n")
     (host / f"{STEM}-home").mkdir()
-    with alone.started(SERVERS, program=sys.executable) as servers, ExitStack() as stack:
+    theirs = {"HOME": str(host / f"{STEM}-home"), "SECRETS_DIR": str(host / "secrets"), "ALLOW_LOCAL_COMMANDS": "false"}
+    with addressed(alone) as place, ExitStack() as stack:
         stack.callback(end_all, alone)
-        servers.until_said("ready")
-        told = alone.stack()
-        addresses = {"DATABASE_URL": told["database_url"], "TEMPORAL_ADDRESS": told["temporal_address"]}
-        theirs = {"HOME": str(host / f"{STEM}-home"), "SECRETS_DIR": str(host / "secrets")}
-        yield replace(alone, variables=alone.variables | addresses | theirs)
-        servers.process.send_signal(signal.SIGTERM)
-        assert servers.ended().code == 0, servers.err
-
-
-@contextmanager
-def working(place: Place, **variables: str) -> Iterator[Running]:
-    """A worker that is ready, and stops in order with the block."""
-    with place.started("worker", **variables) as worker:
-        worker.until_said("polling ")
-        yield worker
-        worker.process.send_signal(signal.SIGTERM)
-        assert worker.ended().code == 0, worker.err
+        yield replace(place, variables=place.variables | theirs)
 
 
 def execute(place: Place, kind: str, content: dict[str, Any]) -> Ended:
@@ -105,7 +88,7 @@ REFUSED: dict[str, tuple[str, str, dict[str, Any]]] = {
         "is not a Python package",
         check("file:good", image="airbyte/../../../../../bin/cat:1", launcher="process"),
     ),
-    "another's config": ("Check", "there is no handed config", {"image": IMAGE, "config_id": str(uuid4())}),
+    "another's config": ("Check", "nothing is stored under the id", {"image": IMAGE, "config_id": str(uuid4())}),
     "no config's id": ("Check", "config_id: must be a UUID", {"image": IMAGE, "config_id": "../x"}),
     "sync": ("Sync", "source.config.note: secret env:HOME", sync(config=PLAIN | {"note": {"_secret": "env:HOME"}})),
     "sync's command": ("Sync", "source.command: commands may not", sync(image=None, command=["cat", "/etc/passwd"])),
@@ -164,7 +147,9 @@ def refuses_to_start(place: Place) -> None:
     other = str(place.work / "other.key")
     ended = place.run("worker", SECRETS_KEY_FILE=other)
     assert (ended.code, "polling" in ended.err) == (1, False)
-    assert ended.error.startswith("this database's configs are sealed with another key than this Temporal worker has")
+    assert ended.error.startswith(
+        "this database's configs are encrypted with another key than this Temporal worker has"
+    )
     Path(other).write_text("not a key\n")
     ended = place.run("worker", SECRETS_KEY_FILE=other)
     assert (ended.code, ended.error) == (1, f"the key file {other} must hold 32 bytes as 64 hex digits")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from e2e_addressed import addressed, working
-from e2e_support import Place, Running, catalog, until
+from e2e_support import Place, Running, until
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(180)]
 
@@ -24,12 +24,7 @@ def shared(alone: Place) -> Iterator[Place]:
 
 
 def content(place: Place, name: str) -> dict[str, Any]:
-    return {
-        "connection": name,
-        "source": place.source(records=3000, state_every=100, delay_ms=200),
-        "destination": place.jsonl(),
-        "catalog": catalog("stream_0"),
-    }
+    return place.described(name, records=3000, state_every=100, delay_ms=200)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])

@@ -17,7 +17,7 @@ from docker.errors import APIError, NotFound
 from pods_support import Bench
 
 from airbyte_workers.names import Role
-from airbyte_workers.pods.containers import POD_LABEL, ROLE_LABEL, STACK_LABEL
+from airbyte_workers.pods.container_plan import POD_LABEL, ROLE_LABEL, STACK_LABEL
 from airbyte_workers.pods.docker import DockerLauncher
 from airbyte_workers.pods.folders import PodFolders
 from airbyte_workers.pods.image_building import PythonImage, build

@@ -55,6 +55,7 @@ class LauncherContract:
         assert all(each.running and each.exit_code is None for each in status.containers)
         assert status.labels == {"job": "7", "fence": "3"}
         assert await bench.launcher.list() == [status]
+        assert await bench.launcher.problem() is None
 
     async def test_two_launches_at_once_start_one_pod(self, bench: Bench) -> None:
         spec = bench.spec(source=NOTING)
@@ -235,7 +236,8 @@ class LauncherContract:
     async def test_the_orchestrators_death_is_no_end_of_input(self, bench: Bench) -> None:
         spec = bench.spec(destination=COUNTING)
         await bench.launcher.launch(spec)
-        async with bench.reading(spec.name, Role.DESTINATION) as out:
+        own = (spec.name, Role.DESTINATION)
+        async with bench.reading(*own) as out, bench.reading(*own, "err"):  # it begins once both have a reader
             await bench.destroy(spec.name, Role.ORCHESTRATOR)
             assert await bench.exit_code(spec.name, Role.ORCHESTRATOR) == 137
 

@@ -17,7 +17,7 @@ import pytest
 from pods_support import COUNTING, WAITING, Reading, opened, say, until
 
 from airbyte_workers.pods.folders import FIFOS
-from airbyte_workers.pods.starting import WRAPPER
+from airbyte_workers.pods.process_starting import WRAPPER
 
 SHELLS = {"dash": ("dash",), "bash": ("bash",), "busybox": ("busybox", "sh")}
 PR_SET_CHILD_SUBREAPER = 36
@@ -51,7 +51,7 @@ class Container:
         self.readings: dict[str, Reading] = {}
 
     def make(self, mode: str) -> None:
-        for name in FIFOS.get(mode, ("control",)):  # type: ignore[call-overload]
+        for name in FIFOS.get(mode, ("control",)):  # type: ignore[call-overload]  # a mode that has none
             os.mkfifo(self.folder / name, 0o600)
         for name in ("out", "err"):
             if (self.folder / name).exists():
@@ -178,8 +178,10 @@ def writing(descriptor: int) -> Iterator[int]:
 # --- exit codes ---
 
 
-@pytest.mark.parametrize("mode", ["source", "destination", "main", "program"])
-@pytest.mark.parametrize("code", [0, 1, 3, 127, 143, 255])
+@pytest.mark.parametrize(
+    ("mode", "code"),
+    [("source", 0), ("source", 143), ("destination", 1), ("destination", 255), ("main", 127), ("program", 3)],
+)
 async def test_the_code_is_written_and_returned(container: Container, mode: str, code: int) -> None:
     container.start(mode, "/bin/sh", "-c", f"exit {code}")
 
@@ -321,7 +323,6 @@ ENDS_LATER = (
     "open(f'{sys.argv[1]}/finished', 'w').close()"
 )
 WAITS_FOR_IT = "os.waitpid(child, 0); os._exit(0)"
-GOES = "os._exit(0)"
 
 
 async def started(container: Container, child: str, script: str = WAITS_FOR_IT, *, path: str | None = None) -> None:
@@ -395,8 +396,7 @@ async def test_after_a_normal_end_nobody_waits_for_daemons(container: Container,
     assert alive(container.noted("child"))
 
 
-@pytest.mark.parametrize("mode", ["source", "destination", "main", "program"])
-@pytest.mark.parametrize("code", [0, 3, 137])
+@pytest.mark.parametrize(("mode", "code"), [("source", 0), ("destination", 137), ("main", 3), ("program", 0)])
 async def test_without_any_program_to_help_the_code_is_written_all_the_same(
     container: Container, nowhere: str, mode: str, code: int
 ) -> None:

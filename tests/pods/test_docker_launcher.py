@@ -21,23 +21,16 @@ from pods_support import WAITING, opened, until
 
 from airbyte_workers.names import Role
 from airbyte_workers.pods import orchestrator_homes
-from airbyte_workers.pods.containers import POD_LABEL, ROLE_LABEL, STACK_LABEL
+from airbyte_workers.pods.container_plan import POD_LABEL, ROLE_LABEL, STACK_LABEL
 from airbyte_workers.pods.docker import DockerLauncher
 from airbyte_workers.pods.engine import EngineError
-from airbyte_workers.pods.pod import LauncherAway, LaunchFailed, PodSpec, Program, RemovalFailed, Resources
+from airbyte_workers.pods.pod import ContainerLimits, LauncherAway, LaunchFailed, PodSpec, Program, RemovalFailed
 
 pytestmark = pytest.mark.docker
 MIB = 2**20
 SECRET = "do-not-tell"
 NOBODY = 65534
 GREEDY = "held = []\nwhile True:\n    held.append(bytearray(1 << 20))"
-
-
-@pytest.fixture(params=["host process", "container"])
-async def bench(request: pytest.FixtureRequest, tmp_path: Path, workshop: Workshop) -> AsyncIterator[DockerBench]:
-    bench = DockerBench(tmp_path, workshop, container_home=request.param == "container")
-    yield bench
-    await bench.clean()
 
 
 @pytest.fixture
@@ -52,8 +45,8 @@ class TestDockerLauncher(LauncherContract):
     """The contract of every launcher."""
 
 
-def with_resources(spec: PodSpec, resources: Resources) -> PodSpec:
-    return replace(spec, containers=tuple(replace(each, resources=resources) for each in spec.containers))
+def with_limits(spec: PodSpec, limits: ContainerLimits) -> PodSpec:
+    return replace(spec, containers=tuple(replace(each, limits=limits) for each in spec.containers))
 
 
 def with_image(spec: PodSpec, image: str) -> PodSpec:
@@ -69,8 +62,8 @@ def logs_of(container: str) -> list[str]:
 
 
 async def test_limits_are_in_force_and_nothing_is_logged(bench: DockerBench) -> None:
-    spec = with_resources(bench.spec(), Resources(cpus=0.5, memory_bytes=64 * MIB, pids=50))
-    spec = replace(spec, orchestrator_resources=Resources(memory_bytes=128 * MIB))
+    spec = with_limits(bench.spec(), ContainerLimits(cpus=0.5, memory_bytes=64 * MIB, pids=50))
+    spec = replace(spec, orchestrator_limits=ContainerLimits(memory_bytes=128 * MIB))
     await bench.launcher.launch(spec)
 
     for role in (Role.SOURCE, Role.DESTINATION):
@@ -130,10 +123,12 @@ async def test_every_object_carries_the_pods_labels(bench: DockerBench) -> None:
 
 
 @pytest.mark.parametrize(
-    "resources", [Resources(cpus=1000.0), Resources(memory_bytes=1)], ids=["more cores than there are", "no memory"]
+    "limits",
+    [ContainerLimits(cpus=1000.0), ContainerLimits(memory_bytes=1)],
+    ids=["more cores than there are", "no memory"],
 )
-async def test_a_limit_that_the_engine_refuses_fails_the_launch(simple: DockerBench, resources: Resources) -> None:
-    spec = with_resources(simple.spec(), resources)
+async def test_a_limit_that_the_engine_refuses_fails_the_launch(simple: DockerBench, limits: ContainerLimits) -> None:
+    spec = with_limits(simple.spec(), limits)
 
     with pytest.raises(LaunchFailed, match=r"CPUs|memory") as failure:
         await simple.launcher.launch(spec)
@@ -267,7 +262,7 @@ async def test_a_container_that_never_opens_its_pipes_can_be_removed(bench: Dock
 
 
 async def test_a_connector_that_ran_out_of_memory_is_told_with_its_limit(bench: DockerBench) -> None:
-    spec = with_resources(bench.main_spec(GREEDY), Resources(memory_bytes=32 * MIB))
+    spec = with_limits(bench.main_spec(GREEDY), ContainerLimits(memory_bytes=32 * MIB))
     await bench.launcher.launch(spec)
 
     assert await bench.exit_code(spec.name, Role.MAIN) == 137
@@ -282,7 +277,7 @@ async def test_a_connector_that_ran_out_of_memory_is_told_with_its_limit(bench: 
 async def test_a_child_that_ran_out_of_memory_is_told_too(simple: DockerBench) -> None:
     """The connector itself lives on and exits with a code of its own."""
     parent = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {GREEDY!r}])\nraise SystemExit(5)"
-    spec = with_resources(simple.main_spec(parent), Resources(memory_bytes=32 * MIB))
+    spec = with_limits(simple.main_spec(parent), ContainerLimits(memory_bytes=32 * MIB))
     await simple.launcher.launch(spec)
 
     assert await simple.exit_code(spec.name, Role.MAIN) == 5

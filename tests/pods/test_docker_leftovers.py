@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from docker_bench import DockerBench, Workshop
+from docker_bench import DockerBench
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(180)]
 LABELS = {"job": "7", "run": "r", "database": "d"}
-
-
-@pytest.fixture(params=["host process", "container"])
-async def bench(request: pytest.FixtureRequest, tmp_path: Path, workshop: Workshop) -> AsyncIterator[DockerBench]:
-    bench = DockerBench(tmp_path, workshop, container_home=request.param == "container")
-    yield bench
-    await bench.clean()
 
 
 async def test_a_pod_whose_containers_are_gone_is_listed_with_its_labels_until_it_is_removed(

@@ -54,7 +54,7 @@ def test_other_images_are_not_guessed(image: str) -> None:
     [
         (
             "Because airbyte-source-x was not found in the package registry and you require airbyte-source-x==1.0",
-            "airbyte/source-x is not a Python package; it needs Docker",
+            "airbyte/source-x is not a Python package; it needs Docker (launcher docker)",
             False,
         ),
         (

@@ -20,7 +20,7 @@ import pytest
 from launcher_contract import NOTING, STUBBORN, LauncherContract
 from pods_support import WAITING, Bench, until
 
-from airbyte_workers.names import POD_LABEL, Role
+from airbyte_workers.names import POD_VARIABLE, Role
 from airbyte_workers.pods import processes
 from airbyte_workers.pods.folders import PodFolders, Record
 from airbyte_workers.pods.pod import LaunchFailed, Program, RemovalFailed
@@ -99,7 +99,7 @@ async def test_a_number_that_was_used_again_is_neither_alive_nor_killed(bench: P
 
 
 async def test_a_zombie_is_dead(bench: ProcessBench) -> None:
-    with started([*PYTHON, "-c", ""], env={POD_LABEL: "zombie-pod"}) as child:
+    with started([*PYTHON, "-c", ""], env={POD_VARIABLE: "zombie-pod"}) as child:
         await until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE)
 
         assert processes.identify(child.pid) is None
@@ -238,7 +238,7 @@ async def test_the_environment_is_an_allow_list(bench: ProcessBench, monkeypatch
 
     for seen in (json.loads(bench.noted("seen")), json.loads((own / "environment.json").read_text())):
         assert "DATABASE_URL" not in seen
-        known = (seen["LC_TIME"], seen["https_proxy"], seen[POD_LABEL])
+        known = (seen["LC_TIME"], seen["https_proxy"], seen[POD_VARIABLE])
         assert known == ("C", "http://proxy:1", str(own.parent.resolve()))
         assert seen["PATH"].split(":")[0] == str(Path(sys.executable).parent)
     assert json.loads(bench.noted("seen"))["WORKER_JOB_ID"] == "7"
@@ -289,3 +289,54 @@ async def test_a_program_that_is_none_is_refused(bench: ProcessBench, command: t
         await bench.launcher.prepare(Program(command=command))
 
     assert not failure.value.retryable
+
+
+# --- what is promised of every end ---
+
+
+async def test_the_pod_outlives_the_process_group_of_the_temporal_worker(bench: ProcessBench, tmp_path: Path) -> None:
+    """A terminal that is closed, or Ctrl-C, reaches every process of a group."""
+    spec = bench.spec()
+    launching = f"""
+import asyncio, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from test_process_launcher import ProcessBench
+bench = ProcessBench(Path({str(tmp_path)!r}))
+asyncio.run(bench.launcher.launch(bench.spec()))
+print("launched", flush=True)
+sys.stdin.read()
+"""
+    words = [sys.executable, "-c", launching]
+    with started(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as worker:
+        assert worker.stdout is not None
+        assert await asyncio.to_thread(worker.stdout.readline) == b"launched\n"
+        os.killpg(worker.pid, signal.SIGKILL)
+
+    assert all(each.running for each in (await bench.launcher.inspect(spec.name)).containers)
+
+
+async def test_a_removal_after_which_something_is_left_is_an_error_though_every_step_went_well(
+    bench: ProcessBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = bench.spec()
+    await bench.launcher.launch(spec)
+    with monkeypatch.context() as patched:
+        patched.setattr(processes, "kill", lambda pod, recorded: 0)
+
+        with pytest.raises(RemovalFailed, match=r"still there after its removal: process \d+"):
+            await bench.another().remove(spec.name)
+
+
+async def test_whoever_launches_a_pod_again_adopts_what_runs(bench: ProcessBench) -> None:
+    """At the same time, or as the next Temporal worker."""
+    spec = bench.spec()
+    both = [asyncio.create_task(each.launch(spec)) for each in (bench.launcher, bench.another())]
+    _, pending = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    started = bench.record(spec.name).processes
+    await asyncio.wait(pending or both)
+
+    assert all(each.result().running for each in both)
+    assert bench.record(spec.name).processes == started
+    assert (await bench.another().launch(spec)).running
+    assert bench.record(spec.name).processes == started

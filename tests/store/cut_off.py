@@ -7,19 +7,18 @@ from typing import Any
 
 import asyncpg
 from desk import Desk, operation
-from rows import open_job, open_with_catalog
+from rows import open_attempt, open_job, open_with_catalog
 
-from activities.answers import Answers
 from activities.repairs import Repairs
 from activities.run_looks import TemporalAway
-from airbyte_workers.jobs.reconciliation import Place, Seen, Sighting
+from airbyte_workers.jobs.reconciliation import Seen, Sighting, TemporalNamespace
 from airbyte_workers.models import AttemptSummary, JobStatus
 from airbyte_workers.names import JobKind, pod_name
 from airbyte_workers.orchestrator.markers import Marker, Markers
-from airbyte_workers.store import attempts, jobs, workloads
+from airbyte_workers.store import jobs, workloads
 from airbyte_workers.store.workloads import Workload
 
-HERE = Place("cluster", "namespace")
+HERE = TemporalNamespace("cluster", "namespace")
 RUNS, MISSING = Sighting(Seen.RUNS), Sighting(Seen.MISSING)
 TERMINATED = Sighting(Seen.CLOSED, "terminated", "ann@laptop", "too slow")
 WHY = "the job's run was terminated by ann@laptop: too slow"
@@ -32,15 +31,15 @@ class Temporal:
     """Says of each run what it is told to; of any other that it runs. `away`: whom it does not answer."""
 
     says: dict[str, Sighting] = field(default_factory=dict)
-    place_: Place = HERE
+    namespace_: TemporalNamespace = HERE
     namespaces: frozenset[str] = frozenset()
     away: bool = False
     asked: list[str] = field(default_factory=list)
 
-    async def place(self) -> Place:
+    async def namespace(self) -> TemporalNamespace:
         if self.away:
             raise TemporalAway("connection refused")
-        return self.place_
+        return self.namespace_
 
     async def has_namespace(self, namespace_id: str) -> bool:
         return namespace_id in self.namespaces
@@ -64,8 +63,7 @@ class Stand:
         return self.desk.db
 
     def repairs(self, **settings: Any) -> Repairs:
-        chosen = self.desk.settings(**(QUICK | settings))
-        return Repairs(self.db, chosen, Answers(self.db, chosen, self.desk.objects()), self.temporal)  # type: ignore[arg-type]  # it answers as told
+        return Repairs(self.desk.means(**(QUICK | settings)), self.temporal)  # type: ignore[arg-type]  # it answers as told
 
     async def round(self, **settings: Any) -> None:
         """What a Temporal worker does again and again."""
@@ -95,13 +93,13 @@ class Stand:
         return plan.job_id
 
     async def launched(self, job_id: int, number: int = 0) -> str:
-        attempt = await attempts.open_attempt(self.db, job_id, number, waited_s=0)
+        attempt = await open_attempt(self.db, job_id, number)
         connection_id = await self.db.fetchval("select connection_id from jobs where id = $1", job_id)
         place = Workload(attempt.pod, JobKind.SYNC, job_id, number, connection_id, "here", "process", attempt.fence)
         await workloads.claim(self.db, place, limit=9, lease_s=600)
         await workloads.cleared(self.db, attempt.pod)
         await workloads.launched(self.db, attempt.pod)
-        await jobs.move(self.db, job_id, JobStatus.RUNNING, reason="pod", expected=[JobStatus.PENDING])
+        await jobs.move(self.db, job_id, jobs.Move(JobStatus.RUNNING, [JobStatus.PENDING], "pod"))
         return attempt.pod
 
     async def aged(self, job_id: int, seconds: float) -> None:

@@ -15,6 +15,7 @@ from rows import request, sync_input
 from temporalio.exceptions import ApplicationError
 
 from activities.bookkeeping import BookkeepingActivities
+from activities.means import Means
 from airbyte_workers.models import (
     AttemptRef,
     CheckInput,
@@ -29,9 +30,10 @@ from airbyte_workers.models import (
 )
 from airbyte_workers.names import JobKind, Role, pod_name
 from airbyte_workers.orchestrator.markers import Marker, Markers
+from airbyte_workers.pods.pod import Launcher
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import catalogs, configs, history, jobs, workloads
-from airbyte_workers.store.objects import Objects
+from airbyte_workers.store import catalogs, handed, history, jobs, workloads
+from airbyte_workers.store.objects import Objects, open_objects
 from airbyte_workers.store.sealing import Seal
 from airbyte_workers.store.workloads import Workload
 
@@ -93,10 +95,15 @@ class Desk:
         return Settings(**({"home": self.folder, "storage_url": storage, "launcher": "process"} | changed))
 
     def objects(self) -> Objects:
-        return Objects(self.settings().storage, timeout=10)
+        return open_objects(self.settings())
+
+    def means(self, launcher: Launcher | None = None, /, **changed: Any) -> Means:
+        settings = self.settings(**({"database_url": "postgresql://nowhere"} | changed))
+        launchers = {} if launcher is None else {"process": launcher}
+        return Means(self.db, self.seal, settings, self.objects(), launchers)
 
     def books(self, **changed: Any) -> BookkeepingActivities:
-        return BookkeepingActivities(self.db, self.seal, self.settings(**changed), self.objects(), NoEngine())
+        return BookkeepingActivities(self.means(**changed), NoEngine())
 
     async def open(self, asked: OpenJob | OpenOperation, **changed: Any) -> JobPlan:
         books = self.books(**changed)
@@ -107,8 +114,8 @@ class Desk:
 
     async def hand_over(self, config: dict[str, Any]) -> UUID:
         """As a client does, whom the Temporal workers' key allows to."""
-        await configs.publish_key(self.db, self.seal)
-        return await configs.hand_over(self.db, config, keep_days=7)
+        await handed.publish_key(self.db, self.seal)
+        return await handed.hand_over(self.db, config)
 
     async def know_spec(self, image: str, spec: str = '{"connectionSpecification":{}}') -> None:
         await catalogs.store_spec(self.db, image, spec)

@@ -12,13 +12,13 @@ from typing import Any
 
 import asyncpg
 
-from airbyte_workers.jobs.retention import Report, Thing
+from airbyte_workers.jobs.gc_report import Report, Thing
 from airbyte_workers.names import REPLICATION_KINDS, JobKind, pod_name
 from airbyte_workers.pods.process import ProcessLauncher
-from airbyte_workers.runtime.retention import collect
-from airbyte_workers.runtime.retention_order import Order, Reach, Tally
+from airbyte_workers.runtime.gc.collection import collect
+from airbyte_workers.runtime.gc.order import GcOrder, GcTally, Reach
 from airbyte_workers.settings import Settings
-from airbyte_workers.store.objects import Objects
+from airbyte_workers.store.objects import Objects, open_objects
 
 DAY_S = 24 * 3600
 TABLES = {
@@ -56,9 +56,9 @@ class Archive:
     async def gc(self, *, dry_run: bool = False, older_than: Any = None, **changed: Any) -> Report:
         """A round."""
         settings = self.settings(**changed)
-        objects = self.seen_as(Objects(settings.storage, timeout=10))
+        objects = self.seen_as(open_objects(settings))
         reach = Reach(self.db, settings, objects, {"process": ProcessLauncher(settings)})
-        return await collect(reach, Order("test", dry_run, older_than), Tally())
+        return await collect(reach, GcOrder("test", dry_run, older_than), GcTally())
 
     async def connection(self, name: str) -> int:
         query = """

@@ -9,14 +9,20 @@ import asyncpg
 
 from airbyte_workers.models import (
     AttemptOutcome,
+    AttemptRef,
+    AttemptSummary,
+    CloseAttempt,
+    CloseJob,
     Failure,
     FailureOrigin,
     FailureType,
+    JobStatus,
+    OpenAttempt,
     OpenJob,
-    RetryRules,
     SyncInput,
 )
-from airbyte_workers.store import attempts, jobs, opening
+from airbyte_workers.names import JobKind
+from airbyte_workers.store import attempt_ends, attempts, jobs, opening
 from airbyte_workers.store.attempts import Attempt
 from airbyte_workers.store.sealing import Seal
 
@@ -49,12 +55,8 @@ def request(input: SyncInput, run_id: str | None = None) -> OpenJob:
     return OpenJob(input=input, workflow_id=f"sync/{input.connection}", run_id=run_id or f"run-{next(_runs)}")
 
 
-def usual_rules(_: SyncInput) -> RetryRules:
-    return RetryRules()
-
-
 async def open_job(db: asyncpg.Pool, seal: Seal, connection: str = "demo") -> int:
-    return await opening.open_sync(db, seal, request(sync_input(connection)), usual_rules)
+    return await opening.open_sync(db, seal, request(sync_input(connection)))
 
 
 async def open_with_catalog(db: asyncpg.Pool, seal: Seal, connection: str = "demo") -> int:
@@ -63,13 +65,33 @@ async def open_with_catalog(db: asyncpg.Pool, seal: Seal, connection: str = "dem
     return job_id
 
 
+async def open_attempt(db: asyncpg.Pool, job_id: int, number: int, *, waited_s: float = 0) -> Attempt:
+    return await attempts.open_attempt(db, OpenAttempt(job_id=job_id, attempt=number, waited_s=waited_s))
+
+
+async def close_attempt(
+    db: asyncpg.Pool,
+    job_id: int,
+    number: int,
+    outcome: AttemptOutcome,
+    summary: AttemptSummary | None = None,
+    **more: Any,
+) -> None:
+    ref = AttemptRef(job_id=job_id, attempt=number, kind=JobKind.SYNC)
+    await attempt_ends.close_attempt(db, CloseAttempt(ref=ref, outcome=outcome, **more), summary)
+
+
+async def close_job(db: asyncpg.Pool, job_id: int, status: JobStatus, **more: Any) -> None:
+    await jobs.close_job(db, CloseJob(job_id=job_id, status=status, **more))
+
+
 async def next_attempt(db: asyncpg.Pool, job_id: int, number: int) -> Attempt:
     """Open an attempt after the one before it has failed."""
-    await attempts.close_attempt(db, job_id, number - 1, FAILED, None)
-    return await attempts.open_attempt(db, job_id, number, waited_s=0)
+    await close_attempt(db, job_id, number - 1, FAILED)
+    return await open_attempt(db, job_id, number)
 
 
 async def succeed(db: asyncpg.Pool, job_id: int) -> None:
     """End a job that had no attempt yet with one that succeeds."""
-    await attempts.open_attempt(db, job_id, 0, waited_s=0)
-    await attempts.close_attempt(db, job_id, 0, SUCCEEDED, None)
+    await open_attempt(db, job_id, 0)
+    await close_attempt(db, job_id, 0, SUCCEEDED)

@@ -6,11 +6,11 @@ import json
 
 import asyncpg
 import pytest
-from rows import FAILED, open_with_catalog
+from rows import FAILED, close_job, open_attempt, open_with_catalog
 
 from airbyte_workers.models import JobStatus
 from airbyte_workers.replication.state_history import Point
-from airbyte_workers.store import attempts, connections, jobs, state_log, state_positions, states
+from airbyte_workers.store import connections, jobs, state_log, state_positions, states
 from airbyte_workers.store.sealing import Seal
 from airbyte_workers.store.state_log import Log
 from airbyte_workers.store.states import StateRow, Writer
@@ -28,13 +28,13 @@ class Past:
         job_id = owner.job_id
         for seq, blob in enumerate(blobs, 1):
             await states.commit(self.db, owner, [of_users(blob, seq)], [])
-        await jobs.close_job(self.db, job_id, status, failures=FAILED.failures, by="me", reason="so")
+        await close_job(self.db, job_id, status, failures=FAILED.failures, by="me", reason="so")
         return job_id
 
     async def writer(self) -> Writer:
         """The attempt of a job that goes on."""
         job_id = await open_with_catalog(self.db, self.seal, self.name)
-        attempt = await attempts.open_attempt(self.db, job_id, 0, waited_s=0)
+        attempt = await open_attempt(self.db, job_id, 0)
         job = await jobs.read_job(self.db, self.seal, job_id)
         assert job.connection_id is not None
         return Writer(job.connection_id, job_id, 0, attempt.fence)

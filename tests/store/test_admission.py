@@ -171,7 +171,7 @@ def by_id(place: str, config_id: object) -> OpenJob | OpenOperation:
 async def test_a_config_that_nobody_handed_over_is_refused(desk: Desk, place: str) -> None:
     await desk.hand_over({"pass": SECRET})
     unknown = uuid4()
-    assert (await refused(desk, by_id(place, unknown))).startswith(f"there is no handed config {unknown}")
+    assert (await refused(desk, by_id(place, unknown))).startswith(f"nothing is stored under the id {unknown}")
 
 
 @pytest.mark.parametrize("first", WITH_CONFIG)

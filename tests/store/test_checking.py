@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from desk import DESTINATION, SOURCE, Desk, sync
-from rows import CATALOG
+from rows import CATALOG, open_attempt
+from still_launcher import StillLauncher
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.pod_specs import Author
 from activities.workloads import WorkloadActivities
 from airbyte_workers.models import (
     AttemptOutcome,
@@ -31,8 +31,8 @@ from airbyte_workers.models import (
 )
 from airbyte_workers.names import JobKind, Role
 from airbyte_workers.orchestrator.markers import Marker, Markers
-from airbyte_workers.pods.pod import ContainerStatus, LaunchFailed, PodSpec, PodStatus, Program
-from airbyte_workers.store import attempts, history, jobs, workloads
+from airbyte_workers.pods.pod import ContainerStatus, LaunchFailed, PodSpec, PodStatus
+from airbyte_workers.store import history, jobs, workloads
 from airbyte_workers.store.workloads import Workload
 
 pytestmark = pytest.mark.postgres
@@ -48,7 +48,7 @@ def failure(kind: FailureType, origin: FailureOrigin = FailureOrigin.SOURCE) -> 
 
 
 @dataclass
-class Launcher:
+class Launcher(StillLauncher):
     """Pods that answer a check with what is in `answers`, or with yes; None: they go on until they are ended."""
 
     desk: Desk
@@ -57,10 +57,6 @@ class Launcher:
     alive: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
     done: list[str] = field(default_factory=list)
-    name = "process"
-
-    async def prepare(self, program: Program) -> str:
-        return str(program)
 
     async def launch(self, spec: PodSpec) -> PodStatus:
         answer = self.answers.get(spec.name, YES)
@@ -90,14 +86,6 @@ class Launcher:
         self.done.append(f"remove {pod}")
         self.alive.discard(pod)
 
-    async def report_exits(self, pod: str) -> None: ...
-
-    async def list(self) -> list[PodStatus]:
-        return []
-
-    async def remains(self, pod: str) -> tuple[str, ...]:
-        return ()
-
 
 def _ref(pod: str) -> AttemptRef:
     return AttemptRef(job_id=1, attempt=0, kind=JobKind.CHECK, of=Role(pod.rpartition("-")[2]))
@@ -106,14 +94,12 @@ def _ref(pod: str) -> AttemptRef:
 async def attempt(desk: Desk, checks: tuple[Role, ...] = BOTH) -> AttemptRef:
     plan = await desk.open(sync({"image": SOURCE}, {"image": DESTINATION}))
     await jobs.set_catalog(desk.db, await desk.job(plan.job_id), CATALOG, "sha")
-    await attempts.open_attempt(desk.db, plan.job_id, 0, waited_s=0)
+    await open_attempt(desk.db, plan.job_id, 0)
     return AttemptRef(job_id=plan.job_id, attempt=0, kind=JobKind.SYNC, checks=checks)
 
 
 def working(desk: Desk, launcher: Launcher, **settings: Any) -> WorkloadActivities:
-    chosen = desk.settings(**({"dataplane": "here"} | settings))
-    author = Author(desk.db, chosen, "postgresql://nowhere")
-    return WorkloadActivities(desk.db, desk.seal, chosen, desk.objects(), {"process": launcher}, author)
+    return WorkloadActivities(desk.means(launcher, **({"dataplane": "here"} | settings)))
 
 
 async def launch(desk: Desk, launcher: Launcher, checks: tuple[Role, ...] = BOTH, **settings: Any) -> Launched:
@@ -267,7 +253,7 @@ async def test_a_cancel_ends_the_check_and_starts_nothing(desk: Desk) -> None:
             await launching
 
     assert (launcher.launched, launcher.alive, await live(desk)) == ([SOURCE_CHECK], set(), [])
-    assert f"terminate {SOURCE_CHECK}" in launcher.done
+    assert f"remove {SOURCE_CHECK}" in launcher.done
 
 
 async def test_checks_wait_for_a_place_of_their_own_and_keep_the_attempts(desk: Desk) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 
 import asyncpg
 import pytest
-from rows import FAILED, SUCCEEDED, next_attempt, request, sync_input, usual_rules
+from rows import FAILED, SUCCEEDED, close_attempt, close_job, next_attempt, open_attempt, request, sync_input
 
 from airbyte_workers.models import ClearInput, OpenJob, RefreshInput
 from airbyte_workers.names import JobKind, Role
-from airbyte_workers.protocol.catalog import StreamKey
-from airbyte_workers.store import attempts, connections, generations, jobs, opening, states
+from airbyte_workers.protocol.streams import StreamKey
+from airbyte_workers.store import connections, generations, jobs, opening, states
 from airbyte_workers.store.attempts import Attempt
 from airbyte_workers.store.jobs import Job
 from airbyte_workers.store.sealing import Seal
@@ -41,14 +41,14 @@ def catalog(*, resumable: bool = False) -> str:
 async def synced(db: asyncpg.Pool, seal: Seal, *rows: StateRow, **destination: Any) -> Job:
     """A connection that has synced and has these states."""
     asked = sync_input(destination={"command": ["destination-jsonl"], **destination})
-    job_id = await opening.open_sync(db, seal, request(asked), usual_rules)
+    job_id = await opening.open_sync(db, seal, request(asked))
     job = await jobs.read_job(db, seal, job_id)
     assert job.connection_id is not None
     await jobs.set_catalog(db, job, catalog(), "sha")
-    attempt = await attempts.open_attempt(db, job_id, 0, waited_s=0)
+    attempt = await open_attempt(db, job_id, 0)
     if rows:
         await states.commit(db, Writer(job.connection_id, job_id, 0, attempt.fence), rows, ())
-    await attempts.close_attempt(db, job_id, 0, SUCCEEDED, None)
+    await close_attempt(db, job_id, 0, SUCCEEDED)
     return job
 
 
@@ -66,7 +66,7 @@ def refresh(*streams: Any, mode: str = "merge") -> OpenJob:
 
 
 async def opened(db: asyncpg.Pool, seal: Seal, asked: OpenJob) -> Job:
-    return await jobs.read_job(db, seal, await opening.open_sync(db, seal, asked, usual_rules))
+    return await jobs.read_job(db, seal, await opening.open_sync(db, seal, asked))
 
 
 def stream(key: StreamKey, seq: int = 1) -> StateRow:
@@ -142,13 +142,8 @@ async def test_a_connection_that_never_synced_has_nothing_to_clear(
     db: asyncpg.Pool, seal: Seal, asked: OpenJob
 ) -> None:
     input = sync_input(destination={"command": ["destination-jsonl"], "supports_refreshes": True})
-    await jobs.close_job(
-        db,
-        await opening.open_sync(db, seal, request(input), usual_rules),
-        jobs.JobStatus.FAILED,
-        failures=FAILED.failures,
-        by="",
-        reason="",
+    await close_job(
+        db, await opening.open_sync(db, seal, request(input)), jobs.JobStatus.FAILED, failures=FAILED.failures
     )
     with pytest.raises(connections.Refused, match="demo has not synced yet"):
         await opened(db, seal, asked)
@@ -159,7 +154,7 @@ async def test_a_legacy_state_cannot_be_cleared_in_part(db: asyncpg.Pool, seal: 
     with pytest.raises(connections.Refused, match="one state for all of its streams"):
         await opened(db, seal, clear("logs"))
     job = await opened(db, seal, clear("logs", "public.users", "a.b", "users"))
-    await attempts.open_attempt(db, job.id, 0, waited_s=0)
+    await open_attempt(db, job.id, 0)
     assert await kept(db) == set()
     assert await undivided_before(db, job.id) == ("LEGACY", '{"a": 1}')
 
@@ -171,7 +166,7 @@ async def test_d23_a_clear_begins_a_generation_and_erases_the_state_of_its_strea
     assert first.connection_id is not None
     before = await generations.current(db, first.connection_id)
     job = await opened(db, seal, clear("public.users", "a.b"))
-    await attempts.open_attempt(db, job.id, 0, waited_s=0)
+    await open_attempt(db, job.id, 0)
     assert await kept(db) == {USERS, LOGS}
     bumped = {key: before.get(key, 0) + 1 for key in (PUBLIC, DOTTED)}
     assert await generations.current(db, first.connection_id) == before | bumped
@@ -182,11 +177,11 @@ async def test_d23_a_clear_begins_a_generation_and_erases_the_state_of_its_strea
 async def test_a_clear_of_everything_forgets_streams_that_are_synced_no_more_too(db: asyncpg.Pool, seal: Seal) -> None:
     await synced(db, seal, stream(USERS), stream(("gone", None)))
     part = await opened(db, seal, clear("users"))
-    await attempts.open_attempt(db, part.id, 0, waited_s=0)
+    await open_attempt(db, part.id, 0)
     assert await kept(db) == {("gone", None)}
-    await attempts.close_attempt(db, part.id, 0, SUCCEEDED, None)
+    await close_attempt(db, part.id, 0, SUCCEEDED)
     whole = await opened(db, seal, clear())
-    await attempts.open_attempt(db, whole.id, 0, waited_s=0)
+    await open_attempt(db, whole.id, 0)
     assert await kept(db) == set()
 
 
@@ -199,7 +194,7 @@ async def test_e7_a_generation_grows_by_one_and_knows_the_job_that_began_it(db: 
     )
     job = await opened(db, seal, refresh("public.users"))
     await jobs.set_catalog(db, job, catalog(), "sha")
-    await attempts.open_attempt(db, job.id, 0, waited_s=0)
+    await open_attempt(db, job.id, 0)
     rows = await db.fetch(
         "select stream, generation_id, start_job_id from stream_generations where start_job_id = $1 order by 1", job.id
     )
@@ -211,7 +206,7 @@ async def test_e8_a_stream_without_a_generation_gets_the_first(db: asyncpg.Pool,
     assert first.connection_id is not None
     job = await opened(db, seal, refresh("users"))
     await jobs.set_catalog(db, job, catalog(), "sha")
-    await attempts.open_attempt(db, job.id, 0, waited_s=0)
+    await open_attempt(db, job.id, 0)
     assert (await generations.current(db, first.connection_id))[USERS] == 1
 
 
@@ -220,11 +215,11 @@ async def test_a_full_refresh_that_can_resume_begins_once_where_the_destination_
     db: asyncpg.Pool, seal: Seal, supports: bool, expected: int
 ) -> None:
     asked = sync_input(destination={"command": ["destination-jsonl"], "supports_refreshes": supports})
-    job_id = await opening.open_sync(db, seal, request(asked), usual_rules)
+    job_id = await opening.open_sync(db, seal, request(asked))
     job = await jobs.read_job(db, seal, job_id)
     assert job.connection_id is not None
     await jobs.set_catalog(db, job, catalog(resumable=True), "sha")
-    await attempts.open_attempt(db, job_id, 0, waited_s=0)
+    await open_attempt(db, job_id, 0)
     last: Attempt | None = None
     for number in (1, 2):
         last = await next_attempt(db, job_id, number)
@@ -236,9 +231,9 @@ async def test_the_row_of_a_clear_is_not_taken_for_a_sync_that_succeeded(db: asy
     """D19: resets are not considered."""
     first = await synced(db, seal)
     job = await opened(db, seal, clear())
-    await attempts.open_attempt(db, job.id, 0, waited_s=0)
-    await attempts.close_attempt(db, job.id, 0, FAILED, None)
-    await jobs.close_job(db, job.id, jobs.JobStatus.FAILED, failures=FAILED.failures, by="", reason="")
+    await open_attempt(db, job.id, 0)
+    await close_attempt(db, job.id, 0, FAILED)
+    await close_job(db, job.id, jobs.JobStatus.FAILED, failures=FAILED.failures)
     assert await jobs.previous_succeeded(db, first.connection_id, job.id + 1)
 
 
@@ -246,5 +241,5 @@ async def test_a_clear_and_a_sync_share_the_lock_of_their_connection(db: asyncpg
     await synced(db, seal)
     await opened(db, seal, clear())
     for asked in (clear(), request(sync_input())):
-        with pytest.raises(opening.ConnectionBusy):
+        with pytest.raises(connections.ConnectionBusy):
             await opened(db, seal, asked)

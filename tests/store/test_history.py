@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
-from rows import FAILED, SUCCEEDED, open_job
+from rows import FAILED, SUCCEEDED, close_attempt, close_job, open_attempt, open_job
 
 from airbyte_workers.models import (
     AttemptSummary,
@@ -18,15 +18,16 @@ from airbyte_workers.models import (
     StreamRequest,
 )
 from airbyte_workers.names import JobKind
-from airbyte_workers.store import attempts, history, jobs, opening
+from airbyte_workers.store import attempts, history, job_facts, jobs, opening
 from airbyte_workers.store.sealing import Seal
+from airbyte_workers.store.stream_counts import COUNTS
 
 ENDED = [JobStatus.FAILED, JobStatus.CANCELLED]
 
 
 async def test_what_a_sync_is(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_job(db, seal, "people")
-    facts = await history.facts(db, job_id)
+    facts = await job_facts.facts(db, job_id)
     assert (facts.kind, facts.subject, facts.status) == (JobKind.SYNC, "people", JobStatus.PENDING)
     assert facts.workflow_id == "sync/people"
     assert (facts.has_ended, facts.ended_at) == (False, None)
@@ -37,23 +38,23 @@ async def test_what_a_check_is_about_is_its_connector(db: asyncpg.Pool, seal: Se
     asked = OpenOperation(kind=JobKind.CHECK, order=order, workflow_id="check/1", run_id="r")
     job_id = await opening.open_operation(db, seal, asked)
     await jobs.set_launcher(db, job_id, "process", "it is a command")
-    facts = await history.facts(db, job_id)
+    facts = await job_facts.facts(db, job_id)
     assert (facts.kind, facts.subject, facts.launcher) == (JobKind.CHECK, "my-source --fast", "process")
 
 
 @pytest.mark.parametrize("job_id", [-1, 0, 999, 2**63])
 async def test_a_job_that_is_not_there(db: asyncpg.Pool, job_id: int) -> None:
     with pytest.raises(LookupError, match=f"there is no job {job_id}"):
-        await history.facts(db, job_id)
+        await job_facts.facts(db, job_id)
 
 
 @pytest.mark.parametrize("status", ENDED)
 async def test_a_report_says_who_ended_the_job_and_why(db: asyncpg.Pool, seal: Seal, status: JobStatus) -> None:
     job_id = await open_job(db, seal)
-    await jobs.close_job(db, job_id, status, failures=(), by="ann@host", reason="wrong source")
+    await close_job(db, job_id, status, by="ann@host", reason="wrong source")
     report = await history.report(db, job_id)
     assert (report.status, report.ended_by, report.reason) == (status, "ann@host", "wrong source")
-    assert (await history.facts(db, job_id)).has_ended
+    assert (await job_facts.facts(db, job_id)).has_ended
 
 
 async def test_before_its_end_nobody_has_ended_a_job(db: asyncpg.Pool, seal: Seal) -> None:
@@ -66,15 +67,15 @@ async def test_before_its_end_nobody_has_ended_a_job(db: asyncpg.Pool, seal: Sea
 
 async def test_the_end_of_another_job_is_not_this_one_s(db: asyncpg.Pool, seal: Seal) -> None:
     first, second = await open_job(db, seal, "a"), await open_job(db, seal, "b")
-    await jobs.close_job(db, second, JobStatus.FAILED, failures=(), by="", reason="of the second")
-    await jobs.close_job(db, first, JobStatus.FAILED, failures=(), by="", reason="of the first")
+    await close_job(db, second, JobStatus.FAILED, reason="of the second")
+    await close_job(db, first, JobStatus.FAILED, reason="of the first")
     assert (await history.report(db, second)).reason == "of the second"
 
 
 async def test_a_job_s_past_is_in_order(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_job(db, seal)
     await jobs.set_launcher(db, job_id, "process", "because")
-    await jobs.close_job(db, job_id, JobStatus.CANCELLED, failures=(), by="me", reason="why not")
+    await close_job(db, job_id, JobStatus.CANCELLED, by="me", reason="why not")
     past = await history.events(db, job_id)
     assert [(each.event, each.by, each.reason) for each in past] == [
         ("opened", "", "workflow sync/demo"),
@@ -92,14 +93,14 @@ async def test_a_job_whole_has_its_attempts_with_their_evidence_and_what_each_wa
 ) -> None:
     job_id = await open_job(db, seal)
     for number, exit_code in enumerate((7, 0)):
-        attempt = await attempts.open_attempt(db, job_id, number, waited_s=10.0 * number)
+        attempt = await open_attempt(db, job_id, number, waited_s=10.0 * number)
         await _took_its_place(db, attempt, after_s=4)
         evidence = Evidence(source_exit_code=exit_code)
         status = "failed" if exit_code else "succeeded"
         summary = AttemptSummary(
             status=status, evidence=evidence, streams=(counts("users", 5),), warnings=("odd",), log_lines_dropped=3
         )
-        await attempts.close_attempt(db, job_id, number, FAILED if exit_code else SUCCEEDED, summary)
+        await close_attempt(db, job_id, number, FAILED if exit_code else SUCCEEDED, summary)
     whole = await history.whole(db, job_id)
     told = [(each.number, each.waited_s, round(each.queued_s), each.evidence) for each in whole.attempts]
     assert told == [(1, 0, 4, Evidence(source_exit_code=7)), (2, 10, 4, Evidence(source_exit_code=0))]
@@ -113,10 +114,10 @@ async def test_a_job_whole_has_its_attempts_with_their_evidence_and_what_each_wa
 async def test_a_job_whole_says_what_its_report_says(db: asyncpg.Pool, seal: Seal) -> None:
     """Programs that read the report of `sync -o json` read that of `jobs show -o json` as well."""
     job_id = await open_job(db, seal)
-    await attempts.open_attempt(db, job_id, 0, waited_s=0)
+    await open_attempt(db, job_id, 0)
     summary = AttemptSummary(status="failed", streams=(counts("users", 5),), failures=FAILED.failures)
-    await attempts.close_attempt(db, job_id, 0, FAILED, summary)
-    await jobs.close_job(db, job_id, JobStatus.FAILED, failures=FAILED.failures, by="me", reason="enough")
+    await close_attempt(db, job_id, 0, FAILED, summary)
+    await close_job(db, job_id, JobStatus.FAILED, failures=FAILED.failures, by="me", reason="enough")
     report = (await history.report(db, job_id)).model_dump()
     whole = (await history.whole(db, job_id)).model_dump()
     assert set(report) <= set(whole)
@@ -128,9 +129,9 @@ async def test_a_job_whole_says_what_its_report_says(db: asyncpg.Pool, seal: Sea
 async def test_the_streams_of_each_attempt_are_told_apart(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_job(db, seal)
     for number, records in enumerate((3, 4)):
-        await attempts.open_attempt(db, job_id, number, waited_s=0)
+        await open_attempt(db, job_id, number)
         summary = AttemptSummary(status="failed", streams=(counts("users", records), counts("logs", 1, namespace="n")))
-        await attempts.close_attempt(db, job_id, number, FAILED, summary)
+        await close_attempt(db, job_id, number, FAILED, summary)
     both = await history.streams_of_attempts(db, job_id)
     assert {number: [each.records_committed for each in streams] for number, streams in both.items()} == {
         1: [3, 1],
@@ -142,18 +143,33 @@ async def test_the_streams_of_each_attempt_are_told_apart(db: asyncpg.Pool, seal
 
 async def test_of_too_many_streams_the_complete_ones_are_left_out_first(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_job(db, seal)
-    await attempts.open_attempt(db, job_id, 0, waited_s=0)
+    await open_attempt(db, job_id, 0)
     streams = [counts(f"s{number}", 1) for number in range(6)]
     streams[4] = streams[4].model_copy(update={"status": "incomplete"})
-    await attempts.close_attempt(db, job_id, 0, FAILED, AttemptSummary(status="failed", streams=tuple(streams)))
+    await close_attempt(db, job_id, 0, FAILED, AttemptSummary(status="failed", streams=tuple(streams)))
     report = await history.report(db, job_id, max_streams=3)
     assert [each.name for each in report.streams] == ["s0", "s1", "s4"]
     assert (report.streams_omitted, report.records_committed) == (3, 6)
 
 
+async def test_an_attempt_has_the_sums_of_what_is_counted_of_its_streams(db: asyncpg.Pool, seal: Seal) -> None:
+    job_id = await open_job(db, seal)
+    await open_attempt(db, job_id, 0)
+    counts = {count: 10**place for place, count in enumerate(COUNTS)}
+    streams = (StreamCounts(name="users", **counts), StreamCounts(name="logs", **counts))
+    await close_attempt(db, job_id, 0, FAILED, AttemptSummary(status="failed", streams=streams))
+    whole = await history.whole(db, job_id)
+    sums = whole.attempts[0].model_dump(include=set(COUNTS))
+    assert sums == {count: 2 * counts[count] for count in COUNTS if count != "records_filtered"}
+    assert {stream.name: stream.model_dump(include=set(COUNTS)) for stream in whole.streams} == {
+        "users": counts,
+        "logs": counts,
+    }
+
+
 @pytest.mark.parametrize("job_id", [-1, 0, 999, 2**63])
 async def test_neither_report_nor_standing_of_a_job_that_is_not_there(db: asyncpg.Pool, job_id: int) -> None:
-    for read in (history.report, history.whole, history.standing):
+    for read in (history.report, history.whole, job_facts.standing):
         with pytest.raises(LookupError, match=f"there is no job {job_id}"):
             await read(db, job_id)
 

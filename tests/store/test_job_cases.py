@@ -7,7 +7,7 @@ Left out: D10's cancelQueuedJob (a cancel ends the attempt, then the job, whatev
 D15 as functions (nobody asks for them: a running attempt is what D6 refuses a second beside, and a report lists
 attempts in order); D17's additionalStats (not collected); D20 (no notifications). Elsewhere: D21 for a
 whole connection (test_repairs.py; its rule for one job is tested here), D23 and D24 (test_clearing.py), D25
-(test_retention_rows.py).
+(test_gc_rows.py).
 """
 
 from __future__ import annotations
@@ -17,8 +17,20 @@ from datetime import datetime
 
 import asyncpg
 import pytest
-from rows import FAILED, SUCCEEDED, open_job, open_with_catalog, request, succeed, sync_input, usual_rules
+from rows import (
+    FAILED,
+    SUCCEEDED,
+    close_attempt,
+    close_job,
+    open_attempt,
+    open_job,
+    open_with_catalog,
+    request,
+    succeed,
+    sync_input,
+)
 
+from airbyte_workers.jobs.failures import cancellation
 from airbyte_workers.jobs.status import IllegalTransition
 from airbyte_workers.models import (
     AttemptOutcome,
@@ -34,7 +46,7 @@ from airbyte_workers.models import (
     StreamCounts,
 )
 from airbyte_workers.names import JobKind
-from airbyte_workers.store import attempts, history, jobs, opening
+from airbyte_workers.store import attempts, connections, history, jobs, opening
 from airbyte_workers.store.job_lists import JobFilter, list_jobs
 from airbyte_workers.store.sealing import Seal
 
@@ -48,22 +60,22 @@ LOST = Failure(origin=FailureOrigin.PLATFORM, type=FailureType.TRANSIENT_ERROR, 
 
 async def start(db: asyncpg.Pool, job_id: int, number: int = 0) -> None:
     """Open an attempt and start its pod."""
-    await attempts.open_attempt(db, job_id, number, waited_s=0)
-    await jobs.move(db, job_id, J.RUNNING, reason="pod", expected=FROM_QUEUE)
+    await open_attempt(db, job_id, number)
+    await jobs.move(db, job_id, jobs.Move(J.RUNNING, FROM_QUEUE, "pod"))
 
 
 async def end(db: asyncpg.Pool, job_id: int, status: JobStatus, *failures: Failure, by: str = "") -> None:
-    await jobs.close_job(db, job_id, status, failures=failures, by=by, reason="told so")
+    await close_job(db, job_id, status, failures=failures, by=by, reason="told so")
 
 
 async def bring_to(db: asyncpg.Pool, job_id: int, status: JobStatus) -> None:
     """Lead a new job to a status on the usual way."""
     if status is J.QUEUED:
-        await jobs.move(db, job_id, J.QUEUED, reason="full", expected=[J.PENDING])
+        await jobs.move(db, job_id, jobs.Move(J.QUEUED, [J.PENDING], "full"))
     if status in (J.RUNNING, J.INCOMPLETE, J.SUCCEEDED):
         await start(db, job_id)
     if status in (J.INCOMPLETE, J.SUCCEEDED):
-        await attempts.close_attempt(db, job_id, 0, SUCCEEDED if status is J.SUCCEEDED else FAILED, None)
+        await close_attempt(db, job_id, 0, SUCCEEDED if status is J.SUCCEEDED else FAILED)
     if status in (J.FAILED, J.CANCELLED):
         await end(db, job_id, status)
 
@@ -114,7 +126,7 @@ async def test_d2_a_connection_with_a_live_job_gets_no_second_one(
     db: asyncpg.Pool, seal: Seal, status: JobStatus
 ) -> None:
     await job_in(db, seal, status)
-    with pytest.raises(opening.ConnectionBusy):
+    with pytest.raises(connections.ConnectionBusy):
         await open_job(db, seal)
     assert await db.fetchval("select count(*) from jobs") == 1
 
@@ -140,7 +152,7 @@ async def test_d5_attempts_are_counted_and_a_job_is_incomplete_between_them(db: 
     job_id = await open_job(db, seal)
     await start(db, job_id)
     assert (await status_of(db, job_id), await attempts_of(db, job_id)) == (J.RUNNING, [(0, "running", False)])
-    await attempts.close_attempt(db, job_id, 0, FAILED, None)
+    await close_attempt(db, job_id, 0, FAILED)
     assert (await status_of(db, job_id), await attempts_of(db, job_id)) == (J.INCOMPLETE, [(0, "failed", True)])
     await start(db, job_id, 1)
     assert await status_of(db, job_id) is J.RUNNING
@@ -149,7 +161,7 @@ async def test_d5_attempts_are_counted_and_a_job_is_incomplete_between_them(db: 
 
 async def test_a_retry_that_waits_for_a_place_leaves_its_job_incomplete(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await job_in(db, seal, J.INCOMPLETE)
-    await attempts.open_attempt(db, job_id, 1, waited_s=0)
+    await open_attempt(db, job_id, 1)
     assert await status_of(db, job_id) is J.INCOMPLETE
 
 
@@ -161,7 +173,7 @@ async def test_d6_while_an_attempt_runs_no_other_is_opened(db: asyncpg.Pool, sea
     job_id = await job_in(db, seal, J.RUNNING)
     before = await whole(db, job_id)
     with pytest.raises(attempts.AttemptRefused, match=why.format(job_id)):
-        await attempts.open_attempt(db, job_id, number, waited_s=0)
+        await open_attempt(db, job_id, number)
     assert await whole(db, job_id) == before
 
 
@@ -171,7 +183,7 @@ async def test_d7_a_job_that_has_ended_gets_no_attempt(db: asyncpg.Pool, seal: S
     before = await whole(db, job_id)
     for number in (0, 1):
         with pytest.raises(attempts.JobEnded, match=rf"^job {job_id} has ended \({status}\)$"):
-            await attempts.open_attempt(db, job_id, number, waited_s=0)
+            await open_attempt(db, job_id, number)
     assert await whole(db, job_id) == before
 
 
@@ -189,7 +201,7 @@ async def test_attempts_are_opened_in_order_and_never_again(
     job_id = await job_in(db, seal, J.INCOMPLETE)
     before = await whole(db, job_id)
     with pytest.raises(attempts.AttemptRefused, match=why.format(job_id)):
-        await attempts.open_attempt(db, job_id, number, waited_s=0)
+        await open_attempt(db, job_id, number)
     assert await whole(db, job_id) == before
 
 
@@ -197,23 +209,23 @@ async def test_d7_of_an_unknown_job_or_attempt_nothing_is_written(db: asyncpg.Po
     job_id = await open_job(db, seal)
     before = await whole(db, job_id)
     for call in (
-        attempts.open_attempt(db, 99, 0, waited_s=0),
-        attempts.close_attempt(db, 99, 0, FAILED, None),
-        jobs.move(db, 99, J.QUEUED, reason="", expected=[J.PENDING]),
+        open_attempt(db, 99, 0),
+        close_attempt(db, 99, 0, FAILED),
+        jobs.move(db, 99, jobs.Move(J.QUEUED, [J.PENDING], "")),
         end(db, 99, J.FAILED),
         jobs.request_cancel(db, 99, by="", now=False),
     ):
         with pytest.raises(LookupError, match="there is no job 99"):
             await call
     with pytest.raises(LookupError, match=f"job {job_id} has no attempt 1"):
-        await attempts.close_attempt(db, job_id, 0, FAILED, None)
+        await close_attempt(db, job_id, 0, FAILED)
     assert await whole(db, job_id) == before
 
 
 async def test_d8_a_job_succeeds_with_its_attempt(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await job_in(db, seal, J.RUNNING)
     before = await updated_at(db, job_id)
-    await attempts.close_attempt(db, job_id, 0, SUCCEEDED, None)
+    await close_attempt(db, job_id, 0, SUCCEEDED)
     assert (await status_of(db, job_id), await attempts_of(db, job_id)) == (J.SUCCEEDED, [(0, "succeeded", True)])
     assert await updated_at(db, job_id) > before
 
@@ -222,10 +234,10 @@ async def test_d8_every_transition_advances_the_time_of_its_job(db: asyncpg.Pool
     job_id = await open_job(db, seal)
     times = [await updated_at(db, job_id)]
     for transition in (
-        lambda: jobs.move(db, job_id, J.QUEUED, reason="full", expected=[J.PENDING]),
-        lambda: jobs.move(db, job_id, J.PENDING, reason="room", expected=[J.QUEUED]),
+        lambda: jobs.move(db, job_id, jobs.Move(J.QUEUED, [J.PENDING], "full")),
+        lambda: jobs.move(db, job_id, jobs.Move(J.PENDING, [J.QUEUED], "room")),
         lambda: start(db, job_id),
-        lambda: attempts.close_attempt(db, job_id, 0, FAILED, None),
+        lambda: close_attempt(db, job_id, 0, FAILED),
         lambda: jobs.request_cancel(db, job_id, by="me", now=False),
         lambda: end(db, job_id, J.CANCELLED),
     ):
@@ -239,7 +251,7 @@ async def test_a_transition_that_waited_for_another_is_dated_after_it(db: asyncp
     job_id = await job_in(db, seal, J.RUNNING)
     async with db.acquire() as session, session.transaction():
         await session.fetchval("select id from jobs where id = $1 for update", job_id)
-        waiting = asyncio.create_task(attempts.close_attempt(db, job_id, 0, FAILED, None))
+        waiting = asyncio.create_task(close_attempt(db, job_id, 0, FAILED))
         while not await db.fetchval("select exists (select from pg_locks where not granted)"):
             await asyncio.sleep(0.01)
         await session.execute("update jobs set updated_at = clock_timestamp() where id = $1", job_id)
@@ -250,9 +262,9 @@ async def test_a_transition_that_waited_for_another_is_dated_after_it(db: asyncp
 
 async def test_d13_only_a_running_attempt_stands_in_the_way_of_the_next(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await job_in(db, seal, J.INCOMPLETE)
-    await attempts.open_attempt(db, job_id, 1, waited_s=0)
+    await open_attempt(db, job_id, 1)
     with pytest.raises(attempts.AttemptRefused, match="attempt 2 of job"):
-        await attempts.open_attempt(db, job_id, 2, waited_s=0)
+        await open_attempt(db, job_id, 2)
 
 
 async def test_a_success_before_its_launch_was_written_down_says_that_its_pod_ran(db: asyncpg.Pool, seal: Seal) -> None:
@@ -284,22 +296,22 @@ async def test_d9_a_job_that_has_ended_stays_as_it_is_without_an_error(
     before = await whole(db, job_id)
     await end(db, job_id, again, LOST)
     await jobs.request_cancel(db, job_id, by="late", now=True)
-    assert not await jobs.move(db, job_id, J.RUNNING, reason="late", expected=list(J))
+    assert not await jobs.move(db, job_id, jobs.Move(J.RUNNING, list(J), "late"))
     assert await whole(db, job_id) == before
 
 
 @pytest.mark.parametrize(("status", "queued"), [(J.PENDING, True), (J.RUNNING, False), (J.INCOMPLETE, False)])
 async def test_d10_only_a_pending_job_is_queued(db: asyncpg.Pool, seal: Seal, status: JobStatus, queued: bool) -> None:
     job_id = await job_in(db, seal, status)
-    assert await jobs.move(db, job_id, J.QUEUED, reason="full", expected=[J.PENDING]) is queued
+    assert await jobs.move(db, job_id, jobs.Move(J.QUEUED, [J.PENDING], "full")) is queued
     assert await status_of(db, job_id) is (J.QUEUED if queued else status)
 
 
 async def test_d10_a_queued_job_that_is_cancelled_goes_through_pending(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_job(db, seal)
-    await attempts.open_attempt(db, job_id, 0, waited_s=0)
+    await open_attempt(db, job_id, 0)
     await bring_to(db, job_id, J.QUEUED)
-    await attempts.close_attempt(db, job_id, 0, CANCELLED, None)
+    await close_attempt(db, job_id, 0, CANCELLED)
     await end(db, job_id, J.CANCELLED, by="me")
     told = ["opened", "attempt opened", "queued", "attempt cancelled", "pending", "incomplete", "cancelled"]
     assert await past(db, job_id) == told
@@ -308,8 +320,8 @@ async def test_d10_a_queued_job_that_is_cancelled_goes_through_pending(db: async
 
 async def test_a_job_leaves_the_queue_when_it_got_its_place(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await job_in(db, seal, J.QUEUED)
-    assert await jobs.move(db, job_id, J.PENDING, reason="a place is free", expected=[J.QUEUED])
-    assert not await jobs.move(db, job_id, J.PENDING, reason="a place is free", expected=[J.QUEUED])
+    assert await jobs.move(db, job_id, jobs.Move(J.PENDING, [J.QUEUED], "a place is free"))
+    assert not await jobs.move(db, job_id, jobs.Move(J.PENDING, [J.QUEUED], "a place is free"))
     assert (await history.events(db, job_id))[-1].reason == "a place is free"
 
 
@@ -332,7 +344,7 @@ async def test_an_illegal_move_is_an_error_and_changes_nothing(
     job_id = await job_in(db, seal, status)
     before = await whole(db, job_id)
     with pytest.raises(IllegalTransition, match=f"job {job_id} is {status} and cannot become {target}"):
-        await jobs.move(db, job_id, target, reason="", expected=list(J))
+        await jobs.move(db, job_id, jobs.Move(target, list(J), ""))
     assert await whole(db, job_id) == before
 
 
@@ -350,7 +362,7 @@ async def test_no_job_of_a_connection_succeeds_without_an_attempt_that_did(
 async def test_a_move_is_no_end_and_an_end_is_no_move(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await job_in(db, seal, J.QUEUED)
     with pytest.raises(ValueError, match="cancelled is the end of a job"):
-        await jobs.move(db, job_id, J.CANCELLED, reason="", expected=[J.QUEUED])
+        await jobs.move(db, job_id, jobs.Move(J.CANCELLED, [J.QUEUED], ""))
     with pytest.raises(ValueError, match="running is not the end of a job"):
         await end(db, job_id, J.RUNNING)
     assert await status_of(db, job_id) is J.QUEUED
@@ -358,7 +370,7 @@ async def test_a_move_is_no_end_and_an_end_is_no_move(db: asyncpg.Pool, seal: Se
 
 async def test_a_launch_that_comes_late_makes_no_job_running(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await job_in(db, seal, J.INCOMPLETE)
-    assert not await jobs.move(db, job_id, J.RUNNING, reason="pod", expected=FROM_QUEUE)
+    assert not await jobs.move(db, job_id, jobs.Move(J.RUNNING, FROM_QUEUE, "pod"))
     assert await status_of(db, job_id) is J.INCOMPLETE
 
 
@@ -371,7 +383,7 @@ async def test_what_asks_one_connector_succeeds_without_attempts(
     job_id = await opening.open_operation(db, seal, asked)
     for each in (J.QUEUED, J.RUNNING):
         if status is each:
-            assert await jobs.move(db, job_id, each, reason="", expected=[J.PENDING])
+            assert await jobs.move(db, job_id, jobs.Move(each, [J.PENDING], ""))
     await end(db, job_id, J.SUCCEEDED)
     assert (await past(db, job_id))[-2:] == ["running", "succeeded"]
 
@@ -385,7 +397,7 @@ async def test_r8_an_attempt_that_was_cancelled_failed_and_says_so(
     db: asyncpg.Pool, seal: Seal, outcome: AttemptOutcome, summary: AttemptSummary | None
 ) -> None:
     job_id = await job_in(db, seal, J.RUNNING)
-    await attempts.close_attempt(db, job_id, 0, outcome, summary)
+    await close_attempt(db, job_id, 0, outcome, summary)
     assert await attempts_of(db, job_id) == [(0, "failed", True)]
     (attempt,) = (await history.report(db, job_id)).attempts
     assert [failure.type for failure in attempt.failures].count(FailureType.MANUAL_CANCELLATION) == 1
@@ -395,7 +407,7 @@ async def test_r8_an_attempt_that_was_cancelled_failed_and_says_so(
     ("status", "told", "event"),
     [
         (J.FAILED, (LOST,), "attempt failed"),
-        (J.CANCELLED, (attempts.CANCELLED, LOST), "attempt cancelled"),
+        (J.CANCELLED, (cancellation(), LOST), "attempt cancelled"),
     ],
 )
 async def test_d21_a_job_that_ends_takes_its_running_attempt_with_it(
@@ -415,15 +427,17 @@ async def test_an_attempt_that_has_ended_stays_as_it_is(
     db: asyncpg.Pool, seal: Seal, outcome: AttemptOutcome, again: AttemptOutcome
 ) -> None:
     job_id = await job_in(db, seal, J.RUNNING)
-    await attempts.close_attempt(db, job_id, 0, outcome, None, follows="attempt 2 follows at once")
+    await close_attempt(db, job_id, 0, outcome, follows="attempt 2 follows at once", retried=True)
     before = await whole(db, job_id)
-    await attempts.close_attempt(db, job_id, 0, again, AttemptSummary(status=again.status), follows="something else")
+    await close_attempt(
+        db, job_id, 0, again, AttemptSummary(status=again.status), follows="something else", retried=True
+    )
     assert await whole(db, job_id) == before
 
 
 async def test_what_follows_an_attempt_is_told_once_with_its_end(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await job_in(db, seal, J.RUNNING)
-    await attempts.close_attempt(db, job_id, 0, FAILED, None, follows="attempt 2 starts in 10 s")
+    await close_attempt(db, job_id, 0, FAILED, follows="attempt 2 starts in 10 s", retried=True)
     told = [(event.event, event.attempt, event.reason) for event in await history.events(db, job_id)]
     assert told[-3:] == [
         ("attempt failed", 0, "broke"),
@@ -431,15 +445,15 @@ async def test_what_follows_an_attempt_is_told_once_with_its_end(db: asyncpg.Poo
         ("next", None, "attempt 2 starts in 10 s"),
     ]
     await start(db, job_id, 1)
-    await attempts.close_attempt(db, job_id, 1, FAILED, None)
+    await close_attempt(db, job_id, 1, FAILED, follows="no other attempt: 2 are the most")  # the job's end tells it
     assert (await past(db, job_id)).count("next") == 1
 
 
 async def test_of_many_who_write_at_once_each_move_is_written_once(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_job(db, seal)
-    opened = await asyncio.gather(*(attempts.open_attempt(db, job_id, 0, waited_s=0) for _ in range(5)))
+    opened = await asyncio.gather(*(open_attempt(db, job_id, 0) for _ in range(5)))
     assert len(set(opened)) == 1
-    await asyncio.gather(*(attempts.close_attempt(db, job_id, 0, FAILED, None) for _ in range(5)))
+    await asyncio.gather(*(close_attempt(db, job_id, 0, FAILED) for _ in range(5)))
     await asyncio.gather(*(end(db, job_id, status) for status in (J.FAILED, J.CANCELLED) * 3))
     told = await past(db, job_id)
     assert told[:-1] == ["opened", "attempt opened", "attempt failed", "incomplete"]
@@ -462,7 +476,7 @@ async def test_d16_what_a_database_cannot_hold_is_taken_out_and_the_rest_is_read
         streams=(StreamCounts(name="s\0", namespace="n\0", records_committed=3),),
     )
     outcome = AttemptOutcome(status="failed", failures=(failure,))
-    await attempts.close_attempt(db, job_id, 0, outcome, summary, follows="next\0")
+    await close_attempt(db, job_id, 0, outcome, summary, follows="next\0", retried=True)
     await jobs.request_cancel(db, job_id, by="m\0e", now=False)
     await end(db, job_id, J.FAILED, failure, by="y\0ou")
     report = await history.report(db, job_id)
@@ -481,7 +495,7 @@ async def test_d17_counts_written_again_replace_the_first_ones(
     stream = StreamCounts(name="s", namespace=namespace, records_committed=1)
     counts = [stream, stream.model_copy(update={"records_committed": 7})]
     summary = AttemptSummary(status="failed", streams=tuple(counts))
-    await attempts.close_attempt(db, job_id, 0, FAILED, summary)
+    await close_attempt(db, job_id, 0, FAILED, summary)
     assert (await history.report(db, job_id)).streams == (counts[1],)
     assert await attempts.committed(db, job_id, 0) == (7, 0)
 
@@ -494,9 +508,8 @@ async def test_d18_a_list_cut_to_its_newest_jobs_has_the_counts_of_all_their_att
         for number, records in enumerate((1, 10, 100)):
             await start(db, job_id, number)
             streams = (StreamCounts(name="s", records_committed=records), StreamCounts(name="t", records_committed=1))
-            await attempts.close_attempt(
-                db, job_id, number, FAILED, AttemptSummary(status="failed", failures=FAILED.failures, streams=streams)
-            )
+            summary = AttemptSummary(status="failed", failures=FAILED.failures, streams=streams)
+            await close_attempt(db, job_id, number, FAILED, summary)
     found = await list_jobs(db, JobFilter(limit=2))
     assert [(line.connection, line.attempts, line.records_committed) for line in found.lines] == [
         ("c", 3, 114),
@@ -529,5 +542,5 @@ async def test_d19_a_clear_does_not_count_as_the_last_sync(db: asyncpg.Pool, sea
     await job_in(db, seal, J.SUCCEEDED)
     cleared = await job_in(db, seal, J.FAILED)
     await db.execute("update jobs set kind = 'clear' where id = $1", cleared)
-    job = await jobs.read_job(db, seal, await opening.open_sync(db, seal, request(sync_input()), usual_rules))
+    job = await jobs.read_job(db, seal, await opening.open_sync(db, seal, request(sync_input())))
     assert await jobs.previous_succeeded(db, job.connection_id, job.id)

@@ -9,11 +9,11 @@ from typing import Any
 
 import asyncpg
 import pytest
-from rows import open_job
+from rows import close_job, open_job
 
 from airbyte_workers.models import Connector, JobStatus, OpenOperation, Order
 from airbyte_workers.names import JobKind
-from airbyte_workers.store import job_lists, jobs, opening
+from airbyte_workers.store import job_lists, opening
 from airbyte_workers.store.job_lists import COUNTED, JobFilter
 from airbyte_workers.store.sealing import Seal
 from benchmarks.past import fill
@@ -28,7 +28,7 @@ async def numbers(db: asyncpg.Pool, **wanted: Any) -> list[int]:
 async def some_jobs(db: asyncpg.Pool, seal: Seal) -> None:
     """1: a failed, 2: b cancelled, 3: a check, 4: a pending; each an hour after the one before, the last one now."""
     for name, end in (("a", JobStatus.FAILED), ("b", JobStatus.CANCELLED)):
-        await jobs.close_job(db, await open_job(db, seal, name), end, failures=(), by="", reason="")
+        await close_job(db, await open_job(db, seal, name), end)
     order = Order(connector=Connector(command=("my-source",)))
     await opening.open_operation(
         db, seal, OpenOperation(kind=JobKind.CHECK, order=order, workflow_id="check/1", run_id="r")
@@ -100,7 +100,7 @@ async def test_a_connection_that_is_none_is_told_with_one_that_may_have_been_mea
     assert await job_lists.unknown_connection(db, "customers") == ""
     told = await job_lists.unknown_connection(db, "custmers")
     assert told == "there is no connection custmers; did you mean customers?"
-    assert await job_lists.unknown_connection(db, "x") == "there is no connection x"
+    assert await job_lists.unknown_connection(db, "x") == "there is no connection x; see: airbyte-workers jobs list"
 
 
 @pytest.mark.parametrize("wrong", [{"limit": 0}, {"limit": 1001}, {"kinds": ()}, {"before": 0}, {"status": "failed"}])

@@ -11,16 +11,15 @@ from typing import Any
 
 import asyncpg
 import pytest
-from rows import FAILED, next_attempt, open_job, succeed
+from rows import FAILED, close_attempt, close_job, next_attempt, open_attempt, open_job, succeed
 
-from airbyte_workers.job_logs import JobLog, LogRequest, NoLog, Piece
+from airbyte_workers.job_logs import LogRequest, NoLog, Piece, RequestedLog
 from airbyte_workers.models import JobStatus
-from airbyte_workers.orchestrator.joblog import LogWriter, write_last
+from airbyte_workers.orchestrator.joblog import LogLimits, LogWriter, write_last
 from airbyte_workers.redaction import Redactor
 from airbyte_workers.runs import InvalidInput, UnknownJob
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import attempts, jobs
-from airbyte_workers.store.objects import Objects, StorageError
+from airbyte_workers.store.objects import Objects, StorageError, open_objects
 from airbyte_workers.store.sealing import Seal
 
 
@@ -39,11 +38,11 @@ class Shelf:
 
     @property
     def objects(self) -> Objects:
-        return Objects(self.settings.storage, timeout=5)
+        return open_objects(self.settings)
 
     def writer(self, folder: str) -> LogWriter:
         prefix = f"logs/{self.job_id}/{folder}"
-        return LogWriter(self.objects, prefix, redact=Redactor(), max_bytes=10**7, max_line_bytes=1000)
+        return LogWriter(self.objects, prefix, Redactor(), LogLimits(10**7, 1000))
 
     async def write(self, folder: str, *texts: str) -> None:
         """A program that says this and ends."""
@@ -52,8 +51,8 @@ class Shelf:
             log("source", "INFO", text)
         await log.flush()
 
-    def log(self, **wanted: Any) -> JobLog:
-        return JobLog(self.db, self.settings, LogRequest(job_id=self.job_id, **wanted), tell=self.told.append)
+    def log(self, **wanted: Any) -> RequestedLog:
+        return RequestedLog(self.db, self.settings, LogRequest(job_id=self.job_id, **wanted), tell=self.told.append)
 
     async def read(self, **wanted: Any) -> list[str]:
         return texts([piece async for piece in self.log(**wanted).read()])
@@ -73,11 +72,11 @@ async def opened(shelf: Shelf, *numbers: int) -> None:
         if number:
             await next_attempt(shelf.db, shelf.job_id, number)
         else:
-            await attempts.open_attempt(shelf.db, shelf.job_id, 0, waited_s=0)
+            await open_attempt(shelf.db, shelf.job_id, 0)
 
 
 async def end(shelf: Shelf) -> None:
-    await jobs.close_job(shelf.db, shelf.job_id, JobStatus.FAILED, failures=FAILED.failures, by="", reason="")
+    await close_job(shelf.db, shelf.job_id, JobStatus.FAILED, failures=FAILED.failures)
 
 
 # --- which log ---
@@ -223,9 +222,9 @@ async def test_one_attempt_is_followed_until_the_next_one_begins(shelf: Shelf) -
     await shelf.write("0", "a")
     follower = Follower(shelf.log(attempt=1).follow())
     await follower.until(1)
-    await attempts.close_attempt(shelf.db, shelf.job_id, 0, FAILED, None)
+    await close_attempt(shelf.db, shelf.job_id, 0, FAILED)
     await write_last(shelf.objects, f"logs/{shelf.job_id}/0", "next")
-    await attempts.open_attempt(shelf.db, shelf.job_id, 1, waited_s=0)
+    await open_attempt(shelf.db, shelf.job_id, 1)
     await shelf.write("1", "of another")
     assert await follower.rest() == ["a", "next"]
 

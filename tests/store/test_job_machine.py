@@ -5,21 +5,21 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import asyncpg
 import pytest
-from books import Books, Call, opened_books
+from books import Books, Call
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from rows import request, sync_input, usual_rules
+from rows import close_attempt, close_job, open_attempt, request, sync_input
 
 from airbyte_workers.jobs.failures import for_history
-from airbyte_workers.jobs.outcome import Policy, Verdict, outcome
+from airbyte_workers.jobs.outcome import Verdict, outcome
 from airbyte_workers.jobs.status import IllegalTransition
 from airbyte_workers.models import (
     AttemptOutcome,
@@ -30,10 +30,11 @@ from airbyte_workers.models import (
     FailureType,
     JobStatus,
     OpenJob,
+    Policy,
     StreamCounts,
     SyncReport,
 )
-from airbyte_workers.store import attempts, history, jobs, opening, states
+from airbyte_workers.store import attempts, connections, history, jobs, opening, states
 from airbyte_workers.store.sealing import Seal
 from airbyte_workers.store.states import StaleFence, StateRow, Writer
 
@@ -50,12 +51,6 @@ MOVES = {  # airbyte-behaviour.md 1.2
     "cancelled": set(),
 }
 _numbers = itertools.count()
-
-
-@pytest.fixture
-def books(empty_url: str) -> Iterator[Books]:
-    with opened_books(empty_url) as opened:
-        yield opened
 
 
 def path_of(events: Sequence[Any]) -> list[str]:
@@ -201,7 +196,7 @@ BUNDLES = st.builds(
     Bundle,
     evidence=EVIDENCE,
     seen=st.just(()) | st.just(()) | st.lists(FAILURES, max_size=2),
-    policy=st.builds(Policy, st.booleans(), st.booleans(), st.booleans()),
+    policy=st.builds(Policy, **dict.fromkeys(Policy.model_fields, st.booleans())),
     cancelled=st.sampled_from([False, False, False, True]),
     streams=STREAMS,
     remark=TEXT,
@@ -212,15 +207,15 @@ BUNDLES = st.builds(
 async def written(bundle: Bundle, db: asyncpg.Pool) -> tuple[SyncReport, Sequence[asyncpg.Record]]:
     """From the job's first row to its last, as the activities of a sync write them; then read back."""
     asked = request(sync_input(f"bundle-{next(_numbers)}"))
-    job_id = await opening.open_sync(db, SEAL, asked, usual_rules)
-    await attempts.open_attempt(db, job_id, 0, waited_s=0)
+    job_id = await opening.open_sync(db, SEAL, asked)
+    await open_attempt(db, job_id, 0)
     for status in bundle.launch:
-        assert await jobs.move(db, job_id, JobStatus(status), reason="", expected=list(JobStatus))
+        assert await jobs.move(db, job_id, jobs.Move(JobStatus(status), list(JobStatus), ""))
     failures = for_history(bundle.verdict.failures)
     end = AttemptOutcome(status=bundle.verdict.status, failures=failures)
-    await attempts.close_attempt(db, job_id, 0, end, bundle.summary, follows=bundle.remark)
+    await close_attempt(db, job_id, 0, end, bundle.summary, follows=bundle.remark, retried=True)
     status = JobStatus(bundle.verdict.status)
-    await jobs.close_job(db, job_id, status, failures=failures, by=bundle.remark, reason=bundle.remark)
+    await close_job(db, job_id, status, failures=failures, by=bundle.remark, reason=bundle.remark)
     return await history.report(db, job_id), [each.model_dump() for each in await history.events(db, job_id)]
 
 
@@ -275,7 +270,7 @@ def test_a_thousand_ends_of_attempts_are_written_as_they_were_and_succeed_only_i
 
 # --- 200 interleavings of crashes and cancels ---
 
-REFUSED = (opening.ConnectionBusy, attempts.AttemptRefused, IllegalTransition, StaleFence, LookupError)
+REFUSED = (connections.ConnectionBusy, attempts.AttemptRefused, IllegalTransition, StaleFence, LookupError)
 FAILED = Failure(origin=FailureOrigin.SOURCE, type=FailureType.SYSTEM_ERROR, message="broke")
 OUTCOMES = {
     "succeeded": AttemptOutcome(status="succeeded"),
@@ -417,7 +412,7 @@ class JobMachine(RuleBasedStateMachine):
         name = self.names[which]
         busy = self.seen.live(name)
         said = self.do(partial(opened, request(sync_input(name))), how)
-        assert isinstance(said, opening.ConnectionBusy) == bool(busy)
+        assert isinstance(said, connections.ConnectionBusy) == bool(busy)
 
     @rule(which=WHICH, offset=OFFSET, how=HOW)
     def open_attempt(self, which: int, offset: int, how: str | int) -> None:
@@ -425,7 +420,7 @@ class JobMachine(RuleBasedStateMachine):
         job = self.chosen(which)
         running, count = before.running(job["id"]), len(before.of(job["id"]))
         number = (running[0] if running else count) + offset
-        said = self.do(lambda db: attempts.open_attempt(db, job["id"], number, waited_s=0), how)
+        said = self.do(lambda db: open_attempt(db, job["id"], number), how)
         if job["status"] in ENDS:
             assert isinstance(said, attempts.JobEnded)
         elif number in running:
@@ -466,9 +461,7 @@ class JobMachine(RuleBasedStateMachine):
         known = number in [attempt["number"] for attempt in self.seen.of(job["id"])]
         running = number in self.seen.running(job["id"])
         before = self.seen
-        said = self.do(
-            lambda db: attempts.close_attempt(db, job["id"], number, OUTCOMES[end], None, follows="see"), how
-        )
+        said = self.do(lambda db: close_attempt(db, job["id"], number, OUTCOMES[end], follows="see", retried=True), how)
         assert isinstance(said, LookupError) == (not known)
         if running:
             assert self.seen.of(job["id"])[number]["status"] == ("succeeded" if end == "succeeded" else "failed")
@@ -527,15 +520,15 @@ class JobMachine(RuleBasedStateMachine):
 
 
 async def opened(asked: OpenJob, db: asyncpg.Pool) -> int:
-    return await opening.open_sync(db, SEAL, asked, usual_rules)
+    return await opening.open_sync(db, SEAL, asked)
 
 
 async def moved(job_id: int, status: JobStatus, expected: Sequence[JobStatus], db: asyncpg.Pool) -> bool:
-    return await jobs.move(db, job_id, status, reason="so", expected=expected)
+    return await jobs.move(db, job_id, jobs.Move(status, expected, "so"))
 
 
 async def closed(job_id: int, status: JobStatus, db: asyncpg.Pool) -> None:
-    await jobs.close_job(db, job_id, status, failures=(FAILED,), by="me", reason="so")
+    await close_job(db, job_id, status, failures=(FAILED,), by="me", reason="so")
 
 
 async def committed(attempt: Mapping[str, Any], state: StateRow, db: Any) -> None:

@@ -6,8 +6,19 @@ import asyncio
 
 import asyncpg
 import pytest
-from rows import FAILED, open_job, open_with_catalog, request, succeed, sync_input, usual_rules
+from rows import (
+    FAILED,
+    close_attempt,
+    close_job,
+    open_attempt,
+    open_job,
+    open_with_catalog,
+    request,
+    succeed,
+    sync_input,
+)
 
+from airbyte_workers.jobs.failures import cancellation
 from airbyte_workers.models import (
     AttemptOutcome,
     AttemptRef,
@@ -35,14 +46,14 @@ async def test_a_new_job_is_pending_and_has_no_attempts(db: asyncpg.Pool, seal: 
 async def test_the_same_run_opens_its_job_once(db: asyncpg.Pool, seal: Seal) -> None:
     """Temporal repeats an activity whose answer was lost."""
     asked = request(sync_input(), "run-x")
-    first = await opening.open_sync(db, seal, asked, usual_rules)
-    assert await opening.open_sync(db, seal, asked, usual_rules) == first
+    first = await opening.open_sync(db, seal, asked)
+    assert await opening.open_sync(db, seal, asked) == first
 
 
 async def test_a_connection_has_one_live_job(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_job(db, seal)
-    await attempts.open_attempt(db, job_id, 0, waited_s=0)
-    with pytest.raises(opening.ConnectionBusy, match=rf"already syncing \(job {job_id}, attempt 1\); use --join"):
+    await open_attempt(db, job_id, 0)
+    with pytest.raises(connections.ConnectionBusy, match=rf"\(job {job_id}, attempt 1\); follow it with: .* --join$"):
         await open_job(db, seal)
     assert await open_job(db, seal, "another") > job_id
 
@@ -50,7 +61,7 @@ async def test_a_connection_has_one_live_job(db: asyncpg.Pool, seal: Seal) -> No
 async def test_of_many_starts_at_once_one_wins(db: asyncpg.Pool, seal: Seal) -> None:
     results = await asyncio.gather(*(open_job(db, seal) for _ in range(6)), return_exceptions=True)
     assert sum(isinstance(result, int) for result in results) == 1
-    assert sum(isinstance(result, opening.ConnectionBusy) for result in results) == 5
+    assert sum(isinstance(result, connections.ConnectionBusy) for result in results) == 5
 
 
 async def test_the_lock_holds_even_against_writers_that_do_not_ask(db: asyncpg.Pool, seal: Seal) -> None:
@@ -64,7 +75,7 @@ async def test_the_lock_holds_even_against_writers_that_do_not_ask(db: asyncpg.P
 
 async def test_a_connection_is_free_again_after_its_job_ended(db: asyncpg.Pool, seal: Seal) -> None:
     first = await open_job(db, seal)
-    await jobs.close_job(db, first, JobStatus.FAILED, failures=(), by="", reason="")
+    await close_job(db, first, JobStatus.FAILED)
     assert await open_job(db, seal) > first
 
 
@@ -81,7 +92,7 @@ async def test_configs_are_stored_sealed(db: asyncpg.Pool, seal: Seal) -> None:
 async def test_a_stored_connection_is_found_by_name(db: asyncpg.Pool, seal: Seal) -> None:
     await succeed(db, await open_job(db, seal))
     asked = SyncInput(connection="demo", max_retries=0)
-    job = await jobs.read_job(db, seal, await opening.open_sync(db, seal, request(asked), usual_rules))
+    job = await jobs.read_job(db, seal, await opening.open_sync(db, seal, request(asked)))
     assert (job.connectors[Role.SOURCE].config, job.sync.max_retries) == ({"password": "hunter2"}, 0)
 
 
@@ -99,7 +110,7 @@ async def test_a_question_of_a_sync_is_for_its_source_unless_it_says_for_whom(
 async def test_an_unknown_connection_is_refused_with_a_hint(db: asyncpg.Pool, seal: Seal) -> None:
     await open_job(db, seal, "customers")
     with pytest.raises(connections.UnknownConnection, match="did you mean customers"):
-        await opening.open_sync(db, seal, request(SyncInput(connection="custommers")), usual_rules)
+        await opening.open_sync(db, seal, request(SyncInput(connection="custommers")))
 
 
 @pytest.mark.parametrize(
@@ -112,18 +123,18 @@ async def test_a_new_version_keeps_the_connection_and_another_image_does_not(
     await succeed(db, await open_job(db, seal))
     asked = request(sync_input(source={"image": image, "config": {}}))
     if allowed:
-        assert await opening.open_sync(db, seal, asked, usual_rules)
+        assert await opening.open_sync(db, seal, asked)
     else:
         with pytest.raises(connections.Refused, match="use another connection name"):
-            await opening.open_sync(db, seal, asked, usual_rules)
+            await opening.open_sync(db, seal, asked)
 
 
 async def test_attempts_count_from_zero_and_raise_the_fence(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_with_catalog(db, seal)
-    first = await attempts.open_attempt(db, job_id, 0, waited_s=0)
-    assert await attempts.open_attempt(db, job_id, 0, waited_s=0) == first
-    await attempts.close_attempt(db, job_id, 0, FAILED, None)
-    second = await attempts.open_attempt(db, job_id, 1, waited_s=10)
+    first = await open_attempt(db, job_id, 0)
+    assert await open_attempt(db, job_id, 0) == first
+    await close_attempt(db, job_id, 0, FAILED)
+    second = await open_attempt(db, job_id, 1, waited_s=10)
     assert (first.pod, second.pod) == (f"replication-job-{job_id}-attempt-0", f"replication-job-{job_id}-attempt-1")
     assert second.fence == first.fence + 1
     report = await history.report(db, job_id)
@@ -141,27 +152,27 @@ async def test_an_ended_job_gets_no_attempt_and_stays_as_it_ended(
     job_id = await open_job(db, seal)
     if status is JobStatus.SUCCEEDED:
         await succeed(db, job_id)
-    await jobs.close_job(db, job_id, status, failures=(), by="me", reason="because")
+    await close_job(db, job_id, status, by="me", reason="because")
     with pytest.raises(attempts.JobEnded):
-        await attempts.open_attempt(db, job_id, 0, waited_s=0)
-    await jobs.close_job(db, job_id, JobStatus.CANCELLED, failures=(), by="", reason="")
+        await open_attempt(db, job_id, 0)
+    await close_job(db, job_id, JobStatus.CANCELLED)
     assert (await history.report(db, job_id)).status is status
     assert [event.event for event in await history.events(db, job_id)][-1] == str(status)
 
 
 async def test_an_attempt_without_a_marker_is_closed_from_what_the_workflow_knows(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_with_catalog(db, seal)
-    await attempts.open_attempt(db, job_id, 0, waited_s=0)
-    await attempts.close_attempt(db, job_id, 0, FAILED, None)
+    await open_attempt(db, job_id, 0)
+    await close_attempt(db, job_id, 0, FAILED)
     attempt = (await history.report(db, job_id)).attempts[0]
     assert (str(attempt.status), attempt.failures) == ("failed", FAILED.failures)
 
 
 async def test_closing_an_attempt_twice_changes_nothing(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_with_catalog(db, seal)
-    await attempts.open_attempt(db, job_id, 0, waited_s=0)
-    await attempts.close_attempt(db, job_id, 0, AttemptOutcome(status="succeeded"), None)
-    await attempts.close_attempt(db, job_id, 0, FAILED, None)
+    await open_attempt(db, job_id, 0)
+    await close_attempt(db, job_id, 0, AttemptOutcome(status="succeeded"))
+    await close_attempt(db, job_id, 0, FAILED)
     assert str((await history.report(db, job_id)).attempts[0].status) == "succeeded"
 
 
@@ -176,7 +187,7 @@ async def test_when_its_watcher_knows_better_than_the_marker_an_attempt_gets_the
 ) -> None:
     """Stopped because of the time limit, an orchestrator calls itself cancelled."""
     job_id = await open_with_catalog(db, seal)
-    await attempts.open_attempt(db, job_id, 0, waited_s=0)
+    await open_attempt(db, job_id, 0)
     cancelled = Failure(origin=FailureOrigin.PLATFORM, type=FailureType.MANUAL_CANCELLATION, message="cancelled")
     summary = AttemptSummary(
         status="cancelled",
@@ -185,7 +196,7 @@ async def test_when_its_watcher_knows_better_than_the_marker_an_attempt_gets_the
         streams=(StreamCounts(name="users", status="incomplete", records_committed=3),),
         peak_memory_bytes=7,
     )
-    await attempts.close_attempt(db, job_id, 0, timed_out(), summary)
+    await close_attempt(db, job_id, 0, timed_out(), summary)
     attempt = (await history.report(db, job_id)).attempts[0]
     assert (str(attempt.status), attempt.failures) == ("failed", timed_out().failures)
     assert (attempt.records_committed, attempt.peak_memory_bytes) == (3, 7)
@@ -196,11 +207,11 @@ async def test_when_both_agree_an_attempt_gets_the_markers_failures_which_are_wh
     db: asyncpg.Pool, seal: Seal, status: str
 ) -> None:
     job_id = await open_with_catalog(db, seal)
-    await attempts.open_attempt(db, job_id, 0, waited_s=0)
-    told = {"succeeded": (), "failed": FAILED.failures, "cancelled": (attempts.CANCELLED,)}[status]
+    await open_attempt(db, job_id, 0)
+    told = {"succeeded": (), "failed": FAILED.failures, "cancelled": (cancellation(),)}[status]
     whole = tuple(failure.model_copy(update={"internal_message": "deep down"}) for failure in told)
     outcome = AttemptOutcome(status=status, failures=told)
-    await attempts.close_attempt(db, job_id, 0, outcome, AttemptSummary(status=status, failures=whole))
+    await close_attempt(db, job_id, 0, outcome, AttemptSummary(status=status, failures=whole))
     assert (await history.report(db, job_id)).attempts[0].failures == whole
 
 
@@ -240,21 +251,21 @@ async def test_what_runs_one_jobs_pods_says_nothing_of_another(db: asyncpg.Pool,
 async def test_nul_characters_in_failures_are_taken_out(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_job(db, seal)
     failure = Failure(origin=FailureOrigin.SOURCE, type=FailureType.SYSTEM_ERROR, message="a\0b \ud83d")
-    await jobs.close_job(db, job_id, JobStatus.FAILED, failures=(failure,), by="", reason="c\0d")
+    await close_job(db, job_id, JobStatus.FAILED, failures=(failure,), reason="c\0d")
     assert (await history.report(db, job_id)).failures[0].message.startswith("ab")
 
 
 async def test_a_job_s_streams_are_summed_over_its_attempts(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_with_catalog(db, seal)
     for number, (records, status) in enumerate([(3, "incomplete"), (4, "complete")]):
-        await attempts.open_attempt(db, job_id, number, waited_s=0)
+        await open_attempt(db, job_id, number)
         streams = (
             StreamCounts(name="users", status=status, records_emitted=9, records_committed=records, bytes_committed=10),
             StreamCounts(name="logs", namespace="n", status="complete", records_committed=1),
         )
         ended = "failed" if number == 0 else "succeeded"
         summary = AttemptSummary(status=ended, streams=streams)
-        await attempts.close_attempt(db, job_id, number, AttemptOutcome(status=ended), summary)
+        await close_attempt(db, job_id, number, AttemptOutcome(status=ended), summary)
     report = await history.report(db, job_id)
     assert [(each.name, each.namespace, each.status, each.records_committed) for each in report.streams] == [
         ("users", None, "complete", 7),
@@ -266,9 +277,12 @@ async def test_a_job_s_streams_are_summed_over_its_attempts(db: asyncpg.Pool, se
     assert (len(short.streams), short.streams_omitted, short.records_committed) == (1, 1, 9)
 
 
-async def test_counters_of_a_job_are_kept(db: asyncpg.Pool, seal: Seal) -> None:
-    job_id = await open_job(db, seal)
-    await jobs.save_tally(db, job_id, RetryTally(successive_complete=2, total_complete=3, total_partial=1))
+async def test_the_newest_counters_of_a_job_are_kept_with_an_attempts_end(db: asyncpg.Pool, seal: Seal) -> None:
+    job_id = await open_with_catalog(db, seal)
+    await open_attempt(db, job_id, 0)
+    await close_attempt(db, job_id, 0, FAILED, tally=RetryTally(successive_complete=9))
+    again = RetryTally(successive_complete=2, total_complete=3, total_partial=1)
+    await close_attempt(db, job_id, 0, FAILED, tally=again)
     row = await db.fetchrow("select * from retry_states where job_id = $1", job_id)
     assert row is not None
     assert (row["successive_complete"], row["total_complete"], row["total_partial"]) == (2, 3, 1)
@@ -276,10 +290,10 @@ async def test_counters_of_a_job_are_kept(db: asyncpg.Pool, seal: Seal) -> None:
 
 async def test_status_moves_only_from_where_it_is_expected(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_job(db, seal)
-    assert await jobs.move(db, job_id, JobStatus.QUEUED, reason="full", expected=[JobStatus.PENDING])
-    assert not await jobs.move(db, job_id, JobStatus.QUEUED, reason="full", expected=[JobStatus.PENDING])
-    await attempts.open_attempt(db, job_id, 0, waited_s=0)
-    assert await jobs.move(db, job_id, JobStatus.RUNNING, reason="pod", expected=[JobStatus.QUEUED])
+    assert await jobs.move(db, job_id, jobs.Move(JobStatus.QUEUED, [JobStatus.PENDING], "full"))
+    assert not await jobs.move(db, job_id, jobs.Move(JobStatus.QUEUED, [JobStatus.PENDING], "full"))
+    await open_attempt(db, job_id, 0)
+    assert await jobs.move(db, job_id, jobs.Move(JobStatus.RUNNING, [JobStatus.QUEUED], "pod"))
     assert await jobs.count_active(db) == 1
 
 
@@ -296,7 +310,7 @@ async def test_a_full_refresh_stream_starts_a_generation_and_loses_its_state_wit
             " on conflict do nothing",
             job.connection_id,
         )
-        await attempts.open_attempt(db, job_id, number, waited_s=0)
-        await attempts.close_attempt(db, job_id, number, FAILED, None)
+        await open_attempt(db, job_id, number)
+        await close_attempt(db, job_id, number, FAILED)
         assert await generations.current(db, job.connection_id) == {("logs", "n"): number + 1}
         assert [row["stream"] for row in await db.fetch("select stream from states")] == ["users"]

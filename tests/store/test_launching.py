@@ -8,11 +8,12 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from rows import open_with_catalog
+from rows import open_attempt, open_with_catalog
+from still_launcher import StillLauncher
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.pod_specs import Author
+from activities.means import Means
 from activities.workloads import WorkloadActivities
 from airbyte_workers.models import AttemptRef, FailureOrigin, FailureType
 from airbyte_workers.names import JobKind, Role
@@ -27,8 +28,8 @@ from airbyte_workers.pods.pod import (
     RemovalFailed,
 )
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import attempts, jobs
-from airbyte_workers.store.objects import Objects
+from airbyte_workers.store import jobs
+from airbyte_workers.store.objects import open_objects
 from airbyte_workers.store.sealing import Seal
 
 pytestmark = pytest.mark.postgres
@@ -36,7 +37,7 @@ POD = "replication-job-1-attempt-0"
 
 
 @dataclass
-class Launcher:
+class Launcher(StillLauncher):
     """Fails to launch as it is told, and says of the pod what it is told."""
 
     error: Exception | None
@@ -44,7 +45,6 @@ class Launcher:
     alive: tuple[ContainerStatus, ...] = ()
     run: str = ""
     removed: list[str] = field(default_factory=list)
-    name = "process"
 
     async def prepare(self, program: Program) -> str:
         if self.error is not None:
@@ -68,25 +68,15 @@ class Launcher:
     async def inspect(self, pod: str) -> PodStatus:
         return PodStatus(pod, () if self.removed else self.alive, {"run": self.run})
 
-    async def report_exits(self, pod: str) -> None: ...
-
-    async def list(self) -> list[PodStatus]:
-        return []
-
-    async def terminate(self, pod: str) -> None: ...
-
-    async def kill(self, pod: str) -> None: ...
-
 
 async def launching(db: asyncpg.Pool, seal: Seal, folder: Path, launcher: Launcher, **settings: object) -> object:
     """What the activity returns or raises for the first attempt of a new job."""
     job_id = await open_with_catalog(db, seal)
     await jobs.set_launcher(db, job_id, "process", "as asked for")
-    await attempts.open_attempt(db, job_id, 0, waited_s=0)
-    chosen = Settings(home=folder).model_copy(update=settings)
-    objects = Objects(chosen.storage, timeout=10)
-    author = Author(db, chosen, "postgresql://nowhere")
-    activities = WorkloadActivities(db, seal, chosen, objects, {"process": launcher}, author)
+    await open_attempt(db, job_id, 0)
+    chosen = Settings(home=folder, database_url="postgresql://nowhere").model_copy(update=settings)
+    objects = open_objects(chosen)
+    activities = WorkloadActivities(Means(db, seal, chosen, objects, {"process": launcher}))
     ref = AttemptRef(job_id=job_id, attempt=0, kind=JobKind.SYNC)
     try:
         return await ActivityEnvironment().run(activities.launch_workload, ref)
@@ -180,7 +170,7 @@ async def test_the_success_of_another_databases_pod_is_none_of_this_one(
 
     A pod of this run that is there is adopted: it may have ended meanwhile, and its marker is its own.
     """
-    markers = Markers(Objects(Settings(home=tmp_path).storage, timeout=10), POD)
+    markers = Markers(open_objects(Settings(home=tmp_path)), POD)
     await markers.write(Marker.SUCCESS, b"{}")
     launcher = Launcher(None, alive=alive, run=run)
     await launching(db, seal, tmp_path, launcher)

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 from desk import DESTINATION, SOURCE, Desk, operation, sync
-from rows import CATALOG
+from rows import CATALOG, open_attempt
+from still_launcher import StillLauncher
 from temporalio.testing import ActivityEnvironment
 
-from activities.pod_specs import Author
 from activities.workloads import WorkloadActivities
 from airbyte_workers.models import AttemptRef, FailureOrigin, FailureType, JobStatus, Launched
 from airbyte_workers.names import REPLICATION_KINDS, JobKind, Role, pod_name
 from airbyte_workers.pods.pod import LaunchFailed, PodSpec, PodStatus, Program
-from airbyte_workers.store import attempts, jobs, workloads
+from airbyte_workers.store import jobs, workloads
 from airbyte_workers.store.workloads import Workload
 
 pytestmark = pytest.mark.postgres
@@ -27,13 +27,12 @@ OTHER = "acme/postgres:1"
 
 
 @dataclass
-class Launcher:
+class Launcher(StillLauncher):
     """Launches, or fails where it is told to."""
 
     prepares: Exception | None = None
     launches: Exception | None = None
     seen: list[str] = field(default_factory=list)
-    name = "process"
 
     async def prepare(self, program: Program) -> str:
         if self.prepares is not None:
@@ -46,28 +45,9 @@ class Launcher:
         self.seen.append(spec.name)
         return PodStatus(spec.name)
 
-    async def inspect(self, pod: str) -> PodStatus:
-        return PodStatus(pod)
-
-    async def report_exits(self, pod: str) -> None: ...
-
-    async def list(self) -> list[PodStatus]:
-        return []
-
-    async def terminate(self, pod: str) -> None: ...
-
-    async def kill(self, pod: str) -> None: ...
-
-    async def remove(self, pod: str) -> None: ...
-
-    async def remains(self, pod: str) -> tuple[str, ...]:
-        return ()
-
 
 async def launch(desk: Desk, ref: AttemptRef, launcher: Launcher, **settings: Any) -> Launched:
-    chosen = desk.settings(dataplane="here", **settings)
-    author = Author(desk.db, chosen, "postgresql://nowhere")
-    activities = WorkloadActivities(desk.db, desk.seal, chosen, desk.objects(), {"process": launcher}, author)
+    activities = WorkloadActivities(desk.means(launcher, dataplane="here", **settings))
     return await ActivityEnvironment().run(activities.launch_workload, ref)
 
 
@@ -85,7 +65,7 @@ async def asked_by_sync(desk: Desk, kind: JobKind, of: Role | None) -> AttemptRe
 async def attempt_of_sync(desk: Desk) -> AttemptRef:
     plan = await desk.open(sync({"image": SOURCE}, {"image": DESTINATION}))
     await jobs.set_catalog(desk.db, await desk.job(plan.job_id), CATALOG, "sha")
-    await attempts.open_attempt(desk.db, plan.job_id, 0, waited_s=0)
+    await open_attempt(desk.db, plan.job_id, 0)
     return AttemptRef(job_id=plan.job_id, attempt=0, kind=JobKind.SYNC)
 
 

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from cut_off import TERMINATED, WHY, Stand
 from desk import Desk
-from rows import FAILED, SUCCEEDED
+from rows import FAILED, SUCCEEDED, close_attempt
+from still_launcher import StillLauncher
 
 from activities.leftovers import Leftovers
-from airbyte_workers.models import AttemptSummary
+from airbyte_workers.models import AttemptOutcome, AttemptSummary
 from airbyte_workers.names import JobKind, Role, pod_name
 from airbyte_workers.orchestrator.markers import Marker, Markers
-from airbyte_workers.pods.pod import ContainerStatus, LauncherAway, PodSpec, PodStatus, Program, RemovalFailed
-from airbyte_workers.store import attempts, reaping, workloads
+from airbyte_workers.pods.pod import ContainerStatus, LauncherAway, PodStatus, RemovalFailed
+from airbyte_workers.store import reaping, workloads
 from airbyte_workers.store.workloads import Workload
 
 pytestmark = pytest.mark.postgres
@@ -25,7 +26,7 @@ STOPPED = AttemptSummary(status="cancelled")
 
 
 @dataclass
-class Engine:
+class Engine(StillLauncher):
     """Has the pods it is told of; each ends in order when it is asked to, unless `deaf`."""
 
     desk: Desk
@@ -34,13 +35,6 @@ class Engine:
     away: bool = False
     resists: bool = False
     done: list[tuple[str, str]] = field(default_factory=list)
-    name = "process"
-
-    async def prepare(self, program: Program) -> str:
-        raise AssertionError("nothing is launched")
-
-    async def launch(self, spec: PodSpec) -> PodStatus:
-        raise AssertionError("nothing is launched")
 
     async def inspect(self, pod: str) -> PodStatus:
         self._answer()
@@ -50,8 +44,6 @@ class Engine:
 
     async def list(self) -> list[PodStatus]:
         return [await self.inspect(pod) for pod in self.pods]
-
-    async def report_exits(self, pod: str) -> None: ...
 
     async def terminate(self, pod: str) -> None:
         self.done.append(("terminate", pod))
@@ -84,10 +76,8 @@ class Plane:
 
     def leftovers(self, **settings: Any) -> Leftovers:
         moment = {"shutdown_grace_period_s": 0.01, "shutdown_term_period_s": 0.01, "exit_code_timeout_s": 0.01}
-        chosen = self.stand.desk.settings(
-            dataplane="here", removal_tries=1, marker_poll_interval_ms=10, **(moment | settings)
-        )
-        return Leftovers(self.stand.db, chosen, self.stand.desk.objects(), {"process": self.engine})
+        chosen = {"dataplane": "here", "removal_tries": 1, "marker_poll_interval_ms": 10} | moment | settings
+        return Leftovers(self.stand.desk.means(self.engine, **chosen))
 
     async def sweep(self, *, leases_count: bool = True, **settings: Any) -> None:
         """One sweep of places, and everything that it began."""
@@ -154,11 +144,11 @@ async def test_a_finished_sync_is_proven_after_its_pod_is_removed(plane: Plane) 
 
 @pytest.mark.parametrize("end", [SUCCEEDED, FAILED])
 async def test_what_a_removal_left_behind_is_removed_once_its_attempt_has_ended(
-    plane: Plane, end: attempts.AttemptOutcome
+    plane: Plane, end: AttemptOutcome
 ) -> None:
     job_id = await plane.stand.job()
     pod = await plane.pod_of(job_id)
-    await attempts.close_attempt(plane.stand.db, job_id, 0, end, None)
+    await close_attempt(plane.stand.db, job_id, 0, end)
     plane.engine.resists = True
     await plane.sweep()
     assert await plane.place_of(pod) == "launched"
@@ -173,7 +163,7 @@ async def test_what_a_removal_left_behind_is_removed_once_its_attempt_has_ended(
 async def test_what_cannot_be_removed_is_tried_again_later_and_later(plane: Plane) -> None:
     job_id = await plane.stand.job()
     pod = await plane.pod_of(job_id)
-    await attempts.close_attempt(plane.stand.db, job_id, 0, FAILED, None)
+    await close_attempt(plane.stand.db, job_id, 0, FAILED)
     plane.engine.resists = True
     leftovers = plane.leftovers(reconcile_interval_s=300)
     pauses = []
@@ -202,7 +192,7 @@ async def test_pods_of_other_dataplanes_are_left_to_workers_there(plane: Plane) 
     job_id = await plane.stand.job()
     pod = await plane.pod_of(job_id)
     await plane.stand.db.execute("update workloads set dataplane = 'elsewhere'")
-    await attempts.close_attempt(plane.stand.db, job_id, 0, FAILED, None)
+    await close_attempt(plane.stand.db, job_id, 0, FAILED)
     await plane.sweep()
     assert (plane.engine.done, await plane.place_of(pod)) == ([], "launched")
 
@@ -211,7 +201,7 @@ async def test_the_place_of_a_pod_whose_name_is_another_databases_is_given_back_
     job_id = await plane.stand.job()
     pod = await plane.pod_of(job_id)
     plane.engine.pods[pod] = {"run": "another database's"}
-    await attempts.close_attempt(plane.stand.db, job_id, 0, FAILED, None)
+    await close_attempt(plane.stand.db, job_id, 0, FAILED)
     await plane.sweep()
     assert (plane.engine.done, await plane.place_of(pod)) == ([], "failure")
 
@@ -219,7 +209,7 @@ async def test_the_place_of_a_pod_whose_name_is_another_databases_is_given_back_
 async def test_an_engine_that_is_away_is_waited_for(plane: Plane) -> None:
     job_id = await plane.stand.job()
     pod = await plane.pod_of(job_id)
-    await attempts.close_attempt(plane.stand.db, job_id, 0, FAILED, None)
+    await close_attempt(plane.stand.db, job_id, 0, FAILED)
     plane.engine.away = True
     await plane.sweep()
     assert await plane.place_of(pod) == "launched"
@@ -345,7 +335,7 @@ async def test_what_is_under_way_when_a_worker_stops_is_left_to_the_next_one(pla
     job_id = await plane.stand.job()
     pod = await plane.pod_of(job_id)
     plane.engine.deaf = True
-    await attempts.close_attempt(plane.stand.db, job_id, 0, FAILED, None)
+    await close_attempt(plane.stand.db, job_id, 0, FAILED)
     leftovers = plane.leftovers(shutdown_grace_period_s=600)
     await leftovers.sweep_places(leases_count=True)
     await leftovers.sweep_places(leases_count=True)
@@ -359,7 +349,7 @@ async def test_what_is_under_way_when_a_worker_stops_is_left_to_the_next_one(pla
 async def test_two_processes_of_one_dataplane_tell_of_a_pod_once(plane: Plane) -> None:
     job_id = await plane.stand.job()
     await plane.pod_of(job_id)
-    await attempts.close_attempt(plane.stand.db, job_id, 0, FAILED, None)
+    await close_attempt(plane.stand.db, job_id, 0, FAILED)
     both = [plane.leftovers(), plane.leftovers()]
     for each in both:
         await each.sweep_places(leases_count=True)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from importlib import resources
 
+import asyncpg
 import pytest
 
+from airbyte_workers.models import StreamCounts
 from airbyte_workers.store import database
 from airbyte_workers.store.database import MigrationError, connected, migrate, migrations, pending_migrations
 
 pytestmark = pytest.mark.postgres
+STILL_WRITTEN_BY_OLDER_WORKERS = {"log_path", "retry_rules"}
 
 
 async def test_an_empty_database_gets_every_migration_once(empty_url: str) -> None:
@@ -68,3 +73,11 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str, monk
         with pytest.raises(Exception, match="division by zero"):
             await database.migrate(pool)
         assert await pool.fetchval("select to_regclass('half')") is None
+
+
+async def test_every_column_is_named_by_the_code_that_has_a_use_for_it(db: asyncpg.Pool) -> None:
+    store = resources.files("airbyte_workers.store")
+    code = "\n".join(each.read_text(encoding="utf-8") for each in store.iterdir() if each.name.endswith(".py"))
+    used = set(re.findall(r"\w+", code)) | set(StreamCounts.model_fields)
+    rows = await db.fetch("select column_name from information_schema.columns where table_schema = 'public'")
+    assert {row["column_name"] for row in rows} - used == STILL_WRITTEN_BY_OLDER_WORKERS

@@ -12,10 +12,11 @@ from rows import request, sync_input
 from temporalio.exceptions import ApplicationError
 
 from activities.bookkeeping import MAX_WHY, BookkeepingActivities
+from activities.means import Means
 from airbyte_workers.pods.engine import EngineError
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import history, jobs
-from airbyte_workers.store.objects import Objects
+from airbyte_workers.store.objects import open_objects
 from airbyte_workers.store.sealing import Seal
 
 pytestmark = pytest.mark.postgres
@@ -45,7 +46,7 @@ class Engine:
 
 def books(db: asyncpg.Pool, seal: Seal, folder: Path, engine: Engine, **settings: Any) -> BookkeepingActivities:
     chosen = Settings(home=folder, orchestrator_image="airbyte-workers:1", **settings)
-    return BookkeepingActivities(db, seal, chosen, Objects(chosen.storage, timeout=10), engine)
+    return BookkeepingActivities(Means(db, seal, chosen, open_objects(chosen), {}), engine)
 
 
 async def test_what_was_left_open_is_chosen_kept_and_told(db: asyncpg.Pool, seal: Seal, tmp_path: Path) -> None:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 from desk import DESTINATION, SOURCE, Desk, operation, sync
-from rows import CATALOG
+from rows import CATALOG, open_attempt
 
 from activities.pod_specs import Author
 from airbyte_workers.models import AttemptRef, JobPlan
 from airbyte_workers.names import JobKind, Role
 from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
-from airbyte_workers.pods.pod import ContainerSpec, PodSpec, Program, Resources
-from airbyte_workers.store import attempts, jobs, reaping
+from airbyte_workers.pods.pod import ContainerLimits, ContainerSpec, PodSpec, Program
+from airbyte_workers.store import jobs, reaping
 from airbyte_workers.store.secrets import SecretError
 
 pytestmark = pytest.mark.postgres
@@ -48,7 +48,7 @@ async def sync_plan(desk: Desk) -> JobPlan:
 
 
 def author(desk: Desk, **settings: Any) -> Author:
-    return Author(desk.db, desk.settings(secrets_dir=desk.folder, database_url=DATABASE, **settings), DATABASE)
+    return Author(desk.db, desk.settings(secrets_dir=desk.folder, database_url=DATABASE, **settings))
 
 
 async def pod(desk: Desk, job_id: int, kind: JobKind, of: Role | None = None, **settings: Any) -> PodSpec:
@@ -58,7 +58,7 @@ async def pod(desk: Desk, job_id: int, kind: JobKind, of: Role | None = None, **
 
 async def replication(desk: Desk, job_id: int) -> PodSpec:
     await jobs.set_catalog(desk.db, await desk.job(job_id), CATALOG, "sha")
-    attempt = await attempts.open_attempt(desk.db, job_id, 0, waited_s=0)
+    attempt = await open_attempt(desk.db, job_id, 0)
     return await author(desk).replication(await desk.job(job_id), attempt)
 
 
@@ -133,7 +133,7 @@ async def test_limits_are_those_of_the_connector_or_of_the_settings(desk: Desk) 
     typed = {"image": SOURCE, "resources": {"cpu_limit": "0.5", "pids_limit": 7}}
     job_id = (await desk.open(operation("check", typed))).job_id
     spec = await pod(desk, job_id, JobKind.CHECK, job_main_container_memory_limit="1Gi")
-    assert only(spec).resources == Resources(cpus=0.5, memory_bytes=2**30, pids=7)
+    assert only(spec).limits == ContainerLimits(cpus=0.5, memory_bytes=2**30, pids=7)
 
 
 # --- pods of a sync's questions ---

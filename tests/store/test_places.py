@@ -26,10 +26,10 @@ Key = tuple[str, JobKind]
 
 
 @pytest.fixture
-async def pools(db: asyncpg.Pool, empty_url: str) -> AsyncIterator[list[asyncpg.Pool]]:
+async def pools(db: asyncpg.Pool, url: str) -> AsyncIterator[list[asyncpg.Pool]]:
     """Those of two worker processes."""
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(connected(empty_url, size=6, timeout=60)) for _ in range(2)]
+        yield [await stack.enter_async_context(connected(url, size=6, timeout=60)) for _ in range(2)]
 
 
 @pytest.fixture

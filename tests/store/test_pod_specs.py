@@ -8,38 +8,38 @@ from typing import Any
 
 import asyncpg
 import pytest
-from rows import CATALOG, request, sync_input, usual_rules
+from rows import CATALOG, open_attempt, request, sync_input
 
 from activities.pod_specs import Author
 from airbyte_workers.names import Role
-from airbyte_workers.pods.pod import PodSpec, Resources
+from airbyte_workers.pods.pod import ContainerLimits, PodSpec
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import attempts, jobs, opening, reaping
+from airbyte_workers.store import jobs, opening, reaping
 from airbyte_workers.store.sealing import Seal
 
 pytestmark = pytest.mark.postgres
 MIB = 2**20
 SOURCE = {"image": "airbyte/source-faker:7.2.1", "config": {"password": "hunter2"}}
 DESTINATION = {"image": "airbyte/destination-null:1", "config": {"path": "out"}}
-NO_LIMIT = Resources(pids=4096)
+NO_LIMIT = ContainerLimits(pids=4096)
 
 
 async def job(db: asyncpg.Pool, seal: Seal, **changes: Any) -> jobs.Job:
     asked = request(sync_input(**({"source": SOURCE, "destination": DESTINATION} | changes)))
-    job_id = await opening.open_sync(db, seal, asked, usual_rules)
+    job_id = await opening.open_sync(db, seal, asked)
     await jobs.set_catalog(db, await jobs.read_job(db, seal, job_id), CATALOG, "sha")
     return await jobs.read_job(db, seal, job_id)
 
 
 async def replication(db: asyncpg.Pool, seal: Seal, settings: dict[str, Any], **changes: Any) -> PodSpec:
     opened = await job(db, seal, **changes)
-    attempt = await attempts.open_attempt(db, opened.id, 0, waited_s=0)
-    author = Author(db, Settings(home=Path("/h"), **settings), "postgresql://secret@h/d")
+    attempt = await open_attempt(db, opened.id, 0)
+    author = Author(db, Settings(**({"home": Path("/h"), "database_url": "postgresql://secret@h/d"} | settings)))
     return await author.replication(opened, attempt)
 
 
-def resources(spec: PodSpec) -> dict[Role, Resources]:
-    return {each.role: each.resources for each in spec.containers} | {spec.orchestrator: spec.orchestrator_resources}
+def resources(spec: PodSpec) -> dict[Role, ContainerLimits]:
+    return {each.role: each.limits for each in spec.containers} | {spec.orchestrator: spec.orchestrator_limits}
 
 
 LIMITED = {"job_main_container_cpu_limit": "500m", "job_main_container_memory_limit": "1Gi", "container_pids_limit": 99}
@@ -54,7 +54,7 @@ async def test_without_any_limit_only_processes_are_counted(db: asyncpg.Pool, se
 
 
 async def test_limits_of_the_settings_are_those_of_both_connectors(db: asyncpg.Pool, seal: Seal) -> None:
-    limits = Resources(cpus=0.5, memory_bytes=1024 * MIB, pids=99)
+    limits = ContainerLimits(cpus=0.5, memory_bytes=1024 * MIB, pids=99)
     seen = resources(await replication(db, seal, LIMITED))
     assert (seen[Role.SOURCE], seen[Role.DESTINATION]) == (limits, limits)
 
@@ -62,14 +62,14 @@ async def test_limits_of_the_settings_are_those_of_both_connectors(db: asyncpg.P
 async def test_what_a_connector_says_is_for_itself_alone(db: asyncpg.Pool, seal: Seal) -> None:
     own = {"cpu_limit": 1, "memory_limit": "2Gi", "pids_limit": 1}
     seen = resources(await replication(db, seal, LIMITED, source=SOURCE | {"resources": own}))
-    assert seen[Role.SOURCE] == Resources(cpus=1, memory_bytes=2048 * MIB, pids=1)
-    assert seen[Role.DESTINATION] == Resources(cpus=0.5, memory_bytes=1024 * MIB, pids=99)
+    assert seen[Role.SOURCE] == ContainerLimits(cpus=1, memory_bytes=2048 * MIB, pids=1)
+    assert seen[Role.DESTINATION] == ContainerLimits(cpus=0.5, memory_bytes=1024 * MIB, pids=99)
 
 
 async def test_the_orchestrator_has_limits_of_its_own(db: asyncpg.Pool, seal: Seal) -> None:
     settings = {"replication_orchestrator_cpu_limit": "2", "replication_orchestrator_memory_limit": "256Mi"}
     seen = resources(await replication(db, seal, settings, source=SOURCE | {"resources": {"cpu_limit": 1}}))
-    assert seen[Role.ORCHESTRATOR] == Resources(cpus=2, memory_bytes=256 * MIB, pids=4096)
+    assert seen[Role.ORCHESTRATOR] == ContainerLimits(cpus=2, memory_bytes=256 * MIB, pids=4096)
     assert seen[Role.DESTINATION] == NO_LIMIT
 
 

@@ -7,13 +7,13 @@ import asyncio
 import pytest
 from cut_off import HERE, MISSING, TERMINATED, WHY, Stand
 from desk import Desk, NoEngine
-from rows import FAILED, SUCCEEDED, request, sync_input
+from rows import FAILED, SUCCEEDED, close_attempt, request, sync_input
 from temporalio.exceptions import ApplicationError
 
 from activities.bookkeeping import BookkeepingActivities
 from activities.repairs import Repairs
 from activities.run_looks import TemporalAway
-from airbyte_workers.jobs.reconciliation import Place, Seen, Sighting, end_of
+from airbyte_workers.jobs.reconciliation import Seen, Sighting, TemporalNamespace, end_of
 from airbyte_workers.models import (
     AttemptSummary,
     Evidence,
@@ -25,7 +25,7 @@ from airbyte_workers.models import (
     SyncReport,
 )
 from airbyte_workers.names import JobKind
-from airbyte_workers.store import attempts, history, job_runs, jobs, reconciling, workloads
+from airbyte_workers.store import attempts, history, jobs, reconciling, run_sightings, workloads
 from airbyte_workers.store.reconciling import Left
 
 pytestmark = pytest.mark.postgres
@@ -33,7 +33,7 @@ CLOSED = ["terminated", "failed", "timed_out", "canceled", "completed", "continu
 COUNTS = (StreamCounts(name="users", records_emitted=9, records_committed=5),)
 STOPPED = AttemptSummary(
     status="cancelled",
-    failures=(Failure(origin="airbyte_platform", type="manual_cancellation", message="the sync was cancelled"),),
+    failures=(Failure(origin="airbyte_platform", type="manual_cancellation", message="the job was cancelled"),),
     evidence=Evidence(records_emitted=9),
     streams=COUNTS,
 )
@@ -68,9 +68,9 @@ async def test_d21_of_a_terminated_run_the_attempt_and_the_job_have_failed(stand
 
 async def test_d21_attempts_that_had_ended_before_and_jobs_that_have_stay_as_they_are(stand: Stand) -> None:
     succeeded = await stand.job()
-    await attempts.close_attempt(stand.db, succeeded, 0, SUCCEEDED, None)
+    await close_attempt(stand.db, succeeded, 0, SUCCEEDED)
     job_id = await stand.job()
-    await attempts.close_attempt(stand.db, job_id, 0, FAILED, None)
+    await close_attempt(stand.db, job_id, 0, FAILED)
     await stand.launched(job_id, 1)
     await stand.db.execute("update workloads set status = 'failure'")
     first = await stand.db.fetchrow("select * from attempts where job_id = $1 and number = 0", job_id)
@@ -115,7 +115,7 @@ async def test_a_sync_that_had_finished_is_closed_from_its_marker(stand: Stand) 
     report = await report_of(stand, job_id)
     assert (report.status, report.attempts[0].status, report.records_committed) == ("succeeded", "succeeded", 5)
     told = f"{WHY}; its pod had finished, and nothing is missing"
-    assert await stand.past(job_id) == [("run over", WHY), ("closed from its marker", told)]
+    assert await stand.past(job_id) == [("run over", WHY), ("closed from what its pod reported", told)]
 
 
 async def test_a_marker_of_another_databases_pod_is_no_proof(stand: Stand) -> None:
@@ -188,9 +188,9 @@ async def test_jobs_whose_runs_run_are_left_alone(stand: Stand) -> None:
     assert (await _seen(stand, job_id)).seen_in == HERE
 
 
-async def _seen(stand: Stand, job_id: int) -> job_runs.LiveJob:
-    pace = job_runs.Pace(0, 0, 0, 1e6, 9)
-    found = await job_runs.live_job(stand.db, job_id, pace)
+async def _seen(stand: Stand, job_id: int) -> run_sightings.SightedJob:
+    pace = run_sightings.Pace(0, 0, 0, 1e6, 9)
+    found = await run_sightings.sighted(stand.db, job_id, pace)
     assert found is not None
     return found
 
@@ -238,7 +238,7 @@ async def test_a_job_that_ends_between_two_looks_stays_as_it_ended(stand: Stand)
     await stand.pod_ended(job_id, STOPPED)
     await stand.say(job_id, TERMINATED)
     await stand.repairs().look()
-    await attempts.close_attempt(stand.db, job_id, 0, SUCCEEDED, None)
+    await close_attempt(stand.db, job_id, 0, SUCCEEDED)
     await stand.repairs().close()
     assert await stand.status(job_id) == "succeeded"
 
@@ -304,25 +304,25 @@ async def missing_for_long(stand: Stand, job_id: int, **settings: float) -> str:
 
 async def test_a_namespace_that_was_made_anew_has_lost_its_runs(stand: Stand) -> None:
     job_id = await seen_then_missing(stand)
-    stand.temporal.place_ = Place("cluster", "made anew")
+    stand.temporal.namespace_ = TemporalNamespace("cluster", "made anew")
     assert await missing_for_long(stand, job_id) == "failed"
     assert "namespace" in (await report_of(stand, job_id)).reason
 
 
 @pytest.mark.parametrize(
-    ("place", "namespaces"),
+    ("namespace", "namespaces"),
     [
-        (Place("other cluster", "other"), frozenset()),
-        (Place("cluster", "other"), frozenset({"namespace"})),
-        (Place("", "other"), frozenset()),
+        (TemporalNamespace("other cluster", "other"), frozenset()),
+        (TemporalNamespace("cluster", "other"), frozenset({"namespace"})),
+        (TemporalNamespace("", "other"), frozenset()),
     ],
     ids=["another cluster", "another namespace of the cluster", "a cluster that does not say its name"],
 )
 async def test_a_job_of_another_temporal_is_left_alone_until_nothing_is_heard_of_it(
-    stand: Stand, place: Place, namespaces: frozenset[str]
+    stand: Stand, namespace: TemporalNamespace, namespaces: frozenset[str]
 ) -> None:
     job_id = await seen_then_missing(stand)
-    stand.temporal.place_, stand.temporal.namespaces = place, namespaces
+    stand.temporal.namespace_, stand.temporal.namespaces = namespace, namespaces
     assert await missing_for_long(stand, job_id, reconcile_silence_minutes=10) == "pending"
     await stand.aged(job_id, 700)
     assert await missing_for_long(stand, job_id, reconcile_silence_minutes=10) == "failed"
@@ -351,7 +351,7 @@ async def test_signs_of_life_of_a_job_that_may_be_anothers(stand: Stand, sign: s
     await stand.round()
     await stand.aged(job_id, 700)
     await stand.say(job_id, MISSING)
-    stand.temporal.place_ = Place("other", "other")
+    stand.temporal.namespace_ = TemporalNamespace("other", "other")
     await stand.db.execute(sign)
     assert await missing_for_long(stand, job_id, reconcile_silence_minutes=10, reconcile_pod_wait_s=0) == "running"
 
@@ -388,12 +388,12 @@ async def test_what_was_seen_of_a_run_that_was_replaced_meanwhile_counts_no_more
     """Two processes looked; one has written that the job goes on under another run."""
     job_id = await stand.job(running=False)
     before = await _seen(stand, job_id)
-    assert await job_runs.follow(stand.db, before, "second", "was reset")
-    assert not await job_runs.follow(stand.db, before, "third", "was reset")
-    assert not await job_runs.is_over(stand.db, before, "was terminated")
+    assert await run_sightings.follow(stand.db, before, "second", "was reset")
+    assert not await run_sightings.follow(stand.db, before, "third", "was reset")
+    assert not await run_sightings.is_over(stand.db, before, "was terminated")
     end = end_of("was terminated", None, cancelled=False)
     assert not await reconciling.close(stand.db, before, end, Left())
-    await job_runs.saw(stand.db, before, Place("old", "old"))
+    await run_sightings.saw(stand.db, before, TemporalNamespace("old", "old"))
     assert (await stand.run_of(job_id), await stand.status(job_id)) == ("second", "pending")
     assert (await _seen(stand, job_id)).seen_in is None
 
@@ -449,9 +449,8 @@ async def test_of_jobs_that_have_ended_nothing_is_kept(stand: Stand) -> None:
 
 
 def books(stand: Stand, repairs: Repairs | None = None) -> BookkeepingActivities:
-    desk, repairs = stand.desk, repairs or stand.repairs()
-    settings = desk.settings(allow_local_commands=True)
-    return BookkeepingActivities(desk.db, desk.seal, settings, desk.objects(), NoEngine(), repairs)
+    means = stand.desk.means(allow_local_commands=True)
+    return BookkeepingActivities(means, NoEngine(), repairs or stand.repairs())
 
 
 def next_sync() -> OpenJob:
@@ -479,7 +478,7 @@ async def test_a_connection_is_busy_as_long_as_its_job_may_live(stand: Stand, wh
     job_id = await stand.job(running=False)
     if where == "it is another Temporal's":
         await stand.round()
-        stand.temporal.place_ = Place("other", "other")
+        stand.temporal.namespace_ = TemporalNamespace("other", "other")
     if where not in ("it runs", "Temporal is away"):
         await stand.say(job_id, MISSING)
     stand.temporal.away = where == "Temporal is away"

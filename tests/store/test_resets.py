@@ -8,12 +8,12 @@ import asyncpg
 import pytest
 from cut_off import Stand
 from desk import SOURCE, Desk, operation
-from rows import SUCCEEDED, open_with_catalog, request, sync_input, usual_rules
+from rows import SUCCEEDED, close_attempt, open_attempt, open_with_catalog, request, sync_input
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from test_launching import Launcher
 
-from activities.pod_specs import Author
+from activities.means import Means
 from activities.workloads import WorkloadActivities
 from airbyte_workers.jobs.reconciliation import Seen, Sighting
 from airbyte_workers.models import AttemptRef, Launched, OpenJob
@@ -21,8 +21,8 @@ from airbyte_workers.names import JobKind, Role
 from airbyte_workers.orchestrator.markers import Marker, Markers
 from airbyte_workers.pods.pod import ContainerStatus, PodSpec, PodStatus
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import attempts, jobs, opening, states
-from airbyte_workers.store.objects import Objects
+from airbyte_workers.store import jobs, opening, states
+from airbyte_workers.store.objects import open_objects
 from airbyte_workers.store.sealing import Seal
 
 pytestmark = pytest.mark.postgres
@@ -43,8 +43,8 @@ async def handed(desk: Desk, **run: str) -> OpenJob:
 async def test_a_run_that_is_reset_to_its_beginning_works_with_what_its_first_run_took(desk: Desk) -> None:
     asked = await handed(desk)
     first = await desk.open(asked, allow_local_commands=True)
-    await attempts.open_attempt(desk.db, first.job_id, 0, waited_s=0)
-    await attempts.close_attempt(desk.db, first.job_id, 0, SUCCEEDED, None)
+    await open_attempt(desk.db, first.job_id, 0)
+    await close_attempt(desk.db, first.job_id, 0, SUCCEEDED)
     again = await desk.open(asked.model_copy(update={"run_id": "second"}), allow_local_commands=True)
     assert again.job_id != first.job_id
     connectors = (await desk.job(again.job_id)).connectors
@@ -56,8 +56,8 @@ async def test_a_run_that_is_reset_to_its_beginning_works_with_what_its_first_ru
 async def test_nobody_else_gets_what_was_taken(desk: Desk, change: dict[str, str]) -> None:
     asked = await handed(desk)
     first = await desk.open(asked, allow_local_commands=True)
-    await attempts.open_attempt(desk.db, first.job_id, 0, waited_s=0)
-    await attempts.close_attempt(desk.db, first.job_id, 0, SUCCEEDED, None)
+    await open_attempt(desk.db, first.job_id, 0)
+    await close_attempt(desk.db, first.job_id, 0, SUCCEEDED)
     with pytest.raises(ApplicationError, match="it was used already"):
         await desk.open(asked.model_copy(update={"run_id": "second"} | change), allow_local_commands=True)
 
@@ -76,7 +76,7 @@ async def test_a_run_that_goes_on_with_a_job_finds_its_row(desk: Desk) -> None:
     job_id = await stand.job()
     await stand.say(job_id, Sighting(Seen.CLOSED, "terminated", successor="second", successor_job=job_id))
     await stand.round()
-    found = await opening.open_sync(desk.db, desk.seal, request(sync_input(), "second"), usual_rules)
+    found = await opening.open_sync(desk.db, desk.seal, request(sync_input(), "second"))
     assert found == job_id
 
 
@@ -92,10 +92,9 @@ class Idle(Launcher):
 
 async def launched(db: asyncpg.Pool, seal: Seal, folder: Path, launcher: Launcher, job_id: int) -> Launched:
     """What the launch of the job's first attempt returns."""
-    settings = Settings(home=folder)
-    objects = Objects(settings.storage, timeout=10)
-    author = Author(db, settings, "postgresql://nowhere")
-    activities = WorkloadActivities(db, seal, settings, objects, {"process": launcher}, author)
+    settings = Settings(home=folder, database_url="postgresql://nowhere")
+    objects = open_objects(settings)
+    activities = WorkloadActivities(Means(db, seal, settings, objects, {"process": launcher}))
     ref = AttemptRef(job_id=job_id, attempt=0, kind=JobKind.SYNC)
     return await ActivityEnvironment().run(activities.launch_workload, ref)
 
@@ -104,7 +103,7 @@ async def begun(db: asyncpg.Pool, seal: Seal, *, committed: bool) -> int:
     """A job whose first attempt has, or has not, committed something."""
     job_id = await open_with_catalog(db, seal)
     await jobs.set_launcher(db, job_id, "process", "as asked for")
-    attempt = await attempts.open_attempt(db, job_id, 0, waited_s=0)
+    attempt = await open_attempt(db, job_id, 0)
     if committed:
         writer = states.Writer(1, job_id, 0, attempt.fence)
         await states.commit(db, writer, [states.StateRow("STREAM", "users", None, "{}", seq=3)], [])
@@ -117,7 +116,7 @@ async def test_an_attempt_that_has_committed_gets_no_second_pod_under_its_fence(
     """A new pod would count its states from 1 again, and what it commits would be taken for older. Its watcher tells
     how the first one ended."""
     job_id = await begun(db, seal, committed=True)
-    markers = Markers(Objects(Settings(home=tmp_path).storage, timeout=10), POD)
+    markers = Markers(open_objects(Settings(home=tmp_path)), POD)
     await markers.write(Marker.SUCCESS, b"{}")
     launcher = Idle(None)
     done = await launched(db, seal, tmp_path, launcher, job_id)
@@ -129,7 +128,7 @@ async def test_an_attempt_that_has_committed_nothing_is_launched_once_more(
     db: asyncpg.Pool, seal: Seal, tmp_path: Path
 ) -> None:
     job_id = await begun(db, seal, committed=False)
-    markers = Markers(Objects(Settings(home=tmp_path).storage, timeout=10), POD)
+    markers = Markers(open_objects(Settings(home=tmp_path)), POD)
     await markers.write(Marker.FAILURE, b"{}")
     assert (await launched(db, seal, tmp_path, Launcher(None), job_id)).launched
     assert (await markers.read()).marker is Marker.NOT_STARTED
@@ -146,7 +145,7 @@ async def test_a_pod_that_lives_is_adopted_whatever_it_has_committed(
 
 async def test_a_job_that_has_ended_gets_no_pod(db: asyncpg.Pool, seal: Seal, tmp_path: Path) -> None:
     job_id = await begun(db, seal, committed=False)
-    await attempts.close_attempt(db, job_id, 0, SUCCEEDED, None)
+    await close_attempt(db, job_id, 0, SUCCEEDED)
     with pytest.raises(ApplicationError, match=rf"^JobEnded: job {job_id} has ended \(succeeded\)$") as refused:
         await launched(db, seal, tmp_path, Launcher(AssertionError("nothing is launched")), job_id)
     assert refused.value.non_retryable

@@ -6,7 +6,7 @@ cases say `commit` where upstream flushes, and "no call" is a batch that is none
 
 Left out: M8 (no timer); M16 (no flush that a close could wait for: the end of an attempt waits for its commits, and the
 attempt's own limits bound the wait); M18 (a writer belongs to one connection from its beginning: no state carries the
-connection's id). M6, M10 and M12 are not among the cases.
+connection's id).
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from state_pasts import Past
 
 from airbyte_workers.orchestrator.commits import Committer
 from airbyte_workers.protocol.messages import State, parse
-from airbyte_workers.replication.core import Ledger
-from airbyte_workers.replication.states import MixedStateTypes
+from airbyte_workers.redaction import Redactor
+from airbyte_workers.replication.ledger import Ledger
+from airbyte_workers.replication.state_ledger import MixedStateTypes
 from airbyte_workers.store import states
 from airbyte_workers.store.sealing import Seal
 from airbyte_workers.store.states import Writer
@@ -39,17 +40,23 @@ def of_all(value: Any, **more: Any) -> dict[str, Any]:
     return {"type": "GLOBAL", "global": {"shared_state": {"n": value}, "stream_states": []}, **more}
 
 
+class NoLog:
+    """Nobody reads the log of these attempts."""
+
+    redact = Redactor()
+
+    def __call__(self, *_: object) -> None:
+        pass
+
+
 class Orchestrator:
     """An attempt's end of the line: what a source sends and its destination acknowledges at once is to be committed."""
 
     def __init__(self, db: asyncpg.Pool, owner: Writer) -> None:
         self.db, self.owner = db, owner
-        self.ledger = Ledger([(name, None) for name in (A, B, C)], self._log, staged_states_bytes=1 << 20)
+        self.ledger = Ledger([(name, None) for name in (A, B, C)], NoLog(), staged_states_bytes=1 << 20)
         self.stale = False
-        self.committer = Committer(db, owner, self.ledger, self._log, self._superseded)
-
-    def _log(self, *_: object) -> None:
-        pass
+        self.committer = Committer(db, owner, self.ledger, self._superseded)
 
     def _superseded(self) -> None:
         self.stale = True

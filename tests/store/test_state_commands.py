@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from books import Books, opened_books
 from click.testing import CliRunner
+from rows import close_job
 from state_pasts import Past
 
 from airbyte_workers.cli.main import main
 from airbyte_workers.models import JobStatus
-from airbyte_workers.store import jobs, states
+from airbyte_workers.store import states
 from airbyte_workers.store.sealing import Seal
 from airbyte_workers.store.states import StateRow
 
@@ -77,7 +78,7 @@ class Shell:
             for batch in rows:
                 await states.commit(db, owner, batch, [])
             if ends:
-                await jobs.close_job(db, owner.job_id, JobStatus.FAILED, failures=(), by="me", reason="so")
+                await close_job(db, owner.job_id, JobStatus.FAILED, by="me", reason="so")
             return owner.job_id
 
         return self.books.run(run)
@@ -318,7 +319,7 @@ def test_a_live_job_is_in_the_way_of_a_rewind_but_not_of_a_dry_run(shell: Shell)
     said = shell("rewind", "demo", "--to", str(first), "--yes")
     assert (said.code, said.err) == (
         2,
-        f"error: connection demo is syncing (job {live}): cancel it or wait for its end\n",
+        f"error: connection demo is syncing (job {live}): wait for its end, or cancel it\n",
     )
     assert shell("rewind", "demo", "--to", str(first)).code == 0
     busy = shell("rewind", "demo", "--to", str(first), "--yes", "-o", "json").json
@@ -330,16 +331,19 @@ def test_data_that_was_removed_since_does_not_come_back_and_people_are_warned(sh
     clear = shell.job([of_stream(2, 1)])
     shell.books.run(lambda db: db.execute("update jobs set kind = 'clear' where id = $1", clear))
     said = shell("rewind", "demo", "--to", str(first))
-    assert f"mind: job {clear} (clear) came since" in said.out
+    assert f"note: job {clear} (clear) came since" in said.out
     assert shell("rewind", "demo", "--to", str(first), "-o", "json").json["data_removed_by_jobs"] == [clear]
 
 
 @pytest.mark.parametrize(
     ("to", "said"),
     [
-        ("99", "error: there is no job 99"),
-        ("@99", "error: the state log of demo has no entry @99; see: state log demo"),
-        ("2020-01-01", "error: nothing was committed of demo before 2020-01-01 00:00:00; see: state log demo"),
+        ("99", "error: there is no job 99; see: airbyte-workers jobs list --connection demo"),
+        ("@99", "error: the state log of demo has no entry @99; see: airbyte-workers state log demo"),
+        (
+            "2020-01-01",
+            "error: nothing was committed of demo before 2020-01-01 00:00:00; see: airbyte-workers state log demo",
+        ),
         ("2999-01-01", "'2999-01-01' is in the future"),
         ("soon", "'soon' is no point in the past: write a job's number"),
     ],

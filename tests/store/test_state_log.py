@@ -11,16 +11,15 @@ from typing import Any
 
 import asyncpg
 import pytest
-from books import Books, opened_books
+from books import Books
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rows import FAILED, open_job
+from rows import FAILED, close_job, open_attempt, open_job
 
 from airbyte_workers.models import JobStatus
-from airbyte_workers.protocol.catalog import StreamKey
+from airbyte_workers.protocol.streams import StreamKey
 from airbyte_workers.replication.state_history import Point
 from airbyte_workers.store import (
-    attempts,
     jobs,
     state_log,
     state_rewinds,
@@ -165,13 +164,13 @@ class Connection:
         job = await jobs.read_job(self.db, SEAL, job_id)
         text = catalog(step)
         await jobs.set_catalog(self.db, job, text, text)
-        attempt = await attempts.open_attempt(self.db, job_id, 0, waited_s=0)
+        attempt = await open_attempt(self.db, job_id, 0)
         assert job.connection_id is not None
         self.writer = Writer(job.connection_id, job_id, 0, attempt.fence)
 
     async def end_job(self) -> None:
         if self.writer is not None:
-            await jobs.close_job(
+            await close_job(
                 self.db, self.writer.job_id, JobStatus.FAILED, failures=FAILED.failures, by="me", reason="so"
             )
         self.writer = None
@@ -239,12 +238,6 @@ async def happen(steps: Sequence[Step], seen: Counter[str], db: asyncpg.Pool) ->
     for moment in connection.moments:
         assert [told(each) for each in await state_log.as_of(db, log, moment.position)] == moment.kept
         seen["kept"] += bool(moment.kept)
-
-
-@pytest.fixture
-def books(empty_url: str) -> Iterator[Books]:
-    with opened_books(empty_url) as opened:
-        yield opened
 
 
 def test_whatever_happened_every_point_of_the_past_is_exact(books: Books) -> None:

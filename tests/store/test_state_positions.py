@@ -6,26 +6,19 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
-import asyncpg
 import pytest
-from rows import open_job
+from rows import close_job, open_job
 from state_pasts import Past
 
 from airbyte_workers.models import JobStatus
 from airbyte_workers.replication.state_history import Point
-from airbyte_workers.store import connections, database, jobs, state_log, state_positions, state_rewinds, states
+from airbyte_workers.store import connections, database, state_log, state_positions, state_rewinds, states
 from airbyte_workers.store.database import connected, migrate, migrations
-from airbyte_workers.store.sealing import Seal
 from airbyte_workers.store.state_log import Page
 from airbyte_workers.store.states import StateRow
 
 pytestmark = pytest.mark.postgres
 USERS = ("users", None)
-
-
-@pytest.fixture
-def past(db: asyncpg.Pool, seal: Seal) -> Past:
-    return Past(db, seal)
 
 
 async def test_a_job_left_what_it_committed_last_and_found_what_was_there_before(past: Past) -> None:
@@ -46,7 +39,7 @@ async def test_a_job_that_committed_nothing_left_what_it_found(past: Past) -> No
 async def test_a_job_that_had_no_attempt_left_what_was_there_when_it_ended(past: Past) -> None:
     await past.job(1)
     unlucky = await open_job(past.db, past.seal)
-    await jobs.close_job(past.db, unlucky, JobStatus.FAILED, failures=(), by="me", reason="so")
+    await close_job(past.db, unlucky, JobStatus.FAILED, by="me", reason="so")
     await past.job(2)
     assert await past.at(Point("job", unlucky)) == [1]
     assert await past.at(Point("before", unlucky)) == [1]
@@ -112,10 +105,12 @@ async def test_moments_follow_one_another_even_when_the_clock_goes_back(past: Pa
 async def test_what_is_no_point_of_this_connection_is_refused_with_the_reason(past: Past) -> None:
     other = await Past(past.db, past.seal, "other").job(1)
     await past.job(1)
-    assert await past.refused(Point("job", 99)) == "there is no job 99"
+    assert (
+        await past.refused(Point("job", 99)) == "there is no job 99; see: airbyte-workers jobs list --connection demo"
+    )
     assert await past.refused(Point("before", other)) == f"job {other} is of connection other, not of demo"
     said = await past.refused(Point("entry", 99))
-    assert said == "the state log of demo has no entry @99; see: state log demo"
+    assert said == "the state log of demo has no entry @99; see: airbyte-workers state log demo"
     entry = await state_log.head(past.db, await Past(past.db, past.seal, "other").log())
     assert "has no entry" in await past.refused(Point("entry", entry))
     await past.db.execute("insert into jobs (kind, input, workflow_id, run_id) values ('check', 'x', 'w', 'r')")

@@ -5,27 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 
-import asyncpg
 import pytest
-from rows import open_with_catalog
+from rows import close_job, open_with_catalog
 from state_pasts import Past, of_users
 
 from airbyte_workers.models import JobStatus
 from airbyte_workers.replication.state_history import Point
-from airbyte_workers.store import connections, jobs, state_log, state_rewinds, states
-from airbyte_workers.store.opening import ConnectionBusy
-from airbyte_workers.store.sealing import Seal
+from airbyte_workers.store import connections, state_log, state_rewinds, states
+from airbyte_workers.store.connections import ConnectionBusy
 from airbyte_workers.store.state_log import Page
 from airbyte_workers.store.state_rewinds import Plan
 from airbyte_workers.store.states import StaleFence, StateRow
 
 pytestmark = pytest.mark.postgres
 USERS = ("STREAM", ("users", None))
-
-
-@pytest.fixture
-def past(db: asyncpg.Pool, seal: Seal) -> Past:
-    return Past(db, seal)
 
 
 async def rewound(past: Past, point: Point) -> Plan:
@@ -113,7 +106,7 @@ async def test_the_type_of_then_comes_back_alone(past: Past, then: StateRow, now
     for each in (then, now):
         owner = await past.writer()
         await states.commit(past.db, owner, [each], [])
-        await jobs.close_job(past.db, owner.job_id, JobStatus.FAILED, failures=(), by="me", reason="so")
+        await close_job(past.db, owner.job_id, JobStatus.FAILED, by="me", reason="so")
     await rewound(past, Point("before", owner.job_id))
     rows = await past.db.fetch("select type, state from states")
     assert [tuple(row) for row in rows] == [(then.type, then.state)]
@@ -127,7 +120,7 @@ async def test_while_a_job_is_live_it_is_refused(past: Past) -> None:
     job_id = await open_with_catalog(past.db, past.seal)
     with pytest.raises(ConnectionBusy) as refusal:
         await rewound(past, Point("before", first))
-    assert str(refusal.value) == f"connection demo is syncing (job {job_id}): cancel it or wait for its end"
+    assert str(refusal.value) == f"connection demo is syncing (job {job_id}): wait for its end, or cancel it"
     assert await given(past) == [{"c": 1}]
     assert (await state_rewinds.plan(past.db, "demo", Point("before", first))).changed == [USERS]
 
@@ -136,7 +129,7 @@ async def test_an_attempt_that_was_left_behind_commits_nothing_after_it(past: Pa
     first = await past.job(1)
     left = await past.writer()
     await states.commit(past.db, left, [of_users(2, 1)], [])
-    await jobs.close_job(past.db, left.job_id, JobStatus.CANCELLED, failures=(), by="me", reason="so")
+    await close_job(past.db, left.job_id, JobStatus.CANCELLED, by="me", reason="so")
     await rewound(past, Point("job", first))
     with pytest.raises(StaleFence):
         await states.commit(past.db, left, [of_users(3, 2)], [])
@@ -172,7 +165,7 @@ async def test_a_rewind_and_a_new_job_at_the_same_time_follow_one_another(past: 
         else:
             assert not isinstance(done, BaseException)
         assert await past.at(Point("job", first)) == [1]
-        await jobs.close_job(past.db, owner.job_id, JobStatus.FAILED, failures=(), by="me", reason="so")
+        await close_job(past.db, owner.job_id, JobStatus.FAILED, by="me", reason="so")
         await past.job(2)
 
 

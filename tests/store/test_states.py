@@ -7,7 +7,7 @@ import asyncio
 import asyncpg
 import msgspec
 import pytest
-from rows import next_attempt, open_with_catalog
+from rows import next_attempt, open_attempt, open_with_catalog
 
 from airbyte_workers.models import StreamCounts
 from airbyte_workers.store import attempts, history, jobs, states
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.postgres
 
 async def writer(db: asyncpg.Pool, seal: Seal) -> Writer:
     job_id = await open_with_catalog(db, seal)
-    attempt = await attempts.open_attempt(db, job_id, 0, waited_s=0)
+    attempt = await open_attempt(db, job_id, 0)
     job = await jobs.read_job(db, seal, job_id)
     return Writer(job.connection_id, job_id, 0, attempt.fence)
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from desk import SOURCE, Desk, operation, sync
+from still_launcher import StillLauncher
 from temporalio.testing import ActivityEnvironment
 
-from activities.pod_specs import Author
 from activities.workloads import WorkloadActivities
 from airbyte_workers.models import (
     AttemptOutcome,
@@ -36,19 +36,16 @@ TOLD_TO_END = Failure(
 
 
 @dataclass
-class Launcher:
+class Launcher(StillLauncher):
     """A pod whose sidecar runs, and ends in order when it is told to."""
 
     desk: Desk
     ref: AttemptRef
     runs: bool = True
     done: list[str] = field(default_factory=list)
-    name = "process"
 
     async def inspect(self, pod: str) -> PodStatus:
         return PodStatus(pod, (ContainerStatus(Role.SIDECAR, self.runs, None if self.runs else 9),))
-
-    async def report_exits(self, pod: str) -> None: ...
 
     async def terminate(self, pod: str) -> None:
         self.done.append("terminate")
@@ -63,9 +60,7 @@ class Launcher:
 
 
 def watcher(desk: Desk, launcher: Launcher, **settings: Any) -> WorkloadActivities:
-    chosen = desk.settings(dataplane="here", **settings)
-    author = Author(desk.db, chosen, "postgresql://nowhere")
-    return WorkloadActivities(desk.db, desk.seal, chosen, desk.objects(), {"process": launcher}, author)
+    return WorkloadActivities(desk.means(launcher, dataplane="here", **settings))
 
 
 async def placed(desk: Desk, kind: JobKind, of: Role | None = None) -> AttemptRef:
@@ -137,3 +132,16 @@ async def test_a_pod_whose_sidecar_is_gone_failed_for_the_platform(desk: Desk, k
     assert (await markers.read()).marker is Marker.FAILURE
     end = await desk.books().close_operation(CloseOperation(ref=launcher.ref, outcome=outcome))
     assert (end.status, end.check) == (JobStatus.FAILED, None)
+
+
+async def test_a_pod_keeps_its_place_as_long_as_somebody_watches_it(desk: Desk) -> None:
+    """It renews nothing itself: its lease is its watcher's."""
+    launcher = Launcher(desk, await placed(desk, JobKind.CHECK))
+    await desk.db.execute("update workloads set lease_until = now()")
+    watching = asyncio.ensure_future(watch(desk, launcher))
+    async with asyncio.timeout(30):
+        while not await desk.db.fetchval("select lease_until > now() + interval '1 minute' from workloads"):
+            await asyncio.sleep(0.01)
+    await desk.answered(launcher.ref, {"status": "SUCCEEDED"})
+    launcher.runs = False
+    assert (await watching).status == "succeeded"

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import asyncpg
 import pytest
-from rows import next_attempt, open_with_catalog
+from rows import next_attempt, open_attempt, open_with_catalog
 
 from airbyte_workers.models import Progress
 from airbyte_workers.names import JobKind
-from airbyte_workers.store import attempts, jobs, workloads
+from airbyte_workers.store import jobs, workloads
 from airbyte_workers.store.sealing import Seal
 from airbyte_workers.store.workloads import Workload
 
@@ -22,7 +22,7 @@ async def workload(
     db: asyncpg.Pool, seal: Seal, name: str, dataplane: str = "here", launcher: str = "process"
 ) -> Workload:
     job_id = await open_with_catalog(db, seal, name)
-    attempt = await attempts.open_attempt(db, job_id, 0, waited_s=0)
+    attempt = await open_attempt(db, job_id, 0)
     job = await jobs.read_job(db, seal, job_id)
     return Workload(attempt.pod, JobKind.SYNC, job_id, 0, job.connection_id, dataplane, launcher, attempt.fence)
 
@@ -56,12 +56,12 @@ async def test_a_pod_whose_lease_is_over_takes_no_place(db: asyncpg.Pool, seal: 
 async def test_renewing_tells_progress_until_a_newer_attempt_begins(db: asyncpg.Pool, seal: Seal) -> None:
     mine = await workload(db, seal, "a")
     await workloads.claim(db, mine, limit=1, lease_s=60)
-    assert await workloads.renew(db, mine.pod, mine.fence, Progress(records_emitted=7), lease_s=60)
+    assert await workloads.renew(db, workloads.Lease(mine.pod, mine.fence, 60), Progress(records_emitted=7))
     told = await workloads.progress_of(db, mine.pod)
     assert told is not None
     assert told.records_emitted == 7
     newer = await next_attempt(db, mine.job_id, 1)
-    assert not await workloads.renew(db, mine.pod, mine.fence, Progress(), lease_s=60)
+    assert not await workloads.renew(db, workloads.Lease(mine.pod, mine.fence, 60), Progress())
     assert mine.connection_id is not None
     assert [pod.pod for pod in await workloads.older_pods(db, mine.connection_id, newer.fence)] == [mine.pod]
 
@@ -70,7 +70,7 @@ async def test_a_released_pod_cannot_renew(db: asyncpg.Pool, seal: Seal) -> None
     mine = await workload(db, seal, "a")
     await workloads.claim(db, mine, limit=1, lease_s=60)
     await workloads.release(db, mine.pod, "failure")
-    assert not await workloads.renew(db, mine.pod, mine.fence, Progress(), lease_s=60)
+    assert not await workloads.renew(db, workloads.Lease(mine.pod, mine.fence, 60), Progress())
 
 
 # --- what runs a pod ---
@@ -95,7 +95,7 @@ async def test_a_claim_of_a_live_pod_keeps_what_runs_it(db: asyncpg.Pool, seal: 
     await keeps()
     await workloads.launched(db, mine.pod)
     await keeps()
-    await workloads.renew(db, mine.pod, mine.fence, Progress(), lease_s=60)
+    await workloads.renew(db, workloads.Lease(mine.pod, mine.fence, 60), Progress())
     await keeps()
 
 

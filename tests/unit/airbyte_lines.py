@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from airbyte_workers.models import Evidence, Failure
-from airbyte_workers.protocol.catalog import StreamKey
-from airbyte_workers.replication.core import Batch, Ends, Ledger, ReplicationFailed
+from airbyte_workers.models import Ends, Evidence, Failure
+from airbyte_workers.protocol.streams import StreamKey
+from airbyte_workers.redaction import Redactor
 from airbyte_workers.replication.destination import DestinationSide
+from airbyte_workers.replication.ledger import Batch, Ledger, ReplicationFailed
 from airbyte_workers.replication.source import SourceSide
 from airbyte_workers.replication.statistics import stream_counts
 
@@ -72,6 +73,8 @@ def rate_limited(stream: str, quota_reset: Any = None, namespace: str | None = N
 
 class RememberedLog:
     """A job log that can be asked what it was told."""
+
+    redact = Redactor()
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, str]] = []

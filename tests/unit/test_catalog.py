@@ -18,10 +18,9 @@ from airbyte_workers.protocol.catalog import (
     choose,
     read_catalog,
     read_configured,
-    shown,
-    stream_key,
 )
 from airbyte_workers.protocol.messages import Catalog, ConfiguredStream, serialise
+from airbyte_workers.protocol.streams import shown, stream_key
 
 ALL_MODES = ["append", "overwrite", "append_dedup"]
 

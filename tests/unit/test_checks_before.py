@@ -1,4 +1,4 @@
-"""Which connectors are checked before an attempt (C12, C15, C16 and decisions.md)."""
+"""Which connectors are checked before an attempt (C12, C15, C16; decisions.md, "Connections and safety")."""
 
 from __future__ import annotations
 

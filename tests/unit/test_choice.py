@@ -1,4 +1,4 @@
-"""Which launcher runs a job whose owner left it open: decisions.md, "Launchers, files, names", as a table."""
+"""Which launcher runs a job whose owner left it open: decisions.md, "Launchers", as a table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airbyte_workers.settings import Settings
 SOURCE, DESTINATION = "airbyte/source-faker:7.2.1", "airbyte/destination-null:1"
 IMAGES = (Program(image=SOURCE), Program(image=DESTINATION))
 COMMAND = Program(command=("./my-source", "--fast"))
-DENIED = EngineError("the Docker engine did not ask the registry for it: pull access denied", 403)
+DENIED = EngineError("the Docker engine could not ask the registry for it: pull access denied", 403)
 GONE = EngineError("the Docker engine did not answer: no such file")
 
 

@@ -65,14 +65,14 @@ NOT_RECORDS = {
 def test_a_record_is_recognised_however_it_is_spelt(name: str) -> None:
     attempt = Attempt()
     assert attempt.source(RECORDS[name]) == [RECORDS[name]]
-    assert (attempt.counts()["users"][0], attempt.ledger.malformed) == (1, 0)
+    assert (attempt.counts()["users"][0], attempt.ledger.counters.malformed) == (1, 0)
 
 
 @pytest.mark.parametrize("name", NOT_RECORDS)
 def test_a_line_that_only_looks_like_a_record_is_dropped_and_counted(name: str) -> None:
     attempt = Attempt()
     assert attempt.source(NOT_RECORDS[name]) == []
-    assert (attempt.counts()["users"][0], attempt.ledger.malformed) == (0, 1)
+    assert (attempt.counts()["users"][0], attempt.ledger.counters.malformed) == (0, 1)
 
 
 @pytest.mark.parametrize("name", NOT_RECORDS)
@@ -95,7 +95,7 @@ def test_two_messages_on_a_line_do_not_hide_behind_a_blank_one() -> None:
     block = record().strip() + record() + b"\n"
     assert sniff_block(block) is None
     assert attempt.source(block) == []
-    assert attempt.ledger.malformed == 1
+    assert attempt.ledger.counters.malformed == 1
 
 
 def test_one_message_over_two_lines_does_not_hide_behind_two_on_one() -> None:
@@ -104,7 +104,7 @@ def test_one_message_over_two_lines_does_not_hide_behind_two_on_one() -> None:
     block = record().strip() + record() + over_two
     assert sniff_block(block) is None
     assert attempt.source(block) == []
-    assert attempt.ledger.malformed == 2
+    assert attempt.ledger.counters.malformed == 2
 
 
 @pytest.mark.parametrize("blank", [b"\n", b"\r\n", b"  \t\n"])
@@ -124,7 +124,7 @@ def test_what_is_no_message_becomes_a_log_line(text: bytes) -> None:
     ((leg, level, said),) = attempt.log.lines
     assert (leg, level) == ("source", "INFO")
     assert text.decode(errors="replace").strip() in said
-    assert attempt.ledger.malformed == 0
+    assert attempt.ledger.counters.malformed == 0
 
 
 def test_deep_nesting_is_dropped_without_harm() -> None:

@@ -14,8 +14,8 @@ import pytest
 from airbyte_lines import Attempt, error, global_state, legacy_state, line, log, record, stream_state
 from airbyte_lines import status as status_line
 
-from airbyte_workers.models import FailureOrigin, FailureType
-from airbyte_workers.replication.core import Ends
+from airbyte_workers.models import Ends, FailureOrigin, FailureType
+from airbyte_workers.protocol.messages import MESSAGE_TYPES
 from airbyte_workers.replication.statistics import stream_counts
 
 
@@ -169,7 +169,7 @@ def test_a_batch_holds_the_newest_state_of_each_key_and_all_they_counted() -> No
         (("two", None), 2),
     ]
     assert {key[0]: tally.records for key, tally in batch.counts.items()} == {"one": 2, "two": 1}
-    assert (batch.states, batch.seq) == (3, 3)
+    assert batch.states == 3
     assert attempt.ledger.take_batch() is None
 
 
@@ -312,6 +312,13 @@ def test_what_is_no_message_of_a_destination_becomes_a_log_line(text: bytes) -> 
     assert attempt.log.lines == [("destination", "INFO", f"Malformed non-Airbyte record: {text.decode().strip()}")]
 
 
+@pytest.mark.parametrize("kind", sorted(MESSAGE_TYPES - {"STATE", "TRACE", "LOG"}))
+def test_what_a_destination_need_not_say_is_passed_over_without_a_word(kind: str) -> None:
+    attempt = Attempt("one")
+    attempt.destination(line({"type": kind}))
+    assert attempt.log.lines == []
+
+
 def test_other_traces_of_the_destination_change_nothing() -> None:
     attempt = Attempt("one")
     attempt.destination(status_line("one", "COMPLETE"))
@@ -380,7 +387,7 @@ def test_the_evidence_names_ten_streams_and_counts_the_rest() -> None:
 
 
 def test_the_evidence_tells_how_both_connectors_ended() -> None:
-    ends = Ends(1, None, source_forced=True, source_stopped=True, destination_forced=True)
+    ends = Ends(source_exit_code=1, source_forced=True, source_stopped=True, destination_forced=True)
     evidence = Attempt().evidence(ends)
     assert (evidence.source_exit_code, evidence.destination_exit_code) == (1, None)
     assert (evidence.source_forced, evidence.source_stopped, evidence.destination_forced, evidence.end_of_input) == (

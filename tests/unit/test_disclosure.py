@@ -22,11 +22,11 @@ from airbyte_workers.orchestrator import __main__ as program
 from airbyte_workers.orchestrator import sidecar
 from airbyte_workers.orchestrator.desk import open_desk, own_redactor
 from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
-from airbyte_workers.orchestrator.replicate import stream_hint
 from airbyte_workers.orchestrator.stderr import redacted_stderr
 from airbyte_workers.redaction import MASK, Redactor
-from airbyte_workers.replication.core import Ledger
+from airbyte_workers.replication.ledger import Ledger
 from airbyte_workers.replication.traces import read_trace
+from airbyte_workers.replication.words import stream_hint
 from airbyte_workers.settings import Settings
 
 SECRET = "hunter2&hunter3"
@@ -87,7 +87,9 @@ async def test_a_failure_that_grew_is_still_within_its_length(tmp_path: Path) ->
 @pytest.mark.parametrize("origin", [FailureOrigin.SOURCE, FailureOrigin.DESTINATION])
 @pytest.mark.parametrize("before", range(MAX_MESSAGE - len(SECRET) - 12, MAX_MESSAGE + 1, 3))
 def test_an_error_is_redacted_before_it_is_cut(origin: FailureOrigin, before: int) -> None:
-    ledger = Ledger([("users", None)], RememberedLog(), staged_states_bytes=1, redact=Redactor([SECRET]))
+    log_of_the_job = RememberedLog()
+    log_of_the_job.redact = Redactor([SECRET])
+    ledger = Ledger([("users", None)], log_of_the_job, staged_states_bytes=1)
     trace = read_trace(error("x" * before + SECRET + "x" * 100, internal_message=SECRET))
     assert trace is not None
     ledger.trace_error(origin, trace)
@@ -287,7 +289,7 @@ def test_a_bug_of_the_sidecar_is_a_failure_of_the_platform_without_a_stack_trace
     assert pod.run(given_to(pod.folder), out=said, err=b"before the bug\n") == 0
     (failed,) = pod.marker("FAILURE").failures
     assert (failed.origin, failed.type) == (FailureOrigin.PLATFORM, FailureType.SYSTEM_ERROR)
-    assert failed.message == f"the sidecar failed: {bug.__name__} (its own log has the details)"  # type: ignore[attr-defined]
+    assert failed.message == f"the sidecar failed: {bug.__name__} (its own log has the details)"  # type: ignore[attr-defined]  # of a case above
     assert failed.internal_message is None
     told = capsys.readouterr().err
     assert f"no room for {MASK}" in told

@@ -117,7 +117,7 @@ async def test_a_refusal_is_told_at_once_in_the_engines_words(
 ) -> None:
     refusal(server, status, "the name\n is taken")
     error = await at_once(engine.create("pod", {}))
-    assert str(error) == "the Docker engine did not create container pod: the name is taken"
+    assert str(error) == "the Docker engine could not create container pod: the name is taken"
     assert (error.status, error.away, error.passing) == (status, False, passing)
     assert is_conflict(error) == conflict
 

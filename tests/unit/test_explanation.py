@@ -26,7 +26,8 @@ from airbyte_workers.models import (
 )
 from airbyte_workers.names import JobKind
 from airbyte_workers.runs import RunProgress
-from airbyte_workers.store.history import Happening, JobFacts
+from airbyte_workers.store.history import Happening
+from airbyte_workers.store.job_facts import JobFacts
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 MAX_PAGE = 50  # lines
@@ -175,7 +176,7 @@ def test_a_success_that_the_connection_s_owner_accepts_names_the_doubt() -> None
 def test_a_cancelled_sync_says_who_and_why_and_that_nothing_is_wrong() -> None:
     told = page(
         facts(JobStatus.CANCELLED),
-        Happening(at=at(20), event="cancel requested", by="ann@host", reason="in order"),
+        Happening(at=at(20), event="cancel requested", by="ann@host", reason="with time to finish"),
         Happening(at=at(60), event="cancelled", by="ann@host", reason="wrong source"),
         attempts=(attempt(1, CANCELLED, records_committed=1200),),
         failures=(CANCELLED,),
@@ -184,7 +185,10 @@ def test_a_cancelled_sync_says_who_and_why_and_that_nothing_is_wrong() -> None:
         ended_by="ann@host",
         reason="wrong source",
     )
-    assert happened(told)[2:] == ["cancel requested by ann@host: in order", "cancelled by ann@host: wrong source"]
+    assert happened(told)[2:] == [
+        "cancel requested by ann@host: with time to finish",
+        "cancelled by ann@host: wrong source",
+    ]
     assert told.decisive == ("cancelled by ann@host: wrong source; what was committed stays (1,200 records)",)
     assert told.change == ()
     assert steps(told) == ["airbyte-workers jobs retry 7"]
@@ -214,9 +218,11 @@ SEEN = {
     "attempt 1: checking the source, before the attempt starts": RunProgress(
         phase=RunPhase(phase="starting", attempt=1), figures=Progress(phase="checking the source")
     ),
-    "asking: the source, what it has": RunProgress(phase=RunPhase(phase="asking", detail="the source, what it has")),
-    "attempt 1: starting; nobody takes up launch_workload": RunProgress(
-        phase=RunPhase(phase="starting", attempt=1), trouble="nobody takes up launch_workload"
+    "asking: the source for its streams": RunProgress(
+        phase=RunPhase(phase="asking", detail="the source for its streams")
+    ),
+    "attempt 1: starting; no Temporal worker takes up launch_workload": RunProgress(
+        phase=RunPhase(phase="starting", attempt=1), trouble="no Temporal worker takes up launch_workload"
     ),
     f"attempt 2 starts in 10 s: so (at {NOON.astimezone():%H:%M:%S})": RunProgress(phase=WAITING),
 }

@@ -1,6 +1,6 @@
 """Generations and sync ids: conformance cases E1-E4, which streams begin anew (airbyte-behaviour.md 1.6), translation.
 
-E7 and E8 (numbers that are saved) are in tests/store/test_generation_rows.py. The reference leaves out E5 and E6.
+E7 and E8 (numbers that are saved) are in tests/store/test_generation_rows.py.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from airbyte_workers.names import JobKind
-from airbyte_workers.protocol.catalog import DESTINATION_SYNC_MODES, SYNC_MODES, StreamKey, key_of
+from airbyte_workers.protocol.catalog import DESTINATION_SYNC_MODES, SYNC_MODES
 from airbyte_workers.protocol.generations import Scope, for_destination, for_source, keys, renewed
 from airbyte_workers.protocol.messages import ConfiguredCatalog, ConfiguredStream, Stream
+from airbyte_workers.protocol.streams import StreamKey, key_of
 
 NAME1, NAME2_NS1, NAME2_NS2 = ("name1", "ns1"), ("name2", "ns1"), ("name2", "ns2")
 KNOWN = {NAME1: 1, NAME2_NS1: 3, NAME2_NS2: 2}

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airbyte_workers.jobs.endings import EndPeriods
 from airbyte_workers.names import Role
-from airbyte_workers.orchestrator.leg import Exit, Leg, Patience
+from airbyte_workers.orchestrator.leg import ConnectorExit, Leg
 from airbyte_workers.orchestrator.pipes import open_reader
 from airbyte_workers.orchestrator.stderr import ShortLines
 
-HURRY = Patience(grace=0.01, term=0.01, exit_code=0.01)
+HURRY = EndPeriods(grace=0.01, term=0.01, exit_code=0.01)
 KEPT = b"of the host\n"
 MIB = 2**20
 
@@ -178,7 +179,7 @@ async def test_what_it_says_of_its_end_is_read_through_no_link(
     """A connector that is killed could else be made to look like one that ended well."""
     (tmp_path / "said").write_text("0\n")
     (folder / name).symlink_to(tmp_path / "said")
-    assert await leg.ended(HURRY) == Exit(None)
+    assert await leg.ended(HURRY) == ConnectorExit(None)
 
 
 @pytest.mark.parametrize("name", ["exit_code", "out_of_memory"])
@@ -221,12 +222,12 @@ async def test_the_memory_limit_of_a_connector_that_was_killed_at_it(
 ) -> None:
     (folder / "out_of_memory").write_bytes(written)
     (folder / "exit_code").write_bytes(b"137\n")
-    assert await leg.ended(HURRY) == Exit(137, out_of_memory=limit)
+    assert await leg.ended(HURRY) == ConnectorExit(137, out_of_memory=limit)
 
 
 async def test_a_connector_that_ended_in_another_way_was_not_short_of_memory(leg: Leg, folder: Path) -> None:
     (folder / "exit_code").write_bytes(b"137\n")
-    assert await leg.ended(HURRY) == Exit(137)
+    assert await leg.ended(HURRY) == ConnectorExit(137)
 
 
 # --- its end ---
@@ -234,31 +235,31 @@ async def test_a_connector_that_ended_in_another_way_was_not_short_of_memory(leg
 
 async def test_one_that_ends_within_its_grace_is_not_forced(leg: Leg, folder: Path) -> None:
     wrapper = open_reader(folder / "control")
-    ending = asyncio.create_task(leg.ended(Patience(grace=60, term=60, exit_code=60)))
+    ending = asyncio.create_task(leg.ended(EndPeriods(grace=60, term=60, exit_code=60)))
     await asyncio.sleep(0)
     (folder / "exit_code").write_bytes(b"0\n")
-    assert await ending == Exit(0)
+    assert await ending == ConnectorExit(0)
     wrapper.close()
 
 
 async def test_one_that_stays_is_told_to_end_and_then_ended(leg: Leg, folder: Path) -> None:
     wrapper = open_reader(folder / "control")
-    assert await leg.ended(HURRY) == Exit(None, forced=True)
+    assert await leg.ended(HURRY) == ConnectorExit(None, forced=True)
     assert await wrapper.read(100) == b"TERM\nKILL\n"
     wrapper.close()
 
 
 async def test_one_that_ends_on_term_is_not_killed(leg: Leg, folder: Path) -> None:
     wrapper = open_reader(folder / "control")
-    ending = asyncio.create_task(leg.stopped(Patience(grace=60, term=60, exit_code=60)))
+    ending = asyncio.create_task(leg.stopped(EndPeriods(grace=60, term=60, exit_code=60)))
     assert await wrapper.read(100) == b"TERM\n"
     (folder / "exit_code").write_bytes(b"143\n")
-    assert await ending == Exit(143)
+    assert await ending == ConnectorExit(143)
     wrapper.close()
 
 
 async def test_one_whose_wrapper_is_lost_has_an_exit_code_that_nobody_knows(leg: Leg) -> None:
-    assert await leg.ended(Patience(grace=60, term=60, exit_code=0.05)) == Exit(None)
+    assert await leg.ended(EndPeriods(grace=60, term=60, exit_code=0.05)) == ConnectorExit(None)
 
 
 # --- its stderr ---

@@ -11,7 +11,7 @@ import pytest
 from activities.pod_specs import Author
 from airbyte_workers.models import AttemptRef, JobStatus, SyncInput
 from airbyte_workers.names import JobKind, Role
-from airbyte_workers.pods.pod import PodSpec, Resources
+from airbyte_workers.pods.pod import ContainerLimits, PodSpec
 from airbyte_workers.settings import Settings
 from airbyte_workers.store.jobs import Job
 
@@ -35,7 +35,7 @@ async def asked(kind: JobKind, resources: dict[str, Any], settings: dict[str, An
     job = Job(7, JobKind.SYNC, JobStatus.PENDING, 1, "demo", given, None, False, "docker")
     nothing = cast(asyncpg.Pool, _Named())
     ref = AttemptRef(job_id=7, attempt=0, kind=kind, of=None if kind is JobKind.DISCOVER else Role.DESTINATION)
-    return await Author(nothing, Settings(home=Path("/h"), **settings), "postgresql://h/d").operation(job, ref)
+    return await Author(nothing, Settings(home=Path("/h"), **settings)).operation(job, ref)
 
 
 KINDS = [JobKind.DISCOVER, JobKind.SPEC]
@@ -45,35 +45,37 @@ KINDS = [JobKind.DISCOVER, JobKind.SPEC]
 @pytest.mark.parametrize(
     ("own", "limits"),
     [
-        ({"cpu_limit": "2"}, Resources(cpus=2, memory_bytes=1024 * MIB, pids=99)),
-        ({"cpu_limit": 0.25}, Resources(cpus=0.25, memory_bytes=1024 * MIB, pids=99)),
-        ({"memory_limit": "64m"}, Resources(cpus=0.5, memory_bytes=64 * MIB, pids=99)),
-        ({"memory_limit": 64 * MIB}, Resources(cpus=0.5, memory_bytes=64 * MIB, pids=99)),
-        ({"pids_limit": 0}, Resources(cpus=0.5, memory_bytes=1024 * MIB, pids=0)),
-        ({"pids_limit": 5000}, Resources(cpus=0.5, memory_bytes=1024 * MIB, pids=5000)),
+        ({"cpu_limit": "2"}, ContainerLimits(cpus=2, memory_bytes=1024 * MIB, pids=99)),
+        ({"cpu_limit": 0.25}, ContainerLimits(cpus=0.25, memory_bytes=1024 * MIB, pids=99)),
+        ({"memory_limit": "64m"}, ContainerLimits(cpus=0.5, memory_bytes=64 * MIB, pids=99)),
+        ({"memory_limit": 64 * MIB}, ContainerLimits(cpus=0.5, memory_bytes=64 * MIB, pids=99)),
+        ({"pids_limit": 0}, ContainerLimits(cpus=0.5, memory_bytes=1024 * MIB, pids=0)),
+        ({"pids_limit": 5000}, ContainerLimits(cpus=0.5, memory_bytes=1024 * MIB, pids=5000)),
         (
             {"cpu_limit": 1, "memory_limit": "2Gi", "pids_limit": 1},
-            Resources(cpus=1, memory_bytes=2048 * MIB, pids=1),
+            ContainerLimits(cpus=1, memory_bytes=2048 * MIB, pids=1),
         ),
     ],
 )
-async def test_what_a_connector_says_wins_field_by_field(kind: JobKind, own: dict[str, Any], limits: Resources) -> None:
+async def test_what_a_connector_says_wins_field_by_field(
+    kind: JobKind, own: dict[str, Any], limits: ContainerLimits
+) -> None:
     spec = await asked(kind, own, LIMITED)
-    assert [(each.role, each.resources) for each in spec.containers] == [(Role.MAIN, limits)]
+    assert [(each.role, each.limits) for each in spec.containers] == [(Role.MAIN, limits)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("settings", "limits"),
     [
-        ({}, Resources(pids=4096)),
-        (LIMITED, Resources(cpus=0.5, memory_bytes=1024 * MIB, pids=99)),
-        ({"container_pids_limit": 0}, Resources(pids=0)),
-        ({"job_main_container_memory_limit": "512m"}, Resources(memory_bytes=512 * MIB, pids=4096)),
-        ({"replication_orchestrator_memory_limit": "512m"}, Resources(pids=4096)),
+        ({}, ContainerLimits(pids=4096)),
+        (LIMITED, ContainerLimits(cpus=0.5, memory_bytes=1024 * MIB, pids=99)),
+        ({"container_pids_limit": 0}, ContainerLimits(pids=0)),
+        ({"job_main_container_memory_limit": "512m"}, ContainerLimits(memory_bytes=512 * MIB, pids=4096)),
+        ({"replication_orchestrator_memory_limit": "512m"}, ContainerLimits(pids=4096)),
     ],
 )
 async def test_what_a_connector_leaves_out_comes_from_the_settings(
-    kind: JobKind, settings: dict[str, Any], limits: Resources
+    kind: JobKind, settings: dict[str, Any], limits: ContainerLimits
 ) -> None:
-    assert (await asked(kind, {}, settings)).containers[0].resources == limits
+    assert (await asked(kind, {}, settings)).containers[0].limits == limits

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airbyte_workers.orchestrator import joblog
-from airbyte_workers.orchestrator.joblog import LogWriter, write_last
+from airbyte_workers.orchestrator.joblog import LogLimits, LogWriter, write_last
 from airbyte_workers.redaction import Redactor
 from airbyte_workers.store import log_reading
 from airbyte_workers.store.log_objects import LogObject, attempt_folder, job_folder
@@ -34,9 +34,7 @@ class Place:
         self.objects = Counted(root.as_uri())
 
     def writer(self, chunks: int = 1000, folder: str = FOLDER) -> LogWriter:
-        return LogWriter(
-            self.objects, folder, redact=Redactor(), max_bytes=chunks * joblog.CHUNK_BYTES, max_line_bytes=50_000
-        )
+        return LogWriter(self.objects, folder, Redactor(), LogLimits(chunks * joblog.CHUNK_BYTES, 50_000))
 
     def reader(self) -> LogReader:
         return LogReader(self.objects, job_folder(7))

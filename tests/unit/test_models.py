@@ -18,10 +18,12 @@ from airbyte_workers.models import (
     Failure,
     FailureOrigin,
     FailureType,
+    Policy,
     StreamChoice,
     StreamCounts,
     SyncInput,
 )
+from airbyte_workers.orchestrator.input import ReplicationInput
 
 SECRET = "hunter2"
 SOURCE = {"image": "airbyte/source-faker:7.2.1", "config": {"password": SECRET}}
@@ -56,9 +58,19 @@ def test_a_sync_can_be_asked_for_in_each_of_these_ways(given: dict[str, Any]) ->
     assert SyncInput.model_validate_json(read.model_dump_json()) == read
 
 
+@pytest.mark.parametrize("accepted", Policy.model_fields)
+def test_what_an_owner_accepts_reaches_the_pod_beside_all_else_that_it_is_given(accepted: str) -> None:
+    policy = SyncInput.model_validate(given_input(**{accepted: True})).policy
+    assert policy == Policy(**{accepted: True})
+    numbers = {"job_id": 1, "attempt": 0, "connection_id": 1, "fence": 1}
+    given = {"pod": "p", "settings": {}, "connection": "demo", "database_url": "", "streams": [], "log_prefix": "l"}
+    read = ReplicationInput.model_validate_json(json.dumps(given | numbers | {accepted: True}))
+    assert Policy(**{name: getattr(read, name) for name in Policy.model_fields}) == policy
+
+
 def test_nothing_is_accepted_that_is_not_asked_for() -> None:
     read = SyncInput.model_validate(given_input())
-    assert (read.accept_unacknowledged, read.allow_malformed, read.fail_on_source_stats) == (False, False, False)
+    assert read.policy == Policy(accept_unacknowledged=False, allow_malformed=False, fail_on_source_stats=False)
     assert (read.retries, read.launcher, read.streams, read.catalog) == (None, None, None, None)
     assert read.destination is not None
     assert (read.destination.stream_status, read.destination.supports_refreshes) == ("send", False)
@@ -201,7 +213,7 @@ def test_a_config_keeps_every_digit_of_a_whole_number() -> None:
 
 def test_what_people_type_is_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        SyncInput(connection="demo").connection = "other"  # type: ignore[misc]
+        SyncInput(connection="demo").connection = "other"  # type: ignore[misc]  # that is what is tried
 
 
 def test_extra_fields_of_small_inputs_are_refused_too() -> None:

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from proven import PROVEN
 
-from airbyte_workers.jobs.outcome import Policy, Verdict, destination_did_not_exit, outcome
-from airbyte_workers.models import Evidence, Failure, FailureOrigin, FailureType
+from airbyte_workers.jobs.outcome import Verdict, destination_did_not_exit, outcome
+from airbyte_workers.models import Evidence, Failure, FailureOrigin, FailureType, Policy
 from airbyte_workers.settings import Settings
 
 ERROR = Failure(origin=FailureOrigin.SOURCE, type=FailureType.TRANSIENT_ERROR, message="no route to host")
@@ -244,10 +244,11 @@ ABOUT_ECHOES = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(set(RED) - ABOUT_ECHOES))
-def test_accepting_no_echoes_accepts_nothing_else(name: str) -> None:
-    changed, accepted, _, _ = RED[name]
-    assert judged(NO_ECHO | changed, **(accepted | {"accept_unacknowledged": True})).status == "failed"
+def test_accepting_no_echoes_accepts_nothing_else() -> None:
+    for name in set(RED) - ABOUT_ECHOES:
+        changed, accepted, _, _ = RED[name]
+        verdict = judged(NO_ECHO | changed, **(accepted | {"accept_unacknowledged": True}))
+        assert verdict.status == "failed", name
 
 
 @pytest.mark.parametrize(("code", "words"), [(137, "killed"), (127, "not found"), (126, "cannot be executed")])
@@ -502,7 +503,9 @@ FIELDS: dict[str, list[Any]] = {
     "bare_acknowledgements": [0, 1],
     "unmatched_acknowledgements": [0, 1],
 }
-POLICIES = [Policy(*each) for each in itertools.product([False, True], repeat=3)]
+POLICIES = [
+    Policy(**dict(zip(Policy.model_fields, each, strict=True))) for each in itertools.product([False, True], repeat=3)
+]
 
 
 def check(evidence: Evidence, policy: Policy) -> None:

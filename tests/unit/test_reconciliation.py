@@ -11,31 +11,30 @@ from hypothesis import strategies as st
 
 from airbyte_workers.jobs.reconciliation import (
     End,
-    Fate,
-    Home,
-    Known,
+    KnownJob,
     Listed,
     Patience,
-    Place,
     Placed,
+    RunHome,
+    RunVerdict,
     Seen,
     Sighting,
-    Verdict,
+    TemporalNamespace,
     end_of,
-    fate_of_listed,
-    fate_of_placed,
     home_of,
     is_cancel,
     judge,
+    reason_to_end,
+    reason_to_remove,
 )
 from airbyte_workers.models import AttemptSummary, Failure, FailureOrigin, FailureType, JobStatus
 
 PATIENCE = Patience(confirm_s=5, silence_s=600, cancelled_silence_s=60)
-HERE = Place("cluster", "namespace")
+HERE = TemporalNamespace("cluster", "namespace")
 CLOSED = ("completed", "failed", "canceled", "terminated", "continued_as_new", "timed_out")
 seconds = st.floats(0, 1e6)
-homes = st.sampled_from(Home)
-knowns = st.builds(Known, job_id=st.just(7), home=homes, silent_s=seconds, missing_s=st.none() | seconds)
+homes = st.sampled_from(RunHome)
+knowns = st.builds(KnownJob, job_id=st.just(7), home=homes, silent_s=seconds, missing_s=st.none() | seconds)
 sightings = st.builds(
     Sighting,
     seen=st.sampled_from(Seen),
@@ -45,11 +44,13 @@ sightings = st.builds(
 )
 
 
-def known(home: Home = Home.HERE, silent: float = 0, missing: float | None = None, *, cancel: bool = False) -> Known:
-    return Known(job_id=7, home=home, silent_s=silent, missing_s=missing, cancel_requested=cancel)
+def known(
+    home: RunHome = RunHome.HERE, silent: float = 0, missing: float | None = None, *, cancel: bool = False
+) -> KnownJob:
+    return KnownJob(job_id=7, home=home, silent_s=silent, missing_s=missing, cancel_requested=cancel)
 
 
-def verdict(sighting: Sighting, about: Known) -> Verdict:
+def verdict(sighting: Sighting, about: KnownJob) -> RunVerdict:
     return judge(sighting, about, PATIENCE).verdict
 
 
@@ -57,24 +58,26 @@ def verdict(sighting: Sighting, about: Known) -> Verdict:
 
 
 @given(knowns)
-def test_a_run_that_runs_is_left_alone_whatever_else_is_known(about: Known) -> None:
-    assert verdict(Sighting(Seen.RUNS), about) is Verdict.RUNS
+def test_a_run_that_runs_is_left_alone_whatever_else_is_known(about: KnownJob) -> None:
+    assert verdict(Sighting(Seen.RUNS), about) is RunVerdict.RUNS
 
 
 @given(knowns)
-def test_what_cannot_be_looked_at_is_waited_for(about: Known) -> None:
-    assert verdict(Sighting(Seen.UNKNOWN), about) is Verdict.WAIT
+def test_what_cannot_be_looked_at_is_waited_for(about: KnownJob) -> None:
+    assert verdict(Sighting(Seen.UNKNOWN), about) is RunVerdict.WAIT
 
 
 @pytest.mark.parametrize("how", CLOSED)
 def test_a_run_that_has_closed_was_cut_off(how: str) -> None:
-    assert verdict(Sighting(Seen.CLOSED, how), known()) is Verdict.OVER
+    assert verdict(Sighting(Seen.CLOSED, how), known()) is RunVerdict.OVER
 
 
 @pytest.mark.parametrize(
-    ("job", "becomes"), [(7, Verdict.FOLLOW), (8, Verdict.OVER), (None, Verdict.OVER)], ids=["ours", "other", "none"]
+    ("job", "becomes"),
+    [(7, RunVerdict.FOLLOW), (8, RunVerdict.OVER), (None, RunVerdict.OVER)],
+    ids=["ours", "other", "none"],
 )
-def test_after_a_reset_a_job_goes_on_under_the_run_that_has_it(job: int | None, becomes: Verdict) -> None:
+def test_after_a_reset_a_job_goes_on_under_the_run_that_has_it(job: int | None, becomes: RunVerdict) -> None:
     reset = Sighting(Seen.CLOSED, "terminated", successor="next", successor_job=job)
     assert verdict(reset, known()) is becomes
 
@@ -82,75 +85,81 @@ def test_after_a_reset_a_job_goes_on_under_the_run_that_has_it(job: int | None, 
 @pytest.mark.parametrize(
     ("home", "silent", "missing", "becomes"),
     [
-        (Home.HERE, 0, None, Verdict.WAIT),
-        (Home.HERE, 0, 4, Verdict.WAIT),
-        (Home.HERE, 0, 5, Verdict.OVER),
-        (Home.GONE, 0, None, Verdict.WAIT),
-        (Home.GONE, 0, 5, Verdict.OVER),
-        (Home.ELSEWHERE, 599, 1e6, Verdict.WAIT),
-        (Home.ELSEWHERE, 600, None, Verdict.WAIT),
-        (Home.ELSEWHERE, 600, 5, Verdict.OVER),
-        (Home.NOWHERE, 599, 1e6, Verdict.WAIT),
-        (Home.NOWHERE, 600, 5, Verdict.OVER),
+        (RunHome.HERE, 0, None, RunVerdict.WAIT),
+        (RunHome.HERE, 0, 4, RunVerdict.WAIT),
+        (RunHome.HERE, 0, 5, RunVerdict.OVER),
+        (RunHome.GONE, 0, None, RunVerdict.WAIT),
+        (RunHome.GONE, 0, 5, RunVerdict.OVER),
+        (RunHome.ELSEWHERE, 599, 1e6, RunVerdict.WAIT),
+        (RunHome.ELSEWHERE, 600, None, RunVerdict.WAIT),
+        (RunHome.ELSEWHERE, 600, 5, RunVerdict.OVER),
+        (RunHome.NOWHERE, 599, 1e6, RunVerdict.WAIT),
+        (RunHome.NOWHERE, 600, 5, RunVerdict.OVER),
     ],
 )
 def test_a_missing_run_is_over_where_it_was_seen_else_after_a_silence(
-    home: Home, silent: float, missing: float | None, becomes: Verdict
+    home: RunHome, silent: float, missing: float | None, becomes: RunVerdict
 ) -> None:
     assert verdict(Sighting(Seen.MISSING), known(home, silent, missing)) is becomes
 
 
 @given(sightings, knowns)
-def test_only_closed_or_missing_runs_are_over_and_only_resets_are_followed(sighting: Sighting, about: Known) -> None:
+def test_only_closed_or_missing_runs_are_over_and_only_resets_are_followed(sighting: Sighting, about: KnownJob) -> None:
     becomes = verdict(sighting, about)
-    if becomes is Verdict.OVER:
+    if becomes is RunVerdict.OVER:
         assert sighting.seen in (Seen.CLOSED, Seen.MISSING)
         assert sighting.seen is Seen.CLOSED or (about.missing_s or 0) >= PATIENCE.confirm_s
-    if becomes is Verdict.FOLLOW:
+    if becomes is RunVerdict.FOLLOW:
         assert (sighting.seen, sighting.successor_job) == (Seen.CLOSED, about.job_id)
 
 
-@given(st.sampled_from((Home.ELSEWHERE, Home.NOWHERE)), seconds, st.none() | seconds, st.booleans())
+@given(st.sampled_from((RunHome.ELSEWHERE, RunHome.NOWHERE)), seconds, st.none() | seconds, st.booleans())
 def test_what_may_be_anothers_is_left_alone_while_anything_is_heard_of_it(
-    home: Home, silent: float, missing: float | None, cancel: bool
+    home: RunHome, silent: float, missing: float | None, cancel: bool
 ) -> None:
     needed = PATIENCE.cancelled_silence_s if cancel else PATIENCE.silence_s
-    if verdict(Sighting(Seen.MISSING), known(home, silent, missing, cancel=cancel)) is Verdict.OVER:
+    if verdict(Sighting(Seen.MISSING), known(home, silent, missing, cancel=cancel)) is RunVerdict.OVER:
         assert silent >= needed
 
 
 @given(knowns, seconds)
-def test_more_silence_never_brings_a_job_back(about: Known, more: float) -> None:
-    later = Known(7, about.home, about.silent_s + more, None if about.missing_s is None else about.missing_s + more)
-    if verdict(Sighting(Seen.MISSING), about) is Verdict.OVER:
-        assert verdict(Sighting(Seen.MISSING), later) is Verdict.OVER
+def test_more_silence_never_brings_a_job_back(about: KnownJob, more: float) -> None:
+    later = KnownJob(7, about.home, about.silent_s + more, None if about.missing_s is None else about.missing_s + more)
+    if verdict(Sighting(Seen.MISSING), about) is RunVerdict.OVER:
+        assert verdict(Sighting(Seen.MISSING), later) is RunVerdict.OVER
 
 
 def test_who_asks_for_a_missing_jobs_end_need_not_wait_for_the_whole_silence() -> None:
-    asked = known(Home.ELSEWHERE, 60, 60, cancel=True)
-    assert verdict(Sighting(Seen.MISSING), asked) is Verdict.OVER
-    assert verdict(Sighting(Seen.MISSING), known(Home.ELSEWHERE, 60, 60)) is Verdict.WAIT
+    asked = known(RunHome.ELSEWHERE, 60, 60, cancel=True)
+    assert verdict(Sighting(Seen.MISSING), asked) is RunVerdict.OVER
+    assert verdict(Sighting(Seen.MISSING), known(RunHome.ELSEWHERE, 60, 60)) is RunVerdict.WAIT
 
 
 @pytest.mark.parametrize(
     ("seen_in", "gone", "home"),
     [
-        (None, False, Home.NOWHERE),
-        (None, True, Home.NOWHERE),
-        (HERE, False, Home.HERE),
-        (Place("cluster", "old"), True, Home.GONE),
-        (Place("cluster", "another"), False, Home.ELSEWHERE),
-        (Place("other cluster", "namespace"), False, Home.ELSEWHERE),  # a standby may not have the run yet
-        (Place("other cluster", "old"), True, Home.ELSEWHERE),
-        (Place("", "old"), True, Home.ELSEWHERE),
+        (None, False, RunHome.NOWHERE),
+        (None, True, RunHome.NOWHERE),
+        (HERE, False, RunHome.HERE),
+        (TemporalNamespace("cluster", "old"), True, RunHome.GONE),
+        (TemporalNamespace("cluster", "another"), False, RunHome.ELSEWHERE),
+        (
+            TemporalNamespace("other cluster", "namespace"),
+            False,
+            RunHome.ELSEWHERE,
+        ),  # a standby may not have the run yet
+        (TemporalNamespace("other cluster", "old"), True, RunHome.ELSEWHERE),
+        (TemporalNamespace("", "old"), True, RunHome.ELSEWHERE),
     ],
 )
-def test_where_a_run_is_at_home(seen_in: Place | None, gone: bool, home: Home) -> None:
+def test_where_a_run_is_at_home(seen_in: TemporalNamespace | None, gone: bool, home: RunHome) -> None:
     assert home_of(seen_in, HERE, namespace_is_gone=gone) is home
 
 
 def test_clusters_without_a_name_are_not_the_same() -> None:
-    assert home_of(Place("", "old"), Place("", "new"), namespace_is_gone=True) is Home.ELSEWHERE
+    assert (
+        home_of(TemporalNamespace("", "old"), TemporalNamespace("", "new"), namespace_is_gone=True) is RunHome.ELSEWHERE
+    )
 
 
 @pytest.mark.parametrize(
@@ -177,17 +186,17 @@ def test_clusters_without_a_name_are_not_the_same() -> None:
         (Sighting(Seen.MISSING), known(missing=9), "is not known to Temporal any more: it was deleted"),
         (
             Sighting(Seen.MISSING),
-            known(Home.GONE, missing=9),
+            known(RunHome.GONE, missing=9),
             "was lost with its Temporal namespace, which is no more",
         ),
         (
             Sighting(Seen.MISSING),
-            known(Home.NOWHERE, 660, 9),
+            known(RunHome.NOWHERE, 660, 9),
             "is not known to this Temporal, and nothing was heard of the job for 11 m 0 s",
         ),
     ],
 )
-def test_why_a_run_is_over_is_told_in_words(sighting: Sighting, about: Known, why: str) -> None:
+def test_why_a_run_is_over_is_told_in_words(sighting: Sighting, about: KnownJob, why: str) -> None:
     assert judge(sighting, about, PATIENCE).why == why
 
 
@@ -239,7 +248,7 @@ def test_a_job_whose_end_was_asked_for_is_cancelled_by_whoever_asked(left: str |
     end = ended(left, cancelled=True, asked_by=asked_by)
     assert (end.status, end.by, end.reason) == (JobStatus.CANCELLED, who, f"the job's run {WHY}")
     assert [failure.type for failure in end.attempt] == [FailureType.MANUAL_CANCELLATION]
-    assert end.attempt[0].message.startswith(f"cancelled by {who}; ")
+    assert end.attempt[0].message.startswith(f"cancelled by {who}: ")
 
 
 @given(st.sampled_from((None, "failed", "cancelled")), st.booleans())
@@ -255,7 +264,6 @@ def test_temporal_itself_says_what_is_a_cancel(how: str) -> None:
 # --- pods -------------------------------------------------------------------------------------------------------------
 
 FLAGS = ("is_replication", "job_ended", "run_over", "attempt_ended", "lease_over", "about_to_start")
-PLACED = [Placed(*flags) for flags in itertools.product((False, True), repeat=len(FLAGS))]
 
 
 def placed(*flags: str) -> Placed:
@@ -273,33 +281,26 @@ def placed(*flags: str) -> Placed:
     ],
 )
 def test_a_pod_that_nobody_looks_after_is_ended_and_says_why(pod: Placed, why: str) -> None:
-    assert fate_of_placed(pod, leases_count=True, is_anothers=False) == (Fate.END, why)
-    assert fate_of_placed(pod, leases_count=True, is_anothers=True) == (Fate.RELEASE, why)
+    assert reason_to_end(pod, leases_count=True) == why
 
 
-@pytest.mark.parametrize("pod", PLACED, ids=str)
-@pytest.mark.parametrize("leases_count", [False, True])
-def test_no_pod_of_an_attempt_that_goes_on_is_touched(pod: Placed, leases_count: bool) -> None:
-    fate, _ = fate_of_placed(pod, leases_count=leases_count, is_anothers=False)
-    lives = not (pod.job_ended or pod.run_over or pod.attempt_ended)
-    if lives and (pod.is_replication or pod.about_to_start or not pod.lease_over or not leases_count):
-        assert fate is Fate.KEEP
-    else:
-        assert fate is Fate.END
+def test_no_pod_of_an_attempt_that_goes_on_is_touched() -> None:
+    for *flags, leases_count in itertools.product((False, True), repeat=len(FLAGS) + 1):
+        pod = Placed(*flags)
+        lives = not (pod.job_ended or pod.run_over or pod.attempt_ended)
+        stays = lives and (pod.is_replication or pod.about_to_start or not pod.lease_over or not leases_count)
+        why = reason_to_end(pod, leases_count=leases_count)
+        assert bool(why) is not stays, (pod, leases_count)
 
 
-LISTED = [Listed(*flags) for flags in itertools.product((False, True), repeat=4)]
-
-
-@pytest.mark.parametrize("pod", LISTED, ids=str)
-@pytest.mark.parametrize("seen_before", [False, True])
-def test_a_pod_without_a_place_goes_only_if_it_is_ours_and_was_there_before(pod: Listed, seen_before: bool) -> None:
-    fate, why = fate_of_listed(pod, seen_before=seen_before)
-    may_go = pod.is_ours and not pod.is_live and pod.is_quiet and seen_before
-    assert fate is (Fate.REMOVE if may_go else Fate.KEEP)
-    assert bool(why) == may_go
+def test_a_pod_without_a_place_goes_only_if_it_is_ours_and_was_there_before() -> None:
+    for *flags, seen_before in itertools.product((False, True), repeat=5):
+        pod = Listed(*flags)
+        may_go = pod.is_ours and not pod.is_live and pod.is_quiet and seen_before
+        why = reason_to_remove(pod, seen_before=seen_before)
+        assert bool(why) is may_go, (pod, seen_before)
 
 
 def test_certainty_is_an_endless_absence() -> None:
-    assert verdict(Sighting(Seen.MISSING), known(Home.HERE, 0, math.inf)) is Verdict.OVER
-    assert verdict(Sighting(Seen.MISSING), known(Home.NOWHERE, 0, math.inf)) is Verdict.WAIT
+    assert verdict(Sighting(Seen.MISSING), known(RunHome.HERE, 0, math.inf)) is RunVerdict.OVER
+    assert verdict(Sighting(Seen.MISSING), known(RunHome.NOWHERE, 0, math.inf)) is RunVerdict.WAIT

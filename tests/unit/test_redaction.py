@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -85,11 +86,11 @@ def encodings_of(secret: str, text: str) -> list[str]:
 # --- known values ---
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("secret", ["hunter2/3", ODD, "a b+c%d", "\\\\server\\share\\", '{"a": "b\\n"}', "žluťoučký"])
-def test_a_known_value_is_masked_in_every_spelling(spelling: str, secret: str) -> None:
-    text = f"before {SPELLINGS[spelling](secret)} after"
-    assert Redactor([secret])(text) == f"before {MASK} after"
+def test_a_known_value_is_masked_in_every_spelling(secret: str) -> None:
+    redact = Redactor([secret])
+    told = {name: redact(f"before {spelt(secret)} after") for name, spelt in SPELLINGS.items()}
+    assert told == dict.fromkeys(SPELLINGS, f"before {MASK} after")
 
 
 @given(secrets, texts, texts, st.sampled_from(sorted(SPELLINGS)))
@@ -115,18 +116,16 @@ def test_no_neighbours_in_base64_save_a_secret(secret: str, before: str, after: 
         assert url_safe(part) not in url_safe(redacted)
 
 
-@pytest.mark.parametrize("user", ["", "u", "us", "user", "a-longer-user"])
-@pytest.mark.parametrize("after", ["", "x", "xy", "xyz"])
 @pytest.mark.parametrize("spelt", [str, url_safe, lambda text: quote(text, safe=""), in_json])
-def test_basic_credentials_show_at_most_half_a_byte_of_the_password(
-    user: str, after: str, spelt: Callable[[str], str]
-) -> None:
+def test_basic_credentials_show_at_most_half_a_byte_of_the_password(spelt: Callable[[str], str]) -> None:
     secret = "p~ss?w>rd>>>???>~>~?>"
-    encoded = base64.b64encode(f"{user}:{secret}{after}".encode()).decode()
-    redacted = Redactor([secret])(f"basic {spelt(encoded)} sent")
-    head, _, tail = redacted.removeprefix("basic ").removesuffix(" sent").partition(MASK)
-    assert len(head) <= -(-(len(user) + 1) * 4 // 3)
-    assert len(tail) <= len(spelt("/")) * (-(-len(after) * 4 // 3) + 3)
+    redact = Redactor([secret])
+    for user, after in itertools.product(["", "u", "us", "user", "a-longer-user"], ["", "x", "xy", "xyz"]):
+        encoded = base64.b64encode(f"{user}:{secret}{after}".encode()).decode()
+        redacted = redact(f"basic {spelt(encoded)} sent")
+        head, _, tail = redacted.removeprefix("basic ").removesuffix(" sent").partition(MASK)
+        assert len(head) <= -(-(len(user) + 1) * 4 // 3)
+        assert len(tail) <= len(spelt("/")) * (-(-len(after) * 4 // 3) + 3)
 
 
 @pytest.mark.parametrize("ensure_ascii", [True, False])
@@ -237,11 +236,11 @@ def test_no_secret_no_name_and_no_text_is_odd_enough_to_stop_it(values: list[str
 @pytest.mark.parametrize(
     "text", ["\\" * 100_000, '"' * 100_000, "'\\" * 50_000, '"a"' + " " * 100_000, "[" * 100_000, "a" * 100_000 + "="]
 )
-@pytest.mark.parametrize("before", ["", '"foo": [', '"foo": "', "foo=", ODD * 500, quote(ODD) * 500])
-def test_no_text_is_odd_enough_to_take_long(text: str, before: str) -> None:
+def test_no_text_is_odd_enough_to_take_long(text: str) -> None:
     """The test's own time limit is the limit: what takes squares of a length takes minutes here."""
     redact = Redactor(["\\" * 8 + "x", "\"'\\/", "\\n\n", ODD * 40 + "x"], names=["foo"])
-    assert len(redact(before + text)) <= len(before + text) + len(MASK)
+    for before in ("", '"foo": [', '"foo": "', "foo=", ODD * 500, quote(ODD) * 500):
+        assert len(redact(before + text)) <= len(before + text) + len(MASK)
 
 
 # --- values beside a telling name ---

@@ -216,13 +216,13 @@ def test_a_failure_without_a_reason_is_retried() -> None:
         (
             "C",
             {"max_retries": 0},
-            "stopped after 1 attempt: no more than 0 retries (limit max_retries of this run); last reason: source: no",
+            "stopped after 1 attempt: retries used up (limit max_retries of this run = 0); last reason: source: no",
         ),
         (
             "CC",
             {"max_retries": 1, "own": ("max_retries",)},
-            "stopped after 2 attempts: no more than 1 retries"
-            " (limit retries.max_retries of the connection); last reason: source: no",
+            "stopped after 2 attempts: retries used up"
+            " (limit retries.max_retries of the connection = 1); last reason: source: no",
         ),
     ],
 )

@@ -65,7 +65,7 @@ def test_a_wait_is_told_once_with_its_reason_and_the_way_out() -> None:
     [
         [phase("running", 2)],
         [phase("attempt failed", 2, AT_ONCE, failures=(LOST,))],
-        [phase("waiting", 2, AT_ONCE, failures=(LOST,), next_attempt_at=NOW)],
+        [phase("waiting", 2, AT_ONCE, failures=(LOST,))],
         [phase("attempt failed", 2, AT_ONCE, failures=(LOST,)), phase("waiting", 2, AT_ONCE, failures=(LOST,))],
     ],
     ids=["nothing of it", "its end", "its wait", "both"],
@@ -98,7 +98,9 @@ def test_a_wait_counts_down(seconds: float, shown: str) -> None:
 
 
 def test_without_figures_the_line_says_where_the_run_is() -> None:
-    assert moving_line(phase("asking", 0, "the source, what it has"), None, NOW) == "asking: the source, what it has"
+    assert (
+        moving_line(phase("asking", 0, "the source for its streams"), None, NOW) == "asking: the source for its streams"
+    )
     assert moving_line(phase("opening"), None, NOW) == "opening"
 
 
@@ -116,7 +118,7 @@ def test_without_figures_the_line_says_where_the_run_is() -> None:
                 phase="running", records_emitted=1200, records_committed=1000, bytes_emitted=3_000_000,
                 records_per_second=10, bytes_per_second=2e6, last_acknowledgement_age_s=0.4,
             ),
-            "running: 1,200 records, 2.0 MB/s, last ack 0.4 s ago, 1,000 committed, 10/s, 3.0 MB",
+            "running: 1,200 records, 2.0 MB/s, acknowledged 0.4 s ago, 1,000 committed, 10/s, 3.0 MB",
         ),
     ],
     ids=lambda value: value.phase if isinstance(value, Progress) else "",

@@ -1,8 +1,8 @@
 """The source's side of an attempt: what goes on, what is counted, what ends it (groups G, J and N as they apply).
 
-Left out of G: G12 (the version is not looked for: all versions are read alike). Of J: J17 (decisions.md: statuses are
-sent unless `stream_status: omit`, see the end-to-end tests). N is in test_stream_statuses.py, R4 of connectors that
-are asked something in test_sidecar.py.
+Left out of G: G12 (the version is not looked for: all versions are read alike). Of J: J17 (statuses are sent unless
+`stream_status: omit`, see decisions.md, "Messages", and the end-to-end tests). N is in test_stream_statuses.py, R4 of
+connectors that are asked something in test_sidecar.py.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from airbyte_lines import (
     stream_state,
 )
 
-from airbyte_workers.models import FailureOrigin, FailureType
-from airbyte_workers.replication.core import Ends, ReplicationFailed
+from airbyte_workers.models import Ends, FailureOrigin, FailureType
+from airbyte_workers.replication.ledger import ReplicationFailed
 from airbyte_workers.replication.traces import LOST_ERROR
 
 
@@ -54,6 +54,19 @@ def test_only_records_and_states_go_on() -> None:
         error(),
     )
     assert types(sent) == ["RECORD", "STATE"]
+
+
+@pytest.mark.parametrize("kind", ["SPEC", "CONNECTION_STATUS", "CATALOG", "DESTINATION_CATALOG"])
+def test_a_source_that_answers_what_it_was_not_asked_is_passed_over_without_a_word(kind: str) -> None:
+    attempt = Attempt()
+    assert attempt.source(line({"type": kind})) == []
+    assert attempt.log.lines == []
+
+
+def test_a_message_of_a_type_that_nobody_knows_becomes_a_log_line() -> None:
+    attempt = Attempt()
+    assert attempt.source(b'{"type":"NEWS"}\n') == []
+    assert attempt.log.lines == [("source", "INFO", 'Malformed non-Airbyte record: {"type":"NEWS"}')]
 
 
 def test_the_order_of_records_and_states_stays() -> None:

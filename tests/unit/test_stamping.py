@@ -116,7 +116,7 @@ def test_a_state_with_half_a_surrogate_pair_in_it_is_refused_loudly() -> None:
     """No database could keep it: the sync fails instead of losing it."""
     attempt = Attempt()
     assert attempt.source(b'{"type":"STATE","state":{"type":"LEGACY","data":{"c":"\\ud800"}}}\n') == []
-    assert attempt.ledger.malformed == 1
+    assert attempt.ledger.counters.malformed == 1
 
 
 blobs = st.recursive(
@@ -214,7 +214,7 @@ def test_a_body_that_is_no_state_is_refused(body: bytes) -> None:
 def test_a_state_message_without_a_state_is_dropped_and_counted_as_malformed(body: bytes) -> None:
     attempt = Attempt()
     assert attempt.source(b'{"type":"STATE",' + body + b"}\n") == []
-    assert attempt.ledger.malformed == 1
+    assert attempt.ledger.counters.malformed == 1
 
 
 @pytest.mark.parametrize("stated", [None, {}, {"recordCount": None}])

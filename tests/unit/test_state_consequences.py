@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from airbyte_workers.cli.state_consequences import consequence_json, consequences, sentences
-from airbyte_workers.protocol.catalog import StreamKey
 from airbyte_workers.protocol.messages import ConfiguredStream, Stream
+from airbyte_workers.protocol.streams import StreamKey
 from airbyte_workers.replication.state_history import Point
 from airbyte_workers.store.state_log import Entry, Log
 from airbyte_workers.store.state_rewinds import Plan

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from airbyte_workers.protocol.catalog import StreamKey
 from airbyte_workers.protocol.messages import State, parse
-from airbyte_workers.replication.state_forms import digest_of, stored_form, without_streams
-from airbyte_workers.replication.states import MixedStateTypes, StateKey, StateLedger, key_of
+from airbyte_workers.protocol.streams import StreamKey
+from airbyte_workers.replication.state_forms import StateKey, digest_of, state_key, stored_form, without_streams
+from airbyte_workers.replication.state_ledger import MixedStateTypes, StateLedger
 from airbyte_workers.replication.statistics import Tally
 
 ROOM = 1 << 20
@@ -195,7 +195,7 @@ def test_a_blob_beyond_what_python_reads_is_matched_byte_for_byte(blob: bytes) -
     ],
 )
 def test_whose_state_it_is(text: bytes, key: StateKey) -> None:
-    assert key_of(state(text)) == key
+    assert state_key(state(text)) == key
 
 
 def test_global_states_have_one_key_for_all_streams() -> None:

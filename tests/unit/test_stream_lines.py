@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from airbyte_lines import Attempt, error, log, rate_limited, record, status, stream_state
 
-from airbyte_workers.job_logs import Level, LogRequest, read_line
-from airbyte_workers.protocol.catalog import StreamKey
+from airbyte_workers.job_logs import LogRequest
+from airbyte_workers.protocol.streams import StreamKey
+from airbyte_workers.store.log_lines import Level, read_line
 
 AT = int(datetime(2030, 3, 17, tzinfo=UTC).timestamp() * 1000)
 

@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import click
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airbyte_workers.cli.gc import gc as gc_command
 from airbyte_workers.cli.times import Moment, moment
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -51,6 +53,12 @@ def test_a_time_is_local_unless_it_says_otherwise(typed: str, at: datetime) -> N
 def test_anything_else_is_refused_with_what_could_be_typed(typed: str) -> None:
     with pytest.raises(click.BadParameter, match="nor a span such as 30m, 2h, 3d"):
         Moment().convert(typed, None, None)
+
+
+@pytest.mark.parametrize("typed", ["999999w", "365001d", "999999999999d"])
+def test_gc_refuses_an_age_that_reaches_back_before_there_are_dates(typed: str) -> None:
+    ended = CliRunner().invoke(gc_command, ["--older-than", typed])
+    assert (ended.exit_code, f"{typed!r} is longer than 365,000 days" in ended.output) == (2, True)
 
 
 @given(st.text(max_size=30))

@@ -101,12 +101,13 @@ async def test_neither_runs_beside_a_sync_of_its_connection(
     async with script.played(env.client):
         sync = await airbyte.start_sync(SyncInput(connection="demo"))
         await script.reached("watch sync 0")
-        told = r"connection demo is already syncing \(job 7, attempt 1\); wait for its end, or cancel it"
+        way_out = "wait for its end, or cancel it with: airbyte-workers jobs cancel"
+        told = rf"connection demo is already syncing \(job 7, attempt 1\); {way_out}$"
         with pytest.raises(AlreadySyncing, match=told):
             await started(airbyte, kind, "demo")
         by_hand = await failed_run(env, kind.capitalize(), {"connection": "demo"})
         assert by_hand.type == CONNECTION_BUSY
-        assert by_hand.message == "connection demo is already syncing (sync/demo); wait for its end, or cancel it"
+        assert by_hand.message == f"connection demo is already syncing (sync/demo); {way_out}"
         script.release("watch sync 0")
         await sync.result()
 

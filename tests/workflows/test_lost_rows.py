@@ -67,7 +67,7 @@ async def test_so_does_a_question(env: WorkflowEnvironment, kind: str, since: st
 
 @pytest.mark.parametrize("since", ["launch sync 0", "watch sync 0", "close attempt 0 succeeded"])
 async def test_a_job_that_has_lost_its_attempt_is_ended(env: WorkflowEnvironment, since: str) -> None:
-    script = Restored([success()], since=since, error=AttemptGone("job 7 has no attempt 1"), plan={})
+    script = Restored([success()], since=since, error=AttemptGone(7, 0), plan={})
     script.rules = script.rules.model_copy(update={"max_retries": 0})
     async with script.played(env.client):
         await failed_run(env, "Sync", SYNC, id=ID)

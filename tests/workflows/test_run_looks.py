@@ -181,19 +181,19 @@ async def test_runs_and_namespaces_that_are_not_there(server: WorkflowEnvironmen
     assert await looks.look(ID, str(uuid4())) == Sighting(Seen.MISSING)
     assert await looks.job_of(ID, str(uuid4())) is None
     assert (await looks.look(ID, "no id of a run")).seen is Seen.UNKNOWN
-    here = await looks.place()
+    here = await looks.namespace()
     assert await looks.has_namespace(here.namespace_id)
     assert not await looks.has_namespace(str(uuid4()))
 
     nowhere = RunLooks(await connected(server, "nowhere"))
-    for asked in (nowhere.look(ID, str(uuid4())), nowhere.place()):
+    for asked in (nowhere.look(ID, str(uuid4())), nowhere.namespace()):
         with pytest.raises(TemporalAway):
             await asked
 
     await client.workflow_service.register_namespace(
         RegisterNamespaceRequest(namespace="another", workflow_execution_retention_period=timedelta(days=1))
     )
-    there = await RunLooks(await connected(server, "another")).place()
+    there = await RunLooks(await connected(server, "another")).namespace()
     assert (there.cluster_id, there.namespace_id != here.namespace_id) == (here.cluster_id, True)
 
 
@@ -214,13 +214,13 @@ async def test_a_run_that_is_deleted_is_missing(server: WorkflowEnvironment) -> 
 async def test_a_server_that_is_gone_says_nothing() -> None:
     async with await real() as environment:
         looks = RunLooks(environment.client)
-        here = await looks.place()
+        here = await looks.namespace()
         await environment.shutdown()
-        for asked in (looks.look(ID, str(uuid4())), looks.place(), looks.has_namespace(str(uuid4()))):
+        for asked in (looks.look(ID, str(uuid4())), looks.namespace(), looks.has_namespace(str(uuid4()))):
             with pytest.raises(TemporalAway):
                 await asked
     async with await real() as another:
-        there = await RunLooks(another.client).place()
+        there = await RunLooks(another.client).namespace()
     assert there.cluster_id != here.cluster_id
     assert there.namespace_id != here.namespace_id
 

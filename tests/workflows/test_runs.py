@@ -107,7 +107,7 @@ async def test_a_look_says_that_nobody_takes_up_a_step(
         run = await airbyte.start_spec(INPUT)
         while "watch_workload" not in str(trouble := (await run.look()).trouble):
             await asyncio.sleep(0.05)
-        assert str(trouble).startswith("nobody takes up watch_workload")
+        assert str(trouble).startswith("no Temporal worker takes up watch_workload")
         async with script.watching(env.client):
             await run.result()
 

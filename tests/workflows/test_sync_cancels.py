@@ -14,8 +14,16 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 from workflow_servers import real
 
-from airbyte_workers.client import Client, RunCancelled
-from airbyte_workers.models import AttemptOutcome, CancelRequest, FailureType, JobStatus, RetryRules, SyncInput
+from airbyte_workers.client import Client, RunCancelled, SyncRun
+from airbyte_workers.models import (
+    AttemptOutcome,
+    CancelRequest,
+    FailureType,
+    JobStatus,
+    RetryRules,
+    SyncInput,
+    SyncReport,
+)
 from airbyte_workers.names import WATCH_QUEUE, sync_workflow_id
 from airbyte_workers.settings import Settings
 
@@ -41,6 +49,28 @@ async def test_the_update_cancels_a_running_job_and_names_who_did_it(env: Workfl
     assert script.closed is not None
     assert (script.closed.by, script.closed.reason) == ("me", "enough")
     assert script.calls[-2:] == CANCELLED
+
+
+async def test_the_report_of_a_cancelled_sync_is_what_the_database_has(
+    env: WorkflowEnvironment, airbyte: Client
+) -> None:
+    """Temporal keeps no result of a cancelled run; without a database there is no report."""
+    kept = {7: SyncReport(job_id=7, connection="demo", status=JobStatus.CANCELLED)}
+
+    async def stored(job_id: int) -> SyncReport | None:
+        return kept.get(job_id)
+
+    script = Script(hold=[RUNNING])
+    async with script.played(env.client):
+        without = await airbyte.start_sync(INPUT)
+        await script.reached(RUNNING)
+        await without.cancel(by="me")
+        run = SyncRun(env.client.get_workflow_handle(ID, result_type=SyncReport), "demo", stored)
+        assert await run.report() == kept[7]
+        kept.clear()
+        for each in (run, without):
+            with pytest.raises(RunCancelled):
+                await each.report()
 
 
 async def test_a_second_cancel_can_ask_for_an_end_at_once(env: WorkflowEnvironment, airbyte: Client) -> None:

@@ -166,14 +166,14 @@ async def test_a_cancel_during_the_questions_ends_the_job_and_launches_nothing_a
 async def test_what_is_asked_stands_in_the_details(env: WorkflowEnvironment, airbyte: Client) -> None:
     specs = ("watch spec source", "watch spec destination")
     script = Script([success()], plan=EVERYTHING, hold=[*specs, "watch discover 0", "watch sync 0"])
-    configured = "the source, what it can be configured with and the destination, what it can be configured with"
+    configured = "the source for its spec and the destination for its spec"
     async with script.played(env.client):
         started = await airbyte.start_sync(INPUT)
         await script.reached(*specs)
         assert f"asking: {configured}" in await details(env, ID)
         script.release(*specs)
         await script.reached("watch discover 0")
-        assert "asking: the source, what it has" in await details(env, ID)
+        assert "asking: the source for its streams" in await details(env, ID)
         script.release("watch discover 0")
         await script.reached("watch sync 0")
         assert "attempt 1: running: pod replication-job-7-attempt-0" in await details(env, ID)

@@ -239,7 +239,7 @@ async def test_a_second_start_of_a_running_sync_is_refused_and_can_join(
     async with script.played(env.client):
         started = await airbyte.start_sync(INPUT)
         await script.reached(RUNNING)
-        with pytest.raises(AlreadySyncing, match=r"already syncing \(job 7, attempt 1\); use --join"):
+        with pytest.raises(AlreadySyncing, match=r"already syncing \(job 7, attempt 1\); follow it with: .* --join$"):
             await airbyte.start_sync(INPUT)
         joined = await airbyte.start_sync(INPUT, join=True)
         assert joined.workflow_id == started.workflow_id

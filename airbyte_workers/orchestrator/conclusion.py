@@ -1,0 +1,92 @@
+"""The end of an attempt: how both connectors ended, judged once, and what came of it, told and written down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from airbyte_workers.jobs.outcome import Verdict, outcome
+from airbyte_workers.models import AttemptSummary, Ends, FailureOrigin, Policy, StreamCounts
+from airbyte_workers.orchestrator.joblog import LogWriter
+from airbyte_workers.orchestrator.leg import ConnectorExit
+from airbyte_workers.orchestrator.memory import peak_memory_bytes
+from airbyte_workers.protocol.streams import shown, stream_key
+from airbyte_workers.replication.ledger import Ledger
+from airbyte_workers.replication.statistics import stream_counts
+
+
+class Stop(StrEnum):
+    """Why data stops moving before the source's end."""
+
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    DESTINATION_ENDED = "destination ended"
+
+
+_NOT_YET = ConnectorExit(None)
+
+
+@dataclass
+class Ending:
+    """What is known of an attempt's end so far; the fields that `Ends` has as well are told there."""
+
+    stop: Stop | None = None
+    source: ConnectorExit = _NOT_YET
+    source_stopped: bool = False
+    destination: ConnectorExit = _NOT_YET
+    destination_closed: Literal["", "input", "output"] = ""
+    end_of_input: bool = False
+
+    def ends(self) -> Ends:
+        """The same as a part of the evidence."""
+        return Ends(
+            source_exit_code=self.source.code,
+            source_out_of_memory=self.source.out_of_memory,
+            source_forced=self.source.forced,
+            source_stopped=self.source_stopped,
+            destination_exit_code=self.destination.code,
+            destination_out_of_memory=self.destination.out_of_memory,
+            destination_forced=self.destination.forced,
+            destination_closed=self.destination_closed,
+            end_of_input=self.end_of_input,
+        )
+
+
+def conclude(ledger: Ledger, ending: Ending, policy: Policy, log: LogWriter) -> AttemptSummary:
+    """The verdict on an attempt with all that belongs to it; it stands in the job's log, too."""
+    evidence = ledger.evidence(ending.ends())
+    verdict = outcome(evidence, ledger.failures, policy, cancelled=ending.stop is Stop.CANCELLED)
+    streams = _streams(ledger, verdict)
+    _tell(log, streams, verdict)
+    return AttemptSummary(
+        status=verdict.status,
+        failures=verdict.failures,
+        warnings=verdict.warnings,
+        evidence=evidence,
+        streams=streams,
+        log_lines_dropped=log.lines_dropped,
+        peak_memory_bytes=peak_memory_bytes(),
+        unproven=verdict.unproven,
+        retry_at=None if verdict.status == "succeeded" else ledger.retry_at,
+    )
+
+
+def _streams(ledger: Ledger, verdict: Verdict) -> tuple[StreamCounts, ...]:
+    """The counts; "all committed" belongs to a success that was proven."""
+    succeeded = verdict.status == "succeeded"
+    counts = stream_counts(ledger.streams.values(), succeeded=succeeded and not verdict.unproven, ended=True)
+    if not verdict.unproven:
+        return counts
+    return tuple(each.model_copy(update={"status": "complete"}) for each in counts)
+
+
+def _tell(log: LogWriter, streams: tuple[StreamCounts, ...], verdict: Verdict) -> None:
+    for stream in streams:
+        key = stream_key(stream.name, stream.namespace)
+        counted = f"{stream.records_emitted:,} records emitted, {stream.records_committed:,} committed"
+        log(FailureOrigin.PLATFORM, "INFO", f"{shown(key)}: {stream.status}, {counted}", key)
+    reasons = [f"{each.origin}, {each.type}: {each.message}" for each in verdict.failures]
+    warnings = [f"warning: {warning}" for warning in verdict.warnings]
+    level = "INFO" if verdict.status == "succeeded" else "ERROR"
+    log(FailureOrigin.PLATFORM, level, "\n".join([f"attempt {verdict.status}", *reasons, *warnings]))

@@ -1,0 +1,146 @@
+"""The next attempt of a connection: older pods are gone before it starts, and it begins at what is committed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from desk import DESTINATION, SOURCE, Desk, sync
+from rows import CATALOG, next_attempt, open_attempt
+from still_launcher import StillLauncher
+from temporalio.testing import ActivityEnvironment
+
+from activities.workloads import WorkloadActivities
+from airbyte_workers.models import AttemptRef, Launched
+from airbyte_workers.names import JobKind, Role
+from airbyte_workers.pods.pod import ContainerStatus, PodSpec, PodStatus, RemovalFailed
+from airbyte_workers.store import attempts, jobs, states
+from airbyte_workers.store.states import StateRow, Writer
+
+pytestmark = pytest.mark.postgres
+FIRST, SECOND = "replication-job-1-attempt-0", "replication-job-1-attempt-1"
+
+
+@dataclass
+class Launcher(StillLauncher):
+    """Pods that live until they are removed; `resists` as often as it is told."""
+
+    resists: int = 0
+    done: list[str] = field(default_factory=list)
+    specs: dict[str, PodSpec] = field(default_factory=dict)
+
+    async def launch(self, spec: PodSpec) -> PodStatus:
+        self.done.append(f"launch {spec.name}")
+        self.specs[spec.name] = spec
+        return await self.inspect(spec.name)
+
+    async def inspect(self, pod: str) -> PodStatus:
+        return PodStatus(pod, (ContainerStatus(Role.ORCHESTRATOR, running=True),) if pod in self.specs else ())
+
+    async def remove(self, pod: str) -> None:
+        self.done.append(f"remove {pod}")
+        if self.resists:
+            self.resists -= 1
+            raise RemovalFailed(f"pod {pod} is still there")
+        self.specs.pop(pod)
+
+    async def remains(self, pod: str) -> tuple[str, ...]:
+        return (pod,) if pod in self.specs else ()
+
+
+@dataclass
+class Connection:
+    """One sync and the dataplanes that its pods are launched on."""
+
+    desk: Desk
+    launcher: Launcher = field(default_factory=Launcher)
+
+    async def begin(self) -> None:
+        plan = await self.desk.open(sync({"image": SOURCE}, {"image": DESTINATION}))
+        await jobs.set_catalog(self.desk.db, await self.desk.job(plan.job_id), CATALOG, "sha")
+        await open_attempt(self.desk.db, plan.job_id, 0)
+        assert (await self.launch(0)).launched
+
+    async def launch(self, number: int, *, dataplane: str = "here") -> Launched:
+        activities = WorkloadActivities(self.desk.means(self.launcher, dataplane=dataplane))
+        ref = AttemptRef(job_id=1, attempt=number, kind=JobKind.SYNC)
+        return await ActivityEnvironment().run(activities.launch_workload, ref)
+
+    async def live(self) -> list[str]:
+        rows = await self.desk.db.fetch("select pod from workloads where status in ('claimed', 'launched', 'running')")
+        return [row["pod"] for row in rows]
+
+    async def commit(self, position: int, *, number: int) -> None:
+        fence = (await attempts.read_attempt(self.desk.db, 1, number)).fence
+        body = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "users"}, "stream_state": {"n": position}}}
+        row = StateRow("STREAM", "users", None, json.dumps(body), seq=position)
+        await states.commit(self.desk.db, Writer(1, 1, number, fence), [row], [])
+
+
+@pytest.fixture
+async def connection(desk: Desk) -> Connection:
+    begun = Connection(desk)
+    await begun.begin()
+    return begun
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not is_so():
+            await asyncio.sleep(0.01)
+
+
+async def test_the_pod_of_an_older_attempt_is_gone_before_the_next_one_starts(connection: Connection) -> None:
+    """Its watcher was lost, and nobody could remove it."""
+    await next_attempt(connection.desk.db, 1, 1)
+    assert (await connection.launch(1)).launched
+    assert connection.launcher.done == [f"launch {FIRST}", f"remove {FIRST}", f"launch {SECOND}"]
+    assert await connection.live() == [SECOND]
+
+
+async def test_as_long_as_an_older_pod_resists_no_newer_one_starts(connection: Connection) -> None:
+    await next_attempt(connection.desk.db, 1, 1)
+    connection.launcher.resists = 1
+    with pytest.raises(RemovalFailed):
+        await connection.launch(1)
+    assert f"launch {SECOND}" not in connection.launcher.done
+    assert (await connection.launch(1)).launched
+
+
+async def test_an_older_pod_on_a_host_out_of_reach_is_waited_for_until_its_lease_is_over(
+    connection: Connection,
+) -> None:
+    await next_attempt(connection.desk.db, 1, 1)
+    launching = asyncio.create_task(connection.launch(1, dataplane="there"))
+    db = connection.desk.db
+    async with asyncio.timeout(30):
+        while await db.fetchval("select count(*) from workloads") < 2:
+            await asyncio.sleep(0.01)
+    await asyncio.wait([launching], timeout=0.7)
+    assert connection.launcher.done == [f"launch {FIRST}"]
+    await db.execute("update workloads set lease_until = now() - interval '1 second' where pod = $1", FIRST)
+    assert (await launching).launched
+    assert connection.launcher.done == [f"launch {FIRST}", f"launch {SECOND}"]
+
+
+async def test_the_source_of_the_next_attempt_is_given_what_was_committed(connection: Connection) -> None:
+    await connection.commit(7, number=0)
+    await next_attempt(connection.desk.db, 1, 1)
+    await connection.launch(1)
+    given = {each.role: each for each in connection.launcher.specs[SECOND].containers}
+    (state,) = json.loads(given[Role.SOURCE].files["state.json"])
+    assert state["stream"]["stream_state"] == {"n": 7}
+    assert given[Role.SOURCE].arguments[-2:] == ("--state", "{folder}/state.json")
+    assert "state.json" not in given[Role.DESTINATION].files
+
+
+async def test_each_pod_and_its_place_carry_the_fence_of_their_attempt(connection: Connection) -> None:
+    await next_attempt(connection.desk.db, 1, 1)
+    await connection.launch(1)
+    spec = connection.launcher.specs[SECOND]
+    assert (spec.labels["fence"], json.loads(spec.orchestrator_input)["fence"]) == ("2", 2)
+    rows = await connection.desk.db.fetch("select pod, fence from workloads")
+    assert {row["pod"]: row["fence"] for row in rows} == {FIRST: 1, SECOND: 2}
