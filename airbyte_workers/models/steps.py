@@ -115,7 +115,6 @@ class JobPlan(Value):
     """
 
     job_id: int
-    connection: str = ""
     launcher: str = ""
     questions: tuple[AttemptRef, ...] = ()
     refused: Failure | None = None

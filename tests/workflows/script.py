@@ -133,7 +133,7 @@ class Script:
     async def open_job(self, request: OpenJob) -> JobPlan:
         self.opened_job = request
         await self._called("open job")
-        return self._planned(connection=request.input.connection)
+        return self._planned()
 
     @activity.defn(name="open_operation")
     async def open_operation(self, request: OpenOperation) -> JobPlan:
@@ -218,10 +218,10 @@ class Script:
 
     # --- small print ---
 
-    def _planned(self, connection: str = "") -> JobPlan:
+    def _planned(self) -> JobPlan:
         if self.refuse:
             raise ApplicationError(self.refuse, type="InvalidInput", non_retryable=True)
-        return JobPlan(job_id=7, connection=connection, limits=self.limits, retries=self.rules, **self.plan)
+        return JobPlan(job_id=7, limits=self.limits, retries=self.rules, **self.plan)
 
     async def _called(self, call: str) -> None:
         self.calls.append(call)
