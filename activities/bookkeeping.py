@@ -177,8 +177,7 @@ class BookkeepingActivities:
         """End a spec, check or discover with what its connector said."""
         job = await jobs.read_job(self._db, self._seal, request.ref.job_id)
         end = await self._operations.end(job, request)
-        told = end.check.message if end.check is not None and end.check.status == "failed" else ""
-        reason = request.reason or (f"check failed: {told}" if told else "")
+        reason = request.reason or _why(end)
         await jobs.close_job(
             self._db,
             CloseJob(job_id=job.id, status=end.status, failures=end.failures, by=request.by, reason=reason),
@@ -257,3 +256,10 @@ class BookkeepingActivities:
         if not await jobs.set_launcher(self._db, job.id, choice.launcher, choice.why):
             return await self._settle_launcher(await jobs.read_job(self._db, self._seal, job.id))
         return f"{choice.launcher} ({cut(choice.why, MAX_WHY)})"
+
+
+def _why(end: OperationEnd) -> str:
+    """Why an operation ended as it did; a failed check is an answer."""
+    if end.check is not None and end.check.status == "failed":
+        return f"check failed: {end.check.message}" if end.check.message else "check failed"
+    return end.failures[0].message if end.failures else "its connector answered"

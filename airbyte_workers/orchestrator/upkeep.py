@@ -28,6 +28,7 @@ class Upkeep:
         self._db = db
         self._replication = replication
         self._renewed_at = 0.0
+        self._lost = False
         self._running_told = False
 
     def superseded(self) -> None:
@@ -55,7 +56,8 @@ class Upkeep:
         except Exception as error:
             if not is_away(error):
                 raise
-            if loop.time() - self._renewed_at > lease:
+            if not self._lost and loop.time() - self._renewed_at > lease:
+                self._lost = True
                 self._replication.fail(self._lease_lost(lease))
             return
         self._renewed_at = loop.time()

@@ -41,6 +41,14 @@ async def until(check: Callable[[], Any], what: str = "") -> Any:
     raise AssertionError(f"waited in vain for {what or check}")
 
 
+async def stays(check: Callable[[], Any], seconds: float = 1) -> None:
+    """What holds now, and still does when whoever could change it had the time to."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert check()
+        await asyncio.sleep(0.02)
+
+
 async def say(fifo: Path, word: str) -> None:
     """A control word, by the writer's rule: open without blocking, try again while nobody has opened yet."""
     descriptor = await until(lambda: opened(fifo), f"somebody at {fifo}")

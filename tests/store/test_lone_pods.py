@@ -128,6 +128,7 @@ async def test_a_pod_that_could_not_renew_its_lease_ends_itself_and_keeps_what_w
         await way.open()
         summary = await ended(running)
     assert (summary.status, summary.failures[0].type) == ("failed", FailureType.LEASE_LOST)
+    assert [each.type for each in pod.replication.ledger.failures].count(FailureType.LEASE_LOST) == 1
     assert await committed(db) == 1
 
 

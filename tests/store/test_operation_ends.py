@@ -129,7 +129,9 @@ async def test_a_check_is_a_result_whatever_the_connector_says(
     end = await answered(desk, "check", said)
     assert end == OperationEnd(status=JobStatus.SUCCEEDED, check=result)
     assert await row(desk) == (JobStatus.SUCCEEDED, ())
-    told = f"check failed: {result.message}" if result.status == "failed" and result.message else ""
+    told = "its connector answered"
+    if result.status == "failed":
+        told = f"check failed: {result.message}" if result.message else "check failed"
     assert await last_event(desk) == ("succeeded", "me", told)
 
 
@@ -267,6 +269,7 @@ async def test_an_answer_that_got_lost_is_a_failure_with_a_reason(desk: Desk, ki
     """Storage may have lost the marker of a pod that answered by the time the job is closed."""
     end = await closed(desk, await opened(desk, kind), AttemptOutcome(status="succeeded"))
     assert (end.status, len(end.failures)) == (JobStatus.FAILED, 1)
+    assert await last_event(desk) == ("failed", "me", end.failures[0].message)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -100,14 +100,6 @@ async def blocked(db: asyncpg.Pool, task: asyncio.Future[None]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_states_and_counts_are_one_transaction(db: asyncpg.Pool, seal: Seal) -> None:
-    owner = await writer(db, seal)
-    with pytest.raises(asyncpg.CheckViolationError):
-        await states.commit(db, owner, [row("a", "{}", 1), row("b", "{}", 2, kind="NO SUCH")], [StreamCounts(name="a")])
-    assert await loaded(db, owner) is None
-    assert (await history.report(db, owner.job_id)).streams == ()
-
-
 async def test_counts_written_twice_are_the_same_also_without_a_namespace(db: asyncpg.Pool, seal: Seal) -> None:
     owner = await writer(db, seal)
     for records in (1, 5):
