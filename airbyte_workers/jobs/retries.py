@@ -41,7 +41,10 @@ def counted(tally: RetryTally, outcome: AttemptOutcome) -> RetryTally:
 
 
 def made_progress(outcome: AttemptOutcome) -> bool:
-    """Whether the attempt committed or rejected at least one record (airbyte-behaviour.md 2.3)."""
+    """Whether the attempt committed or rejected at least one record (airbyte-behaviour.md 2.3).
+
+    It decides which of the two kinds of failure is counted; that the other row begins anew is `counted`'s.
+    """
     return outcome.records_committed + outcome.records_rejected >= 1
 
 
