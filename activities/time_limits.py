@@ -11,10 +11,10 @@ from airbyte_workers.settings import Settings
 def limits(settings: Settings) -> Limits:
     """What a workflow needs to know; a replay must not depend on the environment."""
     return Limits(
-        attempt_s=limit_s(settings, JobKind.SYNC),
-        spec_s=limit_s(settings, JobKind.SPEC),
-        check_s=limit_s(settings, JobKind.CHECK),
-        discover_s=limit_s(settings, JobKind.DISCOVER),
+        attempt_s=settings.sync_job_max_timeout_days * 86_400,
+        spec_s=settings.spec_timeout_minutes * 60,
+        check_s=settings.check_timeout_minutes * 60,
+        discover_s=settings.discover_timeout_minutes * 60,
         end_s=2 * ending_s(settings),
         heartbeat_s=settings.heartbeat_timeout_s,
         bookkeeping_s=settings.bookkeeping_timeout_s,
@@ -23,12 +23,7 @@ def limits(settings: Settings) -> Limits:
 
 def limit_s(settings: Settings, kind: JobKind) -> float:
     """The longest that a pod of this kind may run."""
-    minutes = {
-        JobKind.SPEC: settings.spec_timeout_minutes,
-        JobKind.CHECK: settings.check_timeout_minutes,
-        JobKind.DISCOVER: settings.discover_timeout_minutes,
-    }
-    return minutes[kind] * 60 if kind in minutes else settings.sync_job_max_timeout_days * 86_400
+    return limits(settings).of(kind)
 
 
 def ending_s(settings: Settings) -> float:

@@ -21,6 +21,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from airbyte_workers.inputs import as_json, checked, read_settings
 from airbyte_workers.job_logs import LogRequest, NoLog, RequestedLog
+from airbyte_workers.jobs.busy import already_syncing
 from airbyte_workers.models import (
     CheckInput,
     CheckResult,
@@ -382,9 +383,7 @@ class Client:
         phase = await (await self.find_sync(connection)).phase()
         job = f"job {phase.job_id}" if phase is not None and phase.job_id is not None else "its job is being opened"
         attempt = f", attempt {phase.attempt}" if phase is not None and phase.attempt else ""
-        join = f"follow it with: airbyte-workers sync {connection} --join"
-        way_out = join if wanted is JobKind.SYNC else "wait for its end, or cancel it with: airbyte-workers jobs cancel"
-        return f"connection {connection} is already syncing ({job}{attempt}); {way_out}"
+        return already_syncing(connection, f"{job}{attempt}", wanted)
 
 
 def _by_name(input: Any) -> Any:

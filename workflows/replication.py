@@ -17,6 +17,7 @@ from temporalio.exceptions import (
 )
 
 from activities.bookkeeping import BookkeepingActivities
+from airbyte_workers.jobs.busy import already_syncing
 from airbyte_workers.jobs.checks import checks_before
 from airbyte_workers.jobs.failures import cancellation, of_platform
 from airbyte_workers.jobs.retries import Decision, counted, decide
@@ -87,14 +88,8 @@ class ReplicationRun(JobRun):
                 static_summary=f"{self.kind} of {connection}",
             )
         except WorkflowAlreadyStartedError:
-            join = f"follow it with: airbyte-workers sync {connection} --join"
-            wait = "wait for its end, or cancel it with: airbyte-workers jobs cancel"
-            way_out = join if self.kind is JobKind.SYNC else wait
-            raise ApplicationError(
-                f"connection {connection} is already syncing ({fixed_id}); {way_out}",
-                type=CONNECTION_BUSY,
-                non_retryable=True,
-            ) from None
+            busy = already_syncing(connection, fixed_id, self.kind)
+            raise ApplicationError(busy, type=CONNECTION_BUSY, non_retryable=True) from None
         except ChildWorkflowError as error:
             own = own_failure(error.cause)
             if own is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from airbyte_workers.jobs.busy import already_syncing
 from airbyte_workers.models import Connector, SyncInput
 from airbyte_workers.protocol.schema_sentences import close_to
 from airbyte_workers.store.database import Database, Session
@@ -132,9 +133,7 @@ async def refuse_busy(session: Session, connection: Connection) -> None:
     live = await live_job(session, connection.id)
     if live is not None:
         attempt = f", attempt {live.attempts}" if live.attempts else ""
-        join = f"follow it with: airbyte-workers sync {connection.name} --join"
-        busy = f"connection {connection.name} is already syncing (job {live.id}{attempt}); {join}"
-        raise ConnectionBusy(busy, live.id)
+        raise ConnectionBusy(already_syncing(connection.name, f"job {live.id}{attempt}"), live.id)
 
 
 async def no_connection(db: Database, name: str, *, otherwise: str = _HINT) -> str:
