@@ -60,7 +60,10 @@ with due as (
     for no key update of jobs skip locked
 )
 insert into job_runs (job_id) select id from due
-on conflict (job_id) do update set looked_at = excluded.looked_at returning job_id
+on conflict (job_id) do update set looked_at = excluded.looked_at
+where job_runs.looked_at is null or job_runs.looked_at < $1::timestamptz - make_interval(
+    secs => case when job_runs.missing_at is null then $3::double precision else $4 end)
+returning job_id
 """
 _FACTS = """
 select jobs.id, kind, workflow_id, run_id, cluster_id, namespace_id, jobs.cancel_requested_at,
@@ -88,7 +91,11 @@ async def clock(db: asyncpg.Pool) -> datetime:
 
 
 async def due(db: asyncpg.Pool, pace: Pace, at: datetime) -> Sequence[SightedJob]:
-    """Live jobs whose runs nobody has looked at for a while before `at`; nobody else gets them to look at now."""
+    """Live jobs whose runs nobody has looked at for a while before `at`; nobody else gets them to look at now.
+
+    The condition stands twice: a statement that began before another's commit finds the jobs unlocked and `looked_at`
+    as it was; only the row that is in conflict is read as it is now.
+    """
     rows = await db.fetch(_CLAIM, at, pace.grace_s, pace.interval_s, pace.recheck_s, pace.batch)
     return await _facts(db, [row["job_id"] for row in rows], pace)
 
