@@ -3,10 +3,12 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 TESTS_AT_ONCE ?= 2
+FUZZ_LINES ?= 10000000
+FUZZ_SEED ?= 0
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check metrics format bench images histories lock clean
+.PHONY: help demo test check metrics format bench fuzz images histories lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +44,9 @@ format: $(READY)  ## Bring the code into its form
 
 bench: $(READY)  ## Our figures beside the limits of this machine and the peers' published ones
 	@$(BIN)/python -m benchmarks
+
+fuzz: $(READY)  ## The relay against its reference for FUZZ_LINES lines from seed FUZZ_SEED on
+	@$(BIN)/python -m tests.fuzz --lines $(FUZZ_LINES) --seed $(FUZZ_SEED)
 
 images: $(READY)  ## Images of connectors for the tests, made without a registry
 	@$(BIN)/python -m tests.images

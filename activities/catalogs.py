@@ -22,6 +22,7 @@ from airbyte_workers.protocol.generations import Scope, keys
 from airbyte_workers.protocol.messages import Catalog, ConfiguredCatalog, ConfiguredStream
 from airbyte_workers.protocol.stream_checks import names_shown
 from airbyte_workers.protocol.streams import key_of, shown
+from airbyte_workers.replication.stream_rules import with_rules
 from airbyte_workers.store.jobs import Job
 
 MAX_CHOICES_SHOWN = 20
@@ -55,6 +56,9 @@ class Catalogs:
         return configured
 
     async def _settled(self, job: Job) -> ConfiguredCatalog:
+        return with_rules(await self._complete(job), job.sync)
+
+    async def _complete(self, job: Job) -> ConfiguredCatalog:
         modes = await self._destination_modes(job)
         given = read_configured(job.sync.catalog) if job.sync.catalog is not None else None
         discovered = await self._discovered(job)
@@ -64,7 +68,7 @@ class Catalogs:
             return choose(discovered, job.sync.streams, modes)
         if discovered is None:
             check_destination_modes(given, modes)
-            raise Unchecked("the source did not say what it has", given)
+            raise Unchecked("the source did not say what it has", with_rules(given, job.sync))
         check_configured(given, discovered, modes)
         return completed(given, discovered)
 

@@ -9,7 +9,7 @@ from activities.means import Means
 from airbyte_workers.jobs.failures import MAX_MESSAGE_IN_HISTORY, cut, of_platform
 from airbyte_workers.models import Failure, FailureType
 from airbyte_workers.names import JobKind, Role
-from airbyte_workers.protocol.configs import UnusableSpec, config_problems, secret_names
+from airbyte_workers.protocol.configs import UNTOLD, UnusableSpec, config_problems, secret_names
 from airbyte_workers.store import jobs
 from airbyte_workers.store.jobs import Job
 
@@ -32,6 +32,7 @@ class ConfigChecks:
             schema = (spec or {}).get("connectionSpecification")
             place = "config" if role is Role.MAIN else f"{role}.config"
             if spec is None or not isinstance(schema, dict):
+                names.add(UNTOLD)
                 await self._unchecked(job, place, f"{connector.name} did not tell its spec")
                 continue
             await self._answers.keep_spec(connector, spec)

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import structlog
 
+from activities.launch_configs import LaunchConfigs
 from activities.lifecycle import hand_over, hand_over_if_stopping
 from activities.means import Means
 from activities.pod_specs import RUN, Author, origin_of, program
@@ -32,7 +33,7 @@ class Launching:
         self._settings = means.settings
         self._objects = means.objects
         self._launchers = means.launchers
-        self._author = Author(means.db, means.settings)
+        self._author = Author(means.db, means.settings, LaunchConfigs(means.db, means.seal, means.settings))
 
     async def is_launched(self, workload: Workload, run_id: str) -> bool:
         """Whether an earlier try has launched the pod, which may have ended since. Raises LauncherAway."""

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import asyncpg
-import msgspec
 
-from airbyte_workers.models import AttemptRef, Connector
+from activities.job_time import ends_by
+from activities.launch_configs import LaunchConfigs
+from activities.stream_routes import RoutedCatalog, routed
+from airbyte_workers.models import AttemptRef, Connector, FailureOrigin
 from airbyte_workers.names import JobKind, Role
-from airbyte_workers.orchestrator.input import Cleared, ConnectorInput, ReplicationInput
+from airbyte_workers.orchestrator.input import Checks, Cleared, ConnectorInput, ReplicationInput, StreamRoute
 from airbyte_workers.pods.pod import ContainerLimits, ContainerSpec, PodSpec, Program
 from airbyte_workers.protocol import generations
-from airbyte_workers.protocol.configs import secret_values
 from airbyte_workers.protocol.messages import ConfiguredCatalog, serialise
+from airbyte_workers.protocol.streams import key_of
 from airbyte_workers.quantities import cpus, memory_bytes
+from airbyte_workers.replication.control import Launched
 from airbyte_workers.settings import Settings
-from airbyte_workers.store import catalogs, reaping, secrets, states
+from airbyte_workers.store import catalogs, reaping, states
 from airbyte_workers.store.attempts import Attempt
 from airbyte_workers.store.generations import current as current_generations
 from airbyte_workers.store.jobs import Job
@@ -37,10 +39,11 @@ _COMMANDS = {Role.SOURCE: "read", Role.DESTINATION: "write"}
 
 @dataclass(frozen=True)
 class Given:
-    """What a connector's container is given: its files, and of these what must never be shown."""
+    """What a connector's container is given: its files, of these what must never be shown, and how it was launched."""
 
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    launched: Launched = field(default_factory=Launched)
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,15 @@ class Author:
 
     db: asyncpg.Pool
     settings: Settings
+    configs: LaunchConfigs
 
     async def replication(self, job: Job, attempt: Attempt) -> PodSpec:
-        """The pod of one attempt of a sync, clear or refresh. Raises SecretError, LookupError."""
+        """The pod of one attempt of a sync, clear or refresh. Raises SecretError, LookupError, InvalidCatalog."""
         assert job.catalog_id is not None
         assert self.settings.database_url is not None
         catalog = await catalogs.configured(self.db, job.catalog_id)
-        given = {Role.DESTINATION: await self._written(job, catalog)}
+        synced = await routed(job, catalog, self.settings.secrets_dir)
+        given = {Role.DESTINATION: await self._written(job, synced)}
         if Role.SOURCE in job.connectors:
             given[Role.SOURCE] = await self._read(job, catalog)
         environment = {"WORKER_JOB_ID": str(job.id), "WORKER_JOB_ATTEMPT": str(attempt.number)}
@@ -67,7 +72,7 @@ class Author:
                 for role, each in given.items()
             ),
             orchestrator=Role.ORCHESTRATOR,
-            orchestrator_input=await self._replication_input(job, attempt, catalog, list(given.values())),
+            orchestrator_input=await self._replication_input(job, attempt, synced, given),
             labels=await self._labels(job, attempt.number, attempt.fence),
             local_root=self._local_root(job),
             orchestrator_limits=self._limits(
@@ -82,14 +87,14 @@ class Author:
         state = await states.load(self.db, job.connection_id)
         if state is not None:
             files[STATE] = state
-        return await self._given(job, job.connectors[Role.SOURCE], files)
+        return await self._given(job, Role.SOURCE, files)
 
-    async def _written(self, job: Job, catalog: ConfiguredCatalog) -> Given:
+    async def _written(self, job: Job, synced: RoutedCatalog) -> Given:
         """What a destination is given."""
         assert job.connection_id is not None
         known = await current_generations(self.db, job.connection_id)
-        told = generations.for_destination(catalog, job.scope, known, job.id)
-        return await self._given(job, job.connectors[Role.DESTINATION], {CATALOG: serialise(told)})
+        told = synced.for_destination(generations.for_destination(synced.catalog, job.scope, known, job.id))
+        return await self._given(job, Role.DESTINATION, {CATALOG: serialise(told)})
 
     async def _cleared(self, job: Job, catalog: ConfiguredCatalog) -> Cleared:
         """What stands in for a source; the state is that before the job, whose own attempts have erased it."""
@@ -103,16 +108,18 @@ class Author:
         """The pod in which one connector is asked one thing. Raises secrets.SecretError."""
         role = job.asked(ref)
         connector = job.connectors[role]
-        given = await self._given(job, connector, {}) if ref.kind is not JobKind.SPEC else Given()
+        given = await self._given(job, role, {}) if ref.kind is not JobKind.SPEC else Given()
         environment = {"WORKER_JOB_ID": str(job.id), "WORKER_JOB_ATTEMPT": str(ref.attempt)}
+        origin = origin_of(role, connector)
         asked = ConnectorInput(
             pod=ref.pod,
             settings=self._plain_settings(),
             operation=_operation(ref.kind),
-            origin=origin_of(role, connector),
+            origin=origin,
             log_prefix=asked_folder(ref),
             secrets=given.secrets,
             secret_names=job.secret_names,
+            launched={FailureOrigin(origin): given.launched},
         )
         return PodSpec(
             name=asked.pod,
@@ -162,16 +169,14 @@ class Author:
             pids=self.settings.container_pids_limit if pids_limit is None else pids_limit,
         )
 
-    async def _given(self, job: Job, connector: Connector, others: Mapping[str, bytes]) -> Given:
-        config = await asyncio.to_thread(
-            secrets.resolve, connector.config, self.settings.secrets_dir, place=_config_of(job, connector)
-        )
-        values = secret_values(connector.config, config, job.secret_names)
-        return Given({CONFIG: msgspec.json.encode(config), **others}, values)
+    async def _given(self, job: Job, role: Role, others: Mapping[str, bytes]) -> Given:
+        config = await self.configs.of(job, role)
+        return Given({CONFIG: config.file, **others}, config.secrets, config.launched)
 
     async def _replication_input(
-        self, job: Job, attempt: Attempt, catalog: ConfiguredCatalog, given: Sequence[Given]
+        self, job: Job, attempt: Attempt, synced: RoutedCatalog, given: Mapping[Role, Given]
     ) -> bytes:
+        catalog = synced.catalog
         assert job.connection_id is not None
         assert job.sync.destination is not None
         told = ReplicationInput(
@@ -184,14 +189,35 @@ class Author:
             fence=attempt.fence,
             database_url=self.settings.database_url,
             streams=tuple(generations.keys(catalog)),
+            routes=tuple(StreamRoute.of(route) for route in synced.changing),
             cleared=await self._cleared(job, catalog) if job.kind is JobKind.CLEAR else None,
+            checks=self._checks(job, catalog),
             stream_status=job.sync.destination.stream_status,
+            count_populated_fields=job.sync.count_populated_fields,
+            clocks=job.sync.clocks,
+            ends_by=await ends_by(self.db, self.settings, job),
+            speed_limits=job.sync.speed_limits,
             **job.sync.policy.model_dump(),
             log_prefix=attempt_folder(job.id, attempt.number),
-            secrets=tuple(value for each in given for value in each.secrets),
+            secrets=(*(value for each in given.values() for value in each.secrets), *synced.secrets),
             secret_names=job.secret_names,
+            launched={FailureOrigin(role): each.launched for role, each in given.items()},
         )
         return told.model_dump_json().encode()
+
+    def _checks(self, job: Job, catalog: ConfiguredCatalog) -> Checks:
+        """Which records are held against a schema; there are none where streams are cleared."""
+        if job.kind is JobKind.CLEAR:
+            return Checks()
+        asked = job.sync.validation
+        mode = asked.mode or self.settings.validation_mode
+        schemas = ((key_of(each.stream), bytes(each.stream.json_schema).decode()) for each in catalog.streams)
+        return Checks(
+            mode=mode,
+            max_invalid_records=asked.max_invalid_records,
+            dead_letters=asked.dead_letters,
+            schemas=tuple(schemas) if mode != "off" else (),
+        )
 
     def _plain_settings(self) -> dict[str, Any]:
         """The settings a pod's program works with; the database's address goes to the orchestrator alone, by itself."""
@@ -216,12 +242,6 @@ class Author:
 def program(connector: Connector) -> Program:
     """What the connector's container runs."""
     return Program(image=connector.image, command=connector.command or ())
-
-
-def _config_of(job: Job, connector: Connector) -> str:
-    """What people call the connector's config: the path of its field in the job's input."""
-    (role,) = [role for role, each in job.connectors.items() if each is connector]
-    return "config" if role is Role.MAIN else f"{role}.config"
 
 
 def origin_of(role: Role, connector: Connector) -> Literal["source", "destination"]:

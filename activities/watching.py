@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 
 import structlog
 
+from activities.job_time import ends_by
 from activities.lifecycle import hand_over, hand_over_if_stopping
 from activities.means import Means
 from activities.time_limits import limit_s
@@ -24,7 +26,7 @@ from airbyte_workers.models import (
 from airbyte_workers.names import REPLICATION_KINDS, Role
 from airbyte_workers.orchestrator.markers import FoundMarker, Marker, Markers
 from airbyte_workers.pods.pod import ContainerStatus, LauncherAway, RemovalFailed
-from airbyte_workers.store import attempts, jobs, workloads
+from airbyte_workers.store import attempts, connector_configs, jobs, workloads
 from airbyte_workers.store.database import is_away
 from airbyte_workers.store.objects import StorageError
 
@@ -45,6 +47,7 @@ class Watch:
     def __init__(self, means: Means, launcher: str, ref: AttemptRef) -> None:
         self._db = means.db
         self._settings = means.settings
+        self._seal = means.seal
         self._launcher = means.launchers[launcher]
         self._markers = Markers(means.objects, ref.pod)
         self._ref = ref
@@ -244,6 +247,7 @@ class Watch:
     async def _outcome(self, reading: FoundMarker) -> AttemptOutcome:
         if self._ref.kind not in REPLICATION_KINDS:
             result = ConnectorResult.model_validate_json(reading.body)
+            await connector_configs.keep_told(self._db, self._ref, result.new_config)
             if result.status == "succeeded" and not self._cancelled:  # an answer that came just in time counts
                 return AttemptOutcome(status="succeeded")
             status = "cancelled" if self._cancelled else "failed"
@@ -256,7 +260,13 @@ class Watch:
             records_committed=committed,
             records_rejected=rejected,
             retry_at=summary.retry_at,
+            ends_by=await self._ends_by(),
         )
+
+    async def _ends_by(self) -> datetime | None:
+        with suppress(LookupError):  # of a job that is gone the workflow is told by others
+            return await ends_by(self._db, self._settings, await jobs.read_job(self._db, self._seal, self._ref.job_id))
+        return None
 
     def _status(self, summary: AttemptSummary) -> str:
         """Terminated because of the time limit, the orchestrator calls itself cancelled: for the job it failed."""

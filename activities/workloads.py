@@ -9,6 +9,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.checking import Checks
+from activities.job_time import out_of_time
 from activities.launching import Launching
 from activities.lifecycle import heartbeating, leaves_pod_alone
 from activities.means import Means
@@ -24,6 +25,7 @@ from airbyte_workers.models import (
     Launched,
     Progress,
 )
+from airbyte_workers.names import REPLICATION_KINDS
 from airbyte_workers.pods.pod import LaunchFailed
 from airbyte_workers.store import jobs, workloads
 from airbyte_workers.store.jobs import Job
@@ -60,7 +62,7 @@ class WorkloadActivities:
         async with heartbeating(lambda: Progress(phase=step.phase)):
             try:
                 await self._launching.place(job, workload, step.queued)
-                failure = await self._check(job, ref, workload, step)
+                failure = await self._refusal(job, ref, workload, step)
                 if failure is not None:
                     await self._launching.end(workload, "failure")
                     return Launched(launched=False, failure=failure)
@@ -77,11 +79,18 @@ class WorkloadActivities:
                 raise
         return Launched(launched=True)
 
-    async def _check(self, job: Job, ref: AttemptRef, workload: Workload, step: _Step) -> Failure | None:
-        """A pod that an earlier try of this activity started was checked by it."""
-        if not ref.checks or await self._launching.is_launched(workload, job.run_id):
+    async def _out_of_time(self, job: Job, ref: AttemptRef) -> Failure | None:
+        """Asked once there is a place: until then nothing could be launched anyway."""
+        return await out_of_time(self._db, self._settings, job) if ref.kind in REPLICATION_KINDS else None
+
+    async def _refusal(self, job: Job, ref: AttemptRef, workload: Workload, step: _Step) -> Failure | None:
+        """Why it is not launched: its job's time is over, or a check says no; what an earlier try has started stays."""
+        over = await self._out_of_time(job, ref)
+        if over is None and not ref.checks:
             return None
-        return await self._checks.failure(job, ref, workload, step.tell)
+        if await self._launching.is_launched(workload, job.run_id):
+            return None
+        return over or await self._checks.failure(job, ref, workload, step.tell)
 
     async def _refused(self, workload: Workload, error: LaunchFailed | SecretError) -> Launched:
         tried = await workloads.count_failed_launch(self._db, workload.pod)

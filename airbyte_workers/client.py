@@ -19,7 +19,7 @@ import temporalio.client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from airbyte_workers.inputs import as_json, checked, read_settings
+from airbyte_workers.inputs import as_json, checked, holds_key, holds_keys, read_settings
 from airbyte_workers.job_logs import LogRequest, NoLog, RequestedLog
 from airbyte_workers.jobs.busy import already_syncing
 from airbyte_workers.models import (
@@ -32,6 +32,7 @@ from airbyte_workers.models import (
     RefreshInput,
     SpecInput,
     SpecResult,
+    StreamChoice,
     SyncInput,
     SyncReport,
 )
@@ -189,6 +190,8 @@ class Client:
             handed["source"] = await self._handed(asked.source, "source.config")
             handed["destination"] = await self._handed(asked.destination, "destination.config")
         handed |= await self._large_catalog(asked)
+        if asked.streams is not None:
+            handed["streams"] = tuple([await self._with_keys_handed(each) for each in asked.streams])
         return await self._start_replication(JobKind.SYNC, asked.model_copy(update=handed), join=join)
 
     async def clear(self, input: ClearInput | Mapping[str, Any] | str, *, raise_on_failure: bool = True) -> SyncReport:
@@ -331,11 +334,22 @@ class Client:
             raise InvalidInput("; ".join(problems))
         return connector.model_copy(update={"config": {}, "config_id": await self._hand_over(connector.config)})
 
+    async def _with_keys_handed(self, stream: StreamChoice) -> StreamChoice:
+        """The stream with ids in place of the configs of mappers that hold a key."""
+        mappers = [
+            each.model_copy(update={"config": {}, "config_id": await self._hand_over(each.config)})
+            if holds_key(each)
+            else each
+            for each in stream.mappers
+        ]
+        return stream.model_copy(update={"mappers": tuple(mappers)})
+
     async def _large_catalog(self, asked: SyncInput) -> dict[str, Any]:
-        """What changes of an input whose catalog is too large to cross Temporal. Raises InvalidInput."""
+        """What changes of an input whose catalog is too large to cross Temporal, or has keys. Raises InvalidInput."""
         if asked.catalog is None:
             return {}
-        if len(as_json(asked.catalog, "catalog")) <= self.settings.inline_catalog_bytes:
+        small = len(as_json(asked.catalog, "catalog")) <= self.settings.inline_catalog_bytes
+        if small and not holds_keys(asked.catalog):
             return {}
         return {"catalog": None, "catalog_id": await self._hand_over(asked.catalog)}
 

@@ -8,7 +8,10 @@ from typing import Any, TypeVar
 import msgspec
 from pydantic import ValidationError
 
-from airbyte_workers.models import Typed
+from airbyte_workers.mappers.configs import secret_places
+from airbyte_workers.mappers.specs import MapperSpec
+from airbyte_workers.models import Mapper, Typed
+from airbyte_workers.protocol.catalog import InvalidCatalog, choices_in
 from airbyte_workers.runs import InvalidInput
 from airbyte_workers.runtime.payloads import problems_of
 from airbyte_workers.settings import Settings
@@ -43,3 +46,16 @@ def as_json(value: Mapping[str, Any], place: str) -> bytes:
         return msgspec.json.encode(value)
     except (TypeError, ValueError, RecursionError):
         raise InvalidInput(f"{place}: holds something that JSON cannot hold") from None
+
+
+def holds_key(mapper: Mapper) -> bool:
+    """Whether a key stands in the mapper's config itself, not a reference to one."""
+    return any(place.reference is None for place in secret_places([MapperSpec(mapper.name, mapper.config)]))
+
+
+def holds_keys(catalog: Mapping[str, Any]) -> bool:
+    """Whether a pasted catalog has mappers with keys. Raises InvalidInput."""
+    try:
+        return any(holds_key(each) for stream in choices_in(catalog) for each in stream.mappers)
+    except InvalidCatalog as error:
+        raise InvalidInput(str(error)) from None

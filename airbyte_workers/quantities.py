@@ -57,6 +57,14 @@ def memory_bytes(text: str) -> int:
     return size
 
 
+def size_bytes(text: str) -> int:
+    """Bytes, at least one: `512`, `512Ki`, `10Mi`. Raises ValueError."""
+    number, unit = _split(text, "an amount of bytes such as 500Ki or 10Mi")
+    if unit not in _MEMORY or (size := round(number * _MEMORY[unit])) < 1:
+        raise ValueError("not an amount of bytes such as 500Ki or 10Mi")
+    return size
+
+
 def duration(seconds: float) -> str:
     """Seconds as people read them: `0.4 s`, `10 s`, `1 m 30 s`, `2 h 5 m`."""
     if round(seconds, 1) < 60:

@@ -34,6 +34,9 @@ TELLING_NAMES = frozenset(_LISTED.split())
 """Names of properties whose values are secret whoever uses them; `_`, `-` and upper case do not count."""
 
 _PIECE = 2_000  # characters; a longer value is looked for in pieces, so that who cuts a text need not look further
+_REACH = 1_000
+LONGEST_REACH = _REACH + WIDEST * _PIECE
+"""The `reach` of a redactor, whatever it will have to learn."""
 _OVERLAP = 8  # characters that two pieces share: in base64 the edges of each are not found
 _ENDS = "* \t\r\n\v\f"
 _KEY = re.compile(rf"""(?<!\\)(\\{{0,{SLASHES}}}+)(["'])([^"'\\]{{1,100}}+)\1\2\s*+:\s*+""")
@@ -55,14 +58,33 @@ class _Span(NamedTuple):
 class Redactor:
     """Masks the `secrets` of one job, and the values of properties with one of the `names` or a telling name.
 
-    `reach`: so many characters behind a cut decide about what stands before it.
+    `reach`: so many characters behind a cut decide about what stands before it. `pupil` learns what this one learns.
     """
 
-    def __init__(self, secrets: Iterable[str] = (), *, names: Iterable[str] = ()) -> None:
+    def __init__(
+        self, secrets: Iterable[str] = (), *, names: Iterable[str] = (), pupil: Redactor | None = None
+    ) -> None:
         self._names = (TELLING_NAMES | {folded(name) for name in names}) - {""}
+        self._pupil = pupil
+        self._given = tuple(secrets)
+        self._learned: dict[str, None] = {}
+        self._look_for(self._given)
+
+    def learn(self, secrets: Iterable[str], most: int) -> None:
+        """Mask these too from now on; of all that was learned only the newest `most` are."""
+        learned = dict.fromkeys(each for each in secrets if each not in self._given)
+        if self._pupil is not None:
+            self._pupil.learn(learned, most)
+        if learned.keys() <= self._learned.keys():
+            return
+        kept = [each for each in self._learned if each not in learned]
+        self._learned = dict.fromkeys([*kept, *learned][-most:])
+        self._look_for((*self._given, *self._learned))
+
+    def _look_for(self, secrets: Iterable[str]) -> None:
         values = _values(secrets, self._names)
         self._known = expression(values) if values else None
-        self.reach = 1_000 + WIDEST * max(map(len, values), default=0)
+        self.reach = _REACH + WIDEST * max(map(len, values), default=0)
 
     def __call__(self, text: str, *, leg: str = "", limit: int | None = None) -> str:
         """The text without secrets; of a destination's, without what it quotes of the data it was given.
@@ -71,19 +93,14 @@ class Redactor:
         """
         end = len(text) if limit is None else min(limit, len(text))
         seen = text[: end + self.reach]
-        spans = [*self._known_in(seen), *self._named_in(seen)]
+        spans: list[_Span] = []
+        if self._known is not None and (first := self._known.search(seen)):
+            spans += _all_from(first, seen)
+        if ":" in seen or "=" in seen or "\\u003" in seen:
+            spans += self._named_in(seen)
         if leg == DESTINATION and (quoting := _DATA.search(seen)):
             spans.append(_Span(quoting.end(), len(seen)))
         return _masked(seen, spans, end) if spans else text[:end]
-
-    def _known_in(self, text: str) -> Iterator[_Span]:
-        """Every place of a known value, also of those that overlap: of the second one a part would stay else."""
-        if self._known is None:
-            return
-        found = self._known.search(text)
-        while found is not None:
-            yield _Span(*found.span())
-            found = self._known.search(text, found.start() + 1)
 
     def _named_in(self, text: str) -> Iterator[_Span]:
         for key in _KEY.finditer(text) if ":" in text else ():
@@ -116,6 +133,13 @@ def _masked(text: str, spans: list[_Span], end: int) -> str:
 
 
 # --- values that are known ------------------------------------------------------------------------------------------
+
+
+def _all_from(found: re.Match[str] | None, text: str) -> Iterator[_Span]:
+    """This place of a known value and every later one, also of those that overlap: of the second a part would stay."""
+    while found is not None:
+        yield _Span(*found.span())
+        found = found.re.search(text, found.start() + 1)
 
 
 def _values(secrets: Iterable[str], names: frozenset[str]) -> set[str]:

@@ -44,6 +44,7 @@ _Memory = Annotated[str | None, _checked(memory_bytes)]
 _Days = Annotated[float, Field(ge=0, le=36_500)]
 _Hours = Annotated[float, Field(gt=0, le=36_500 * 24)]
 _Minutes = Annotated[float, Field(gt=0, le=30 * 24 * 60)]
+_Limit = Annotated[float, Field(ge=0, le=525_600)]
 
 
 class Settings(BaseSettings):
@@ -342,6 +343,60 @@ class Settings(BaseSettings):
         Field(description="How long a config that a client handed over waits for its workflow to be taken up, days."),
     ] = 7
 
+    # --- clocks: how long an attempt waits for what; a connection may have its own ---
+    source_silence_minutes: Annotated[
+        _Limit,
+        Field(
+            description="A source of which no byte came for so long, while nothing kept it from sending, fails the "
+            "attempt, minutes; 0: never."
+        ),
+    ] = 30
+    source_progress_minutes: Annotated[
+        _Limit,
+        Field(
+            description="The same where bytes come, but neither a record nor a state (upstream's source heartbeat), "
+            "minutes; 0: never."
+        ),
+    ] = 180
+    acknowledgement_minutes: Annotated[
+        _Limit,
+        Field(
+            description="A destination that owes an acknowledgement and gives none for so long, or takes nothing, "
+            "fails the attempt (upstream's destination timeout), minutes; 0: never."
+        ),
+    ] = 120
+    total_minutes: Annotated[
+        _Limit,
+        Field(description="Longest that a job may take with all its attempts and waits, minutes; 0: no limit."),
+    ] = 0
+
+    # --- validation ---
+    validation_mode: Annotated[
+        Literal["off", "sampled", "full"],
+        Field(description="Which records are compared with their stream's schema; a connection may say otherwise."),
+    ] = "sampled"
+    validation_first_records: Annotated[
+        NonNegativeInt, Field(description="`sampled` compares the first so many records of every stream.")
+    ] = 1000
+    validation_one_of: Annotated[
+        PositiveInt,
+        Field(description="`sampled` also compares one of so many of all records, at a place that changes."),
+    ] = 1000
+    validation_max_errors: Annotated[
+        PositiveInt,
+        Field(
+            description="A stream with so many records that do not fit is not compared any more (upstream's limit), "
+            "unless the connection has max_invalid_records."
+        ),
+    ] = 10
+    max_dead_letter_bytes: Annotated[
+        PositiveInt,
+        Field(description="Dead letters kept per attempt, bytes; those that do not fit in are left out and counted."),
+    ] = 10 * MIB
+    max_dead_letter_line_bytes: Annotated[
+        PositiveInt, Field(description="Longest record or line in a dead letter, bytes; longer ones are cut.")
+    ] = 64 * 1024
+
     # --- reconciler ---
     reconcile_interval_s: Annotated[
         PositiveFloat,
@@ -488,12 +543,48 @@ class Settings(BaseSettings):
         PositiveInt,
         Field(description="Memory for states that wait for their acknowledgement; over it older ones are merged."),
     ] = 16 * MIB
+    max_additional_stats: Annotated[
+        PositiveInt,
+        Field(description="Names for statistics of connectors' own that are kept per stream; others are left out."),
+    ] = 20
+    max_learned_secrets: Annotated[
+        PositiveInt,
+        Field(description="Secrets of configs that connectors sent anew which an attempt masks; the newest are kept."),
+    ] = 1000
     max_log_bytes: Annotated[
         PositiveInt, Field(description="Log kept per attempt, bytes; the rest is dropped and counted.")
     ] = 50 * MIB
     max_log_line_bytes: Annotated[
         PositiveInt, Field(description="Longest line in a job's log, bytes; longer ones are cut.")
     ] = 16 * 1024
+    log_chunk_bytes: Annotated[
+        PositiveInt,
+        Field(description="Size of one object of a job's log, bytes; the newest is written again until it is full."),
+    ] = MIB
+    log_unwritten_bytes: Annotated[
+        PositiveInt,
+        Field(
+            description="Log held in memory while object storage does not answer, bytes; over it the oldest lines are "
+            "dropped and counted."
+        ),
+    ] = 8 * MIB
+    log_repeats_burst: Annotated[
+        PositiveInt,
+        Field(
+            description="Lines of one kind (they differ in numbers, ids and quoted words only) that a connector's log "
+            "takes at once; further ones are only counted."
+        ),
+    ] = 500
+    log_repeats_per_minute: Annotated[
+        PositiveFloat,
+        Field(description="So many more lines of each kind are taken a minute; no kind that is rarer loses a line."),
+    ] = 60
+    log_repeats_kinds: Annotated[
+        PositiveInt, Field(description="Kinds of lines that are remembered for that; of the others nothing is held.")
+    ] = 1000
+    log_repeats_told_s: Annotated[
+        PositiveFloat, Field(description="How often it is told at most how many lines of a kind were only counted, s.")
+    ] = 10
     max_spec_bytes: Annotated[
         PositiveInt, Field(description="Largest spec of a connector, bytes; it crosses Temporal whole.")
     ] = MIB

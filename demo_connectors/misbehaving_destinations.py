@@ -2,8 +2,10 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import NoReturn
 
 from demo_connectors.acknowledgement import HeldState, HeldStates, echo, read_state
 from demo_connectors.connector import Job, hang
@@ -14,6 +16,8 @@ from demo_connectors.misbehaving_config import UNKNOWN, MisbehavingConfig
 from demo_connectors.stream_ends import StreamEnds
 
 STDIN = 0
+STDERR = 2
+TALK_S = 0.1
 
 Writing = Job[MisbehavingConfig]
 Destination = Callable[[Writing], int]
@@ -109,6 +113,20 @@ def no_echo(_: Writing) -> int:
     return 0
 
 
+def stops_echoing(job: Writing) -> int:
+    _acknowledge_beginning(job)
+    _read_all()
+    return 0
+
+
+def finalises_for_ever(job: Writing) -> NoReturn:
+    """It is at work without end after its end of input, and says so."""
+    _acknowledge(job)
+    while True:
+        os.write(STDERR, b"merging\n")
+        time.sleep(TALK_S)
+
+
 def echo_unknown(job: Writing) -> int:
     _read_all()
     job.output.send(state({**stream_state(UNKNOWN, {"next": 1}), "id": 999_999}))
@@ -176,6 +194,8 @@ DESTINATIONS: dict[str, Destination] = {
     "never-exits": never_exits,
     "write-ignores-sigterm": write_ignores_sigterm,
     "no-echo": no_echo,
+    "stops-echoing": stops_echoing,
+    "finalises-for-ever": finalises_for_ever,
     "echo-unknown": echo_unknown,
     "echoes-without-id": echoes_without_id,
     "echoes-bare": echoes_bare,

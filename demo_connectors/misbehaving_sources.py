@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 from demo_connectors.connector import Job, hang
@@ -11,6 +12,7 @@ from demo_connectors.misbehaving_config import INCOMPLETE, SOURCE_ERROR, UNKNOWN
 from demo_connectors.source_synthetic import positions
 
 CRASH_EXIT_CODE = 1
+TALK_S = 0.1
 
 Reading = Job[MisbehavingConfig]
 Source = Callable[[Reading], Iterator[bytes]]
@@ -77,6 +79,15 @@ def hangs(job: Reading) -> Iterator[bytes]:
     yield from _half(job, _keys(job)[0])
     job.output.flush()
     hang()
+
+
+def talks_on(job: Reading) -> Iterator[bytes]:
+    """It works at something for ever, and says so."""
+    yield from _half(job, _keys(job)[0])
+    while True:
+        yield log("INFO", "still computing slices")
+        job.output.flush()
+        time.sleep(TALK_S)
 
 
 def read_never_exits(job: Reading) -> Iterator[bytes]:
@@ -241,6 +252,7 @@ SOURCES: dict[str, Source] = {
     "exits-without-output": exits_without_output,
     "never-opens": never_opens,
     "hangs": hangs,
+    "talks-on": talks_on,
     "read-never-exits": read_never_exits,
     "closes-stdout-and-hangs": closes_stdout_and_hangs,
     "crash-after-n": crash_after_n,

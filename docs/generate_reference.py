@@ -64,10 +64,19 @@ FIELDS: dict[str, dict[str, str]] = {
         "connection. `sync --retries` sets it.",
         "local_root": "The connectors' `/local` in containers, and the folder that local programs start in. The "
         "command line sets it from LOCAL_ROOT on the embedded stack; elsewhere it needs ALLOW_LOCAL_COMMANDS.",
+        "namespace_definition": "Where the destination puts streams: under the `source`'s namespaces, in the "
+        "`destination`'s own, or under `customformat` in `namespace_format`.",
+        "namespace_format": "The namespace; `${SOURCE_NAMESPACE}` in it stands for the source's. With `customformat`.",
+        "prefix": "Stands before the names of streams in the destination.",
+        "validation": "Whether records are compared with their stream's schema.",
+        "clocks": "How long is waited for what.",
+        "speed_limits": "How much may go through in a second.",
         "accept_unacknowledged": "A destination that acknowledges nothing may pass; the report says `unproven`.",
         "allow_malformed": "Malformed lines are a warning instead of a failure.",
         "fail_on_source_stats": "A source whose own counts differ from what it sent fails the attempt; "
         "otherwise that is a warning.",
+        "count_populated_fields": "Every record is decoded to count its top-level fields that are not null; the sum is "
+        "`sourceFieldsPopulated` of a stream's `additional_stats` in the report. Takes time.",
     },
     "Connector": {
         "image": "`airbyte/source-faker:7.2.1`. The launcher `docker` runs it, pulled where it is not there; "
@@ -114,6 +123,29 @@ FIELDS: dict[str, dict[str, str]] = {
         "`append` for incremental; for full refresh `overwrite` where listed, else `append`.",
         "cursor_field": "Path of the cursor; left out: the source's own.",
         "primary_key": "Paths of the key's fields; left out: the source's own.",
+        "fields": "The top-level fields of its records that are synced; left out: all.",
+        "mappers": "Changes of its records on their way, in this order.",
+    },
+    "Mapper": {
+        "name": "`hashing`, `field-renaming`, `field-filtering`, `row-filtering` or `encryption`.",
+        "config": 'What it works with. A key may be `{"_secret": "env:AIRBYTE_SECRET_NAME"}`.',
+        "config_id": "Stands for a config with a key, which the command line or the client handed to the job database.",
+    },
+    "Validation": {
+        "mode": "Left out: the setting AIRBYTE_WORKERS_VALIDATION_MODE.",
+        "max_invalid_records": "More records that do not fit, of those compared, fail the sync; left out: none does.",
+        "dead_letters": "Keep records that do not fit and malformed lines, with the reasons, beside the job's log. "
+        "They are your data at rest.",
+    },
+    "Clocks": {
+        "source_silence_minutes": "For any byte of the source.",
+        "source_progress_minutes": "For a record or a state of the source.",
+        "acknowledgement_minutes": "For an acknowledgement that the destination owes.",
+        "total_minutes": "For the job with all its attempts.",
+    },
+    "SpeedLimits": {
+        "records_per_second": "Records, all streams together.",
+        "bytes_per_second": "Bytes of records: a number, or an amount such as `10Mi`.",
     },
 }
 
@@ -141,6 +173,10 @@ REFERENCES = {
     "Connector": "connector",
     "Destination": "connector",
     "StreamChoice": "stream",
+    "Mapper": "mapper",
+    "Validation": "object",
+    "Clocks": "object",
+    "SpeedLimits": "object",
     "Resources": "object",
     "RetryLimits": "object",
 }
@@ -282,6 +318,10 @@ def sync_file_page() -> str:
         ("Only `destination`", "Destination", destination | {"properties": own}),
         ("`resources` of either", "Resources", schema["$defs"]["Resources"]),
         ("One of `streams`", "StreamChoice", schema["$defs"]["StreamChoice"]),
+        ("One of `mappers`", "Mapper", schema["$defs"]["Mapper"]),
+        ("`validation`", "Validation", schema["$defs"]["Validation"]),
+        ("`clocks`", "Clocks", schema["$defs"]["Clocks"]),
+        ("`speed_limits`", "SpeedLimits", schema["$defs"]["SpeedLimits"]),
         ("`retries`", "RetryLimits", schema["$defs"]["RetryLimits"]),
     ):
         rows = list(_fields(described, FIELDS[name]))

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from airbyte_workers.cli import again
-from airbyte_workers.cli.report import evidence_line, failure_line, stream_table, summary, why_ended
+from airbyte_workers.cli.report import evidence_line, failure_line, stream_table, summary, waited_for, why_ended
 from airbyte_workers.cli.tables import Column, table
 from airbyte_workers.cli.timeline import told
 from airbyte_workers.cli.times import local
+from airbyte_workers.jobs import record_findings
 from airbyte_workers.jobs.readings import readings
 from airbyte_workers.models import Evidence, JobStatus, StreamCounts
 from airbyte_workers.protocol.streams import shown
@@ -58,7 +59,9 @@ def page(job: JobHistory, look: Look) -> Iterator[str]:
     elif job.status is not JobStatus.CANCELLED:
         yield from (f"  {failure_line(failure)}" for failure in job.failures)
     yield from _streams(job, look)
-    yield from _evidence(look.attempt or (job.attempts[-1] if job.attempts else None))
+    chosen = look.attempt or (job.attempts[-1] if job.attempts else None)
+    yield from _evidence(chosen)
+    yield from _validation(chosen, look)
     warnings = job.warnings if look.attempt is None else look.attempt.warnings
     yield from (f"warning: {warning}" for warning in warnings)
     yield ""
@@ -136,8 +139,23 @@ def _evidence(attempt: AttemptHistory | None) -> Iterator[str]:
         return
     yield f"evidence of attempt {attempt.number}"
     yield from (f"  {evidence_line(reading)}" for reading in readings(attempt.evidence))
+    if waited := waited_for(attempt):
+        yield f"  {waited}"
     if attempt.log_lines_dropped:
         yield f"  {attempt.log_lines_dropped:,} lines of its log were dropped"
+
+
+def _validation(attempt: AttemptHistory | None, look: Look) -> Iterator[str]:
+    """What records were held against a schema, and what of them does not fit."""
+    if attempt is None or not attempt.validation:
+        return
+    yield ""
+    yield f"validation of attempt {attempt.number}"
+    found = attempt.validation
+    shown_ones = found if look.all else record_findings.foremost(found, _STREAMS)
+    yield from (f"  {line}" for each in shown_ones for line in record_findings.details(each))
+    if left_out := len(found) - len(shown_ones):
+        yield f"... {left_out:,} more streams (--all)"
 
 
 # --- the past ---

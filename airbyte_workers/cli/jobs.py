@@ -25,6 +25,11 @@ _PLACES = {
         "Show the log of an attempt, with what its connectors were asked before it; of a spec, check or discover its"
         " own.",
     ),
+    "dead-letters": Place(
+        "dead_letters",
+        "show_dead_letters",
+        "Show the records of an attempt that did not fit and the lines that were lost, where they were kept.",
+    ),
     "cancel": Place("cancelling", "cancel_job", "End a job of any kind, and follow it to its end."),
     "retry": Place(
         "retrying",

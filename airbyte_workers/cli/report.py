@@ -7,11 +7,20 @@ from collections.abc import Iterator, Sequence
 from airbyte_workers.cli.output import amount
 from airbyte_workers.cli.tables import Column, table
 from airbyte_workers.jobs.readings import Reading, Sign
-from airbyte_workers.models import TERMINAL_JOB_STATUSES, AttemptReport, Failure, JobStatus, StreamCounts, SyncReport
+from airbyte_workers.models import (
+    TERMINAL_JOB_STATUSES,
+    AttemptReport,
+    Failure,
+    JobStatus,
+    StreamCounts,
+    SyncReport,
+    Waits,
+)
 from airbyte_workers.names import REPLICATION_KINDS, JobKind
 from airbyte_workers.protocol.streams import shown, stream_key
 from airbyte_workers.quantities import duration
 
+_ALWAYS = ("emitted", "committed")
 _MARKS = {Sign.GOOD: "ok", Sign.DOUBT: "?", Sign.BAD: "RED"}
 
 
@@ -20,6 +29,8 @@ def report_lines(report: SyncReport, width: int | None) -> Iterator[str]:
     yield _headline(report)
     if why := why_ended(report):
         yield why
+    if waited := waited_for(report):
+        yield waited
     if report.streams:
         yield from stream_table(report.streams, width)
     if report.streams_omitted:
@@ -57,22 +68,41 @@ def why_ended(report: SyncReport) -> str:
 
 def stream_table(streams: Sequence[StreamCounts], width: int | None) -> Iterator[str]:
     """Streams with their counts; what no stream has is left out."""
-    counts = [("emitted", [each.records_emitted for each in streams])]
-    counts.append(("committed", [each.records_committed for each in streams]))
-    seldom = [("filtered", [each.records_filtered for each in streams])]
-    seldom.append(("rejected", [each.records_rejected for each in streams]))
-    counts += [(title, numbers) for title, numbers in seldom if any(numbers)]
+    counts: list[tuple[str, list[int | None]]] = [
+        ("estimated", [each.records_estimated for each in streams]),
+        ("emitted", [each.records_emitted for each in streams]),
+        ("committed", [each.records_committed for each in streams]),
+        ("filtered", [each.records_filtered for each in streams]),
+        ("rejected", [each.records_rejected for each in streams]),
+    ]
+    counts = [(title, numbers) for title, numbers in counts if title in _ALWAYS or any(numbers)]
     columns = [Column("stream", least=12), Column("status"), *(Column(title, right=True) for title, _ in counts)]
     rows = [
         (
             shown(stream_key(each.name, each.namespace)),
             each.status,
-            *(f"{numbers[place]:,}" for _, numbers in counts),
+            *(_number(numbers[place]) for _, numbers in counts),
             amount(each.bytes_committed),
         )
         for place, each in enumerate(streams)
     ]
     return table([*columns, Column("bytes", right=True, spare=1)], rows, width)
+
+
+def _number(count: int | None) -> str:
+    return "" if count is None else f"{count:,}"
+
+
+def waited_for(waits: Waits) -> str:
+    """Whom the data waited for, in shares of the time in which it moved; empty where it did not move."""
+    if not waits.moving_s:
+        return ""
+    source, destination, limit = (
+        f"{min(each / waits.moving_s, 1):.0%}"
+        for each in (waits.blocked_on_source_s, waits.blocked_on_destination_s, waits.held_by_limit_s)
+    )
+    held = f", its speed limit held it back for {limit}" if waits.held_by_limit_s else ""
+    return f"the source was waited for {source} of the time, the destination {destination}{held}"
 
 
 def evidence_line(reading: Reading) -> str:

@@ -147,8 +147,28 @@ def figures(progress: Progress, kind: JobKind) -> str:
         return f"{progress.phase}, before the attempt starts"
     age = progress.last_acknowledgement_age_s
     acknowledged = f"acknowledged {duration(age)} ago" if age is not None else "nothing acknowledged yet"
+    waiting = f", {waiting_for(progress)}" if progress.waiting_for else ""
     return (
-        f"{progress.phase}: {progress.records_emitted:,} records, {progress.bytes_per_second / 1e6:.1f} MB/s, "
+        f"{progress.phase}: {_how_far(progress)}, {progress.bytes_per_second / 1e6:.1f} MB/s{waiting}, "
         f"{acknowledged}, {progress.records_committed:,} committed, {progress.records_per_second:,.0f}/s, "
         f"{amount(progress.bytes_emitted)}"
     )
+
+
+def _how_far(progress: Progress) -> str:
+    """How many records came, and of how many where the source says what it expects: an estimate is never reached."""
+    emitted, expected = progress.records_emitted, progress.records_estimated
+    if not expected:
+        return f"{emitted:,} records"
+    share = f"{min(99, 100 * emitted // expected)}%"
+    if emitted < expected and progress.records_per_second > 0:
+        share += f", about {duration((expected - emitted) / progress.records_per_second)} left"
+    return f"{emitted:,} of about {expected:,} records ({share})"
+
+
+def waiting_for(progress: Progress) -> str:
+    """Whom most of the last seconds were waited for."""
+    share = f"{progress.waiting_share:.0%}"
+    if progress.waiting_for == "limit":
+        return f"held by its speed limit {share}"
+    return f"waiting for the {progress.waiting_for} {share}"

@@ -54,17 +54,29 @@ ADVICE: Mapping[FailureType, Advice] = {
         "Somebody cancelled the job.",
         "Nothing is wrong; `jobs show` says who cancelled it. What was committed stays.",
     ),
+    FailureType.SOURCE_SILENT: Advice(
+        "Not one byte came from the source for too long, neither data nor a line of its log, while nothing kept it "
+        "from sending. Both connectors were stopped; what is committed stays.",
+        "Look what it waits for: its log ends there. If it may take so long, raise `clocks.source_silence_minutes`, or "
+        "AIRBYTE_WORKERS_SOURCE_SILENCE_MINUTES for all.",
+        Change.FILE,
+    ),
     FailureType.HEARTBEAT_TIMEOUT: Advice(
-        "Reserved for a source that says nothing any more; nothing reports it yet.",
-        "Nothing.",
+        "The source went on talking, but sent neither a record nor a state for too long.",
+        "Read its log for what it does instead. If it may take so long, raise `clocks.source_progress_minutes`, or "
+        "AIRBYTE_WORKERS_SOURCE_PROGRESS_MINUTES for all.",
+        Change.FILE,
     ),
     FailureType.DESTINATION_TIMEOUT: Advice(
-        "Reserved for a destination that takes nothing any more; nothing reports it yet.",
-        "Nothing.",
+        "For too long the destination took nothing of its input, acknowledged none of the states it had, or went on "
+        "working after its end of input without acknowledging anything.",
+        "Look whether what it writes to hangs or waits for a lock. If it may take so long, raise "
+        "`clocks.acknowledgement_minutes`, or AIRBYTE_WORKERS_ACKNOWLEDGEMENT_MINUTES for all.",
+        Change.FILE,
     ),
     FailureType.DESTINATION_DID_NOT_EXIT: Advice(
-        "After its end of input the destination had to be stopped, so it may not have finished writing.",
-        "Raise SHUTDOWN_GRACE_PERIOD_S if it only needs longer.",
+        "After its end of input the destination said nothing and had to be stopped: it may not have finished.",
+        "Raise SHUTDOWN_GRACE_PERIOD_S if it only needs longer: so long it may be silent.",
         Change.SETTINGS,
     ),
     FailureType.SOURCE_DID_NOT_EXIT: Advice(
@@ -146,11 +158,24 @@ ADVICE: Mapping[FailureType, Advice] = {
         "The message says what was missing; the Temporal worker's log has more.",
         Change.SETTINGS,
     ),
+    FailureType.TOTAL_TIMEOUT: Advice(
+        "The job took longer than it may, all its attempts and the waits between them counted.",
+        "Raise `clocks.total_minutes`, or AIRBYTE_WORKERS_TOTAL_MINUTES for all. What is committed stays: the next "
+        "sync goes on from there.",
+        Change.FILE,
+    ),
     FailureType.TIMED_OUT: Advice(
         "The attempt, or the question to a connector, took longer than its limit.",
         "SYNC_JOB_MAX_TIMEOUT_DAYS, ACTIVITY_SPEC_TIMEOUT_MINUTES, ACTIVITY_CHECK_TIMEOUT_MINUTES and "
         "ACTIVITY_DISCOVERY_TIMEOUT_MINUTES are the limits.",
         Change.SETTINGS,
+    ),
+    FailureType.INVALID_RECORDS: Advice(
+        "More records do not fit their stream's schema than `validation.max_invalid_records` allows. They have gone on "
+        "to the destination.",
+        "`jobs show` names the fields. Discover anew if the schema is out of date, have the source repaired, or raise "
+        "the limit. It is not tried again: what is committed would not be counted a second time.",
+        Change.FILE,
     ),
 }
 _CUT_OFF = (

@@ -30,7 +30,14 @@ def outcome(evidence: Evidence, seen: Sequence[Failure], policy: Policy, *, canc
     """
     if cancelled:
         return Verdict("cancelled", (cancellation(),))  # what connectors say after it follows from it
-    causes = [*seen, *_exits(evidence), *_incomplete(evidence), *_counts(evidence, policy)]
+    timed_out = any(each.type is FailureType.DESTINATION_TIMEOUT for each in seen)  # and was stopped for it
+    causes = [
+        *seen,
+        *_source_end(evidence),
+        *_destination_end(evidence, timed_out=timed_out),
+        *_incomplete(evidence),
+        *_counts(evidence, policy),
+    ]
     consequences = [*_end(evidence)]
     if not evidence.destination_closed:  # else what the source had not done yet is nobody's fault
         consequences = [*_completion(evidence), *_states(evidence, policy), *consequences]
@@ -49,8 +56,8 @@ def _by_blame(evidence: Evidence, causes: Sequence[Failure]) -> Sequence[Failure
     return sorted(causes, key=lambda failure: failure.origin is not FailureOrigin.SOURCE)
 
 
-def _exits(evidence: Evidence) -> Iterator[Failure]:
-    source, destination = FailureOrigin.SOURCE, FailureOrigin.DESTINATION
+def _source_end(evidence: Evidence) -> Iterator[Failure]:
+    source = FailureOrigin.SOURCE
     is_complete = closed_complete(evidence)
     if evidence.source_forced and not is_complete and not evidence.source_stopped:
         yield of_sync(
@@ -60,6 +67,12 @@ def _exits(evidence: Evidence) -> Iterator[Failure]:
         )
     elif not is_complete and not evidence.source_stopped:
         yield from _exit(source, evidence.source_exit_code, evidence.source_out_of_memory)
+
+
+def _destination_end(evidence: Evidence, *, timed_out: bool) -> Iterator[Failure]:
+    destination = FailureOrigin.DESTINATION
+    if evidence.destination_forced and timed_out:
+        return
     if evidence.destination_forced:
         yield of_sync(
             destination,
@@ -204,6 +217,9 @@ def _counts(evidence: Evidence, policy: Policy) -> Iterator[Failure]:
 
 
 def _warnings(evidence: Evidence, policy: Policy) -> Iterator[str]:
+    if evidence.values_nulled:
+        told = "which went on as null (`meta.changes` says so)"
+        yield f"mappers could not change {evidence.values_nulled} value(s), {told}"
     if closed_complete(evidence):
         yield "source_did_not_exit: the source had completed every stream but had to be stopped"
     if evidence.bare_acknowledgements:
@@ -213,6 +229,9 @@ def _warnings(evidence: Evidence, policy: Policy) -> Iterator[str]:
         yield f"unmatched_ack: {evidence.unmatched_acknowledgements} acknowledgement(s) matched no waiting state"
     if evidence.source_stats_mismatches and not policy.fail_on_source_stats:
         yield _source_stats(evidence)
+    if evidence.records_rejected_undivided:
+        count = evidence.records_rejected_undivided
+        yield f"the destination rejected {count:,} record(s) of states of several streams: they count as committed"
     if evidence.malformed and policy.allow_malformed:
         yield f"{evidence.malformed} malformed line(s) were dropped"
 

@@ -41,6 +41,12 @@ def readings(evidence: Evidence) -> tuple[Reading, ...]:
         Reading(name="records", value=_records(evidence), verdict=_bad(_loses_records(evidence))),
         Reading(name="counts of connectors", value=_stats(evidence), verdict=_stats_verdict(evidence)),
         Reading(name="malformed lines", value=str(evidence.malformed), verdict=_bad(evidence.malformed > 0)),
+        Reading(
+            name="values nulled by mappers",
+            value=str(evidence.values_nulled),
+            verdict=Sign.DOUBT if evidence.values_nulled else Sign.GOOD,
+        ),
+        Reading(name="validation", value=_validation(evidence), verdict=_validated(evidence)),
     )
 
 
@@ -118,6 +124,8 @@ def _states(evidence: Evidence) -> str:
     said = f"{evidence.states_emitted} emitted, {evidence.states_committed} committed"
     if evidence.empty_states_sent:
         said += f", {evidence.empty_states_sent} empty one(s) sent for streams without any"
+    if evidence.states_merged:
+        said += f", {evidence.states_merged} merged into later ones while they waited"
     return f"{said}, {evidence.states_held_back} held back" if evidence.states_held_back else said
 
 
@@ -152,10 +160,12 @@ def _loses_records(evidence: Evidence) -> bool:
 
 
 def _records(evidence: Evidence) -> str:
-    return (
+    said = (
         f"{evidence.records_emitted:,} emitted, {evidence.records_filtered:,} filtered, "
         f"{evidence.records_forwarded:,} forwarded"
     )
+    undivided = evidence.records_rejected_undivided
+    return f"{said}, {undivided:,} rejected of nobody knows which stream" if undivided else said
 
 
 def _stats_verdict(evidence: Evidence) -> Sign:
@@ -174,3 +184,13 @@ def _stats(evidence: Evidence) -> str:
         if count
     )
     return ", ".join(differing) or "none differs from ours"
+
+
+def _validated(evidence: Evidence) -> Sign:
+    """A doubt: whether so many are too many is the owner's say."""
+    return Sign.DOUBT if evidence.records_invalid else Sign.GOOD
+
+
+def _validation(evidence: Evidence) -> str:
+    checked = f"{evidence.records_validated:,} records checked"
+    return f"{checked}, {evidence.records_invalid:,} do not fit their schema" if evidence.records_invalid else checked

@@ -90,10 +90,12 @@ def decide(tally: RetryTally, rules: RetryRules, outcome: AttemptOutcome, *, now
     why = f"a {failures[0].type} is not retried" if failures and failures[0].type in NEVER_RETRIED else None
     why = why or exhausted(tally, rules)
     failed = tally.total_complete + tally.total_partial
-    if why is not None:
-        return Decision(False, 0, f"stopped after {_number(failed, 'attempt')}: {why}; {_last_reason(failures)}")
     backoff, quota = backoff_s(tally, rules), _quota_s(outcome.retry_at, rules, now)
     wait = max(backoff, quota)
+    if why is None and outcome.ends_by is not None and now + timedelta(seconds=wait) >= outcome.ends_by:
+        why = "the job's time is over before the next one could start (limit total_minutes)"
+    if why is not None:
+        return Decision(False, 0, f"stopped after {_number(failed, 'attempt')}: {why}; {_last_reason(failures)}")
     when = f"starts in {duration(wait)}" if wait else "follows at once"
     reason = _quota_reason(quota, rules) if quota > backoff else _reason(tally, outcome)
     return Decision(True, wait, f"attempt {failed + 1} {when}: {reason}")

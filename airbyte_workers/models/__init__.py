@@ -15,9 +15,8 @@ from airbyte_workers.models.evidence import (
     Failure,
     FailureOrigin,
     FailureType,
-    Progress,
-    StreamCounts,
 )
+from airbyte_workers.models.findings import DeadLetterCounts, StreamValidation
 from airbyte_workers.models.inputs import (
     CancelRequest,
     CheckInput,
@@ -39,6 +38,8 @@ from airbyte_workers.models.inputs import (
     StreamRequest,
     SyncInput,
 )
+from airbyte_workers.models.options import Clocks, Mapper, SpeedLimits, Validation, ValidationMode
+from airbyte_workers.models.progress import Progress, Waits
 from airbyte_workers.models.reports import (
     AttemptReport,
     CheckResult,
@@ -66,6 +67,7 @@ from airbyte_workers.models.steps import (
     RetryRules,
     RetryTally,
 )
+from airbyte_workers.models.stream_counts import StreamCounts
 from airbyte_workers.models.values import Typed, Value
 
 __all__ = [
@@ -83,6 +85,7 @@ __all__ = [
     "CheckInput",
     "CheckResult",
     "ClearInput",
+    "Clocks",
     "CloseAttempt",
     "CloseJob",
     "CloseOperation",
@@ -91,6 +94,7 @@ __all__ = [
     "Connector",
     "ConnectorResult",
     "Counters",
+    "DeadLetterCounts",
     "Destination",
     "DiscoverInput",
     "DiscoverResult",
@@ -103,6 +107,7 @@ __all__ = [
     "JobStatus",
     "Launched",
     "Limits",
+    "Mapper",
     "NamedStream",
     "OpenAttempt",
     "OpenJob",
@@ -120,13 +125,18 @@ __all__ = [
     "Runnable",
     "SpecInput",
     "SpecResult",
+    "SpeedLimits",
     "StreamChoice",
     "StreamCounts",
     "StreamName",
     "StreamOrder",
     "StreamRequest",
+    "StreamValidation",
     "SyncInput",
     "SyncReport",
     "Typed",
+    "Validation",
+    "ValidationMode",
     "Value",
+    "Waits",
 ]

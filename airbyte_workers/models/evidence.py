@@ -6,6 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
+from airbyte_workers.models.findings import DeadLetterCounts, StreamValidation
+from airbyte_workers.models.progress import Waits
+from airbyte_workers.models.stream_counts import StreamCounts
 from airbyte_workers.models.values import Value
 
 
@@ -29,6 +32,7 @@ class FailureType(StrEnum):
     SYSTEM_ERROR = "system_error"
     TRANSIENT_ERROR = "transient_error"
     MANUAL_CANCELLATION = "manual_cancellation"
+    SOURCE_SILENT = "source_silent"
     HEARTBEAT_TIMEOUT = "heartbeat_timeout"
     DESTINATION_TIMEOUT = "destination_timeout"
     DESTINATION_DID_NOT_EXIT = "destination_did_not_exit"
@@ -50,17 +54,29 @@ class FailureType(StrEnum):
     ORCHESTRATOR_LOST = "orchestrator_lost"
     LAUNCH_FAILED = "launch_failed"
     TIMED_OUT = "timed_out"
+    TOTAL_TIMEOUT = "total_timeout"
+    INVALID_RECORDS = "invalid_records"
 
 
-NEVER_RETRIED = frozenset({FailureType.CONFIG_ERROR, FailureType.MANUAL_CANCELLATION})
-"""What another attempt would not change: such a failure stands first among those of its attempt."""
+NEVER_RETRIED = frozenset(
+    {
+        FailureType.CONFIG_ERROR,
+        FailureType.MANUAL_CANCELLATION,
+        FailureType.INVALID_RECORDS,
+        FailureType.TOTAL_TIMEOUT,
+    }
+)
+"""What another attempt would not change: such a failure stands first among those of its attempt.
+
+The next attempt goes on behind what is committed and so sees fewer invalid records: it would pass their limit.
+"""
 SAID_BY_CONNECTOR = frozenset(
     {FailureType.CONFIG_ERROR, FailureType.SYSTEM_ERROR, FailureType.TRANSIENT_ERROR, FailureType.OUT_OF_MEMORY}
 )
 """What a connector tells of itself, by a trace or by its end: a check that fails so has its answer."""
 NEVER_RAN = frozenset({FailureType.ORCHESTRATOR_LOST, FailureType.EXIT_UNKNOWN, FailureType.LAUNCH_FAILED})
 """What says nothing of the connector: a check that ends so was none, and is tried again."""
-BEFORE_DATA = frozenset({FailureType.CONFIG_ERROR, FailureType.LAUNCH_FAILED})
+BEFORE_DATA = frozenset({FailureType.CONFIG_ERROR, FailureType.LAUNCH_FAILED, FailureType.TOTAL_TIMEOUT})
 """An attempt that failed so and left no evidence ended before its pod ran: no data was moved."""
 
 
@@ -99,7 +115,8 @@ class Ends(Value):
 class Counters(Value, frozen=False):
     """What is counted while an attempt runs, in `replication/`; all of it becomes evidence, told by `jobs/readings.py`.
 
-    `records_filtered` stays 0: nothing is filtered yet, the first record of an unconfigured stream ends the attempt.
+    `records_rejected_undivided`: by the destination, with a state that speaks for several streams: which one's they are
+    is not known, so they stand in no stream's counts. `values_nulled`: by mappers that could not change them.
     """
 
     error_traces: int = 0
@@ -110,7 +127,11 @@ class Counters(Value, frozen=False):
     bare_acknowledgements: int = 0
     records_forwarded: int = 0
     records_filtered: int = 0
+    records_rejected_undivided: int = 0
+    values_nulled: int = 0
     malformed: int = 0
+    records_validated: int = 0
+    records_invalid: int = 0
     source_stats_mismatches: int = 0
     destination_stats_mismatches: int = 0
 
@@ -118,37 +139,22 @@ class Counters(Value, frozen=False):
 class Evidence(Ends, Counters, frozen=True):
     """What was seen of one attempt; `jobs/outcome.py` alone reads success out of it.
 
-    Stream lists are cut to the first ten; the counts beside them are whole.
+    Stream lists are cut to the first ten; the counts beside them are whole. `states_merged`: while they waited, to stay
+    within the memory for it.
     """
 
     completion: Literal["reported", "inferred", "missing"] = "missing"
     streams_not_complete: tuple[str, ...] = ()
     streams_incomplete: tuple[str, ...] = ()
     states_emitted: int = 0
+    states_merged: int = 0
     keys_unacknowledged: int = 0
     streams_unacknowledged: tuple[str, ...] = ()
     unmatched_acknowledgements: int = 0
     records_emitted: int = 0
 
 
-class StreamCounts(Value):
-    """One stream of one attempt, or of a job summed over its attempts. Bytes are those of `data` as it stood.
-
-    `records_filtered` stays 0, as in `Counters`.
-    """
-
-    name: str
-    namespace: str | None = None
-    status: Literal["pending", "running", "complete", "incomplete", "rate_limited"] = "pending"
-    records_emitted: int = 0
-    records_committed: int = 0
-    records_filtered: int = 0
-    records_rejected: int = 0
-    bytes_emitted: int = 0
-    bytes_committed: int = 0
-
-
-class AttemptSummary(Value):
+class AttemptSummary(Waits):
     """The body of a final marker of a replication pod.
 
     `retry_at`: when the quota is reset that a stream of the source still waited for at the end (RATE_LIMITED).
@@ -163,27 +169,18 @@ class AttemptSummary(Value):
     peak_memory_bytes: int = 0
     unproven: bool = False
     retry_at: datetime | None = None
+    validation: tuple[StreamValidation, ...] = ()
+    dead_letters: DeadLetterCounts = DeadLetterCounts()
 
 
 class ConnectorResult(Value):
-    """The body of a final marker of a connector pod."""
+    """The body of a final marker of a connector pod.
+
+    `new_config`: one that the connector sent in place of its own, sealed to the workers' public key, in base64.
+    """
 
     status: Literal["succeeded", "failed"]
     failures: tuple[Failure, ...] = ()
     result: dict[str, Any] | None = None
     exit_code: int | None = None
-
-
-class Progress(Value):
-    """How far an attempt is; heartbeat details of the watching activity, so small on purpose."""
-
-    phase: str = "starting"
-    records_emitted: int = 0
-    records_committed: int = 0
-    bytes_emitted: int = 0
-    records_per_second: float = 0
-    bytes_per_second: float = 0
-    states_emitted: int = 0
-    states_committed: int = 0
-    last_acknowledgement_age_s: float | None = None
-    memory_bytes: int = 0
+    new_config: str | None = None

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
+from airbyte_workers.models.options import Clocks, Mapper, SpeedLimits, Validation
 from airbyte_workers.models.values import Typed, Value
 from airbyte_workers.names import LauncherChoice
 from airbyte_workers.quantities import InAll, InARow, Interval, Retries, cpus, memory_bytes
@@ -80,7 +81,10 @@ class Destination(Connector):
 
 
 class StreamChoice(Typed):
-    """A stream to sync; what is left out comes from the discovered catalog."""
+    """A stream to sync; what is left out comes from the discovered catalog.
+
+    `fields`: the top-level fields of its records that are synced; None: all. `mappers` change records in this order.
+    """
 
     name: str
     namespace: str | None = None
@@ -90,6 +94,8 @@ class StreamChoice(Typed):
     ) = None
     cursor_field: tuple[str, ...] | None = None
     primary_key: tuple[tuple[str, ...], ...] | None = None
+    fields: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    mappers: tuple[Mapper, ...] = ()
 
 
 class RetryLimits(Typed):
@@ -106,6 +112,12 @@ class RetryLimits(Typed):
     complete_failures_backoff_base: Annotated[float, Field(ge=1, le=1000)] | None = None
     partial_failures_max_successive: InARow | None = None
     partial_failures_max_total: InAll | None = None
+
+
+NamespaceDefinition = Annotated[
+    Literal["source", "destination", "customformat"],
+    BeforeValidator(lambda typed: "customformat" if typed == "custom_format" else typed),
+]
 
 
 def _retries(typed: object) -> object:
@@ -130,7 +142,8 @@ class SyncInput(Typed):
     `catalog` is a configured catalog as Airbyte's users have it; without `streams` and `catalog` every stream
     the source has is synced (decisions.md, "Connections and safety"). `catalog_id` stands for a catalog that a client
     handed to the job database, being too large for Temporal. `retries` are the connection's limits; `max_retries` is
-    the number of retries of this run alone.
+    the number of retries of this run alone. `namespace_definition`, `namespace_format` and `prefix` say under which
+    names the destination gets the streams, as upstream's (airbyte-behaviour.md 5.3).
     """
 
     connection: ConnectionName
@@ -145,9 +158,16 @@ class SyncInput(Typed):
     ] = None
     max_retries: Retries | None = None
     local_root: str | None = None
+    namespace_definition: NamespaceDefinition = "source"
+    namespace_format: str | None = None
+    prefix: str = ""
+    validation: Validation = Validation()
+    clocks: Clocks = Clocks()
+    speed_limits: SpeedLimits = SpeedLimits()
     accept_unacknowledged: bool = False
     allow_malformed: bool = False
     fail_on_source_stats: bool = False
+    count_populated_fields: bool = False
 
     @model_validator(mode="after")
     def _complete(self) -> SyncInput:
@@ -155,6 +175,8 @@ class SyncInput(Typed):
             raise ValueError("give both source and destination, or neither to use the stored connection")
         if [self.streams, self.catalog, self.catalog_id].count(None) < 2:
             raise ValueError("give either streams or catalog")
+        if (self.namespace_definition == "customformat") != (self.namespace_format is not None):
+            raise ValueError("namespace_format and namespace_definition: customformat belong together")
         return self
 
     @property

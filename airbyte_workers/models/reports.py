@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from airbyte_workers.models.evidence import Evidence, Failure, StreamCounts
+from airbyte_workers.models.evidence import Evidence, Failure
+from airbyte_workers.models.progress import Waits
 from airbyte_workers.models.statuses import AttemptStatus, JobStatus
+from airbyte_workers.models.stream_counts import StreamCounts
 from airbyte_workers.models.values import Value
 from airbyte_workers.names import JobKind
 
 
-class AttemptReport(Value):
+class AttemptReport(Waits):
     """One attempt as people see it: `number` counts from 1."""
 
     number: int
@@ -24,10 +26,11 @@ class AttemptReport(Value):
     peak_memory_bytes: int = 0
 
 
-class SyncReport(Value):
+class SyncReport(Waits):
     """The result of a sync, clear or refresh and the one object that `sync -o json` ends with.
 
-    `reason` says why it ended as it did, where a success does not say it all; `ended_by`: who cancelled it.
+    `reason` says why it ended as it did, where a success does not say it all; `ended_by`: who cancelled it. The waits
+    are the sums of the attempts'.
     """
 
     job_id: int

@@ -151,7 +151,10 @@ class Launched(Value):
 
 
 class AttemptOutcome(Value):
-    """The end of an attempt, small enough for history whatever the data was; `refused`: nothing was started."""
+    """The end of an attempt, small enough for history whatever the data was; `refused`: nothing was started.
+
+    `ends_by`: when the job's total time is over; None: it has no limit, or nobody said.
+    """
 
     status: Literal["succeeded", "failed", "cancelled"]
     failures: tuple[Failure, ...] = ()
@@ -159,6 +162,7 @@ class AttemptOutcome(Value):
     records_rejected: int = 0
     refused: bool = False
     retry_at: datetime | None = None
+    ends_by: datetime | None = None
 
 
 class CloseAttempt(Value):

@@ -15,7 +15,7 @@ from typing import Any
 from airbyte_workers.models import AttemptSummary, ConnectorResult
 from airbyte_workers.names import Role
 from airbyte_workers.orchestrator.commits import Committer
-from airbyte_workers.orchestrator.desk import Desk, Given, bug, open_desk, own_redactor
+from airbyte_workers.orchestrator.desk import Desk, bug, open_desk, own_redactor
 from airbyte_workers.orchestrator.empty_source import EmptySource
 from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
 from airbyte_workers.orchestrator.leg import Leg, SourceLeg
@@ -24,6 +24,7 @@ from airbyte_workers.orchestrator.replicate import Replication
 from airbyte_workers.orchestrator.sidecar import Sidecar
 from airbyte_workers.orchestrator.stderr import redacted_stderr
 from airbyte_workers.orchestrator.upkeep import Upkeep
+from airbyte_workers.redaction import Redactor
 from airbyte_workers.store.database import connected
 from airbyte_workers.store.states import Writer
 
@@ -34,14 +35,16 @@ def main() -> None:
     told = (arguments.own / "input.json").read_bytes()
     if arguments.program == "replicate":
         replication = ReplicationInput.model_validate_json(told)
-        sys.exit(_run(replication, _replicate(replication, arguments)))
+        redact = own_redactor(replication)
+        sys.exit(_run(_replicate(replication, redact, arguments), redact))
     connector = ConnectorInput.model_validate_json(told)
-    sys.exit(_run(connector, _sidecar(connector, arguments)))
+    redact = own_redactor(connector)
+    sys.exit(_run(_sidecar(connector, redact, arguments), redact))
 
 
-def _run(given: Given, program: Coroutine[Any, Any, int]) -> int:
+def _run(program: Coroutine[Any, Any, int], redact: Redactor) -> int:
     """Run it to its end; whatever Python prints meanwhile, a traceback too, goes to our stderr without secrets."""
-    with redacted_stderr(own_redactor(given), sys.stderr):
+    with redacted_stderr(redact, sys.stderr):
         try:
             return asyncio.run(program)
         except Exception:
@@ -57,8 +60,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def _replicate(given: ReplicationInput, arguments: argparse.Namespace) -> int:
-    desk = open_desk(given)
+async def _replicate(given: ReplicationInput, redact: Redactor, arguments: argparse.Namespace) -> int:
+    desk = open_desk(given, redact)
     with _source(given, arguments.source) as source, _leg(Role.DESTINATION, arguments.destination) as destination:
         replication = Replication(given, desk, source, destination)
         with _on_sigterm(replication.cancel):
@@ -84,8 +87,8 @@ async def _attempt(given: ReplicationInput, desk: Desk, replication: Replication
     return summary
 
 
-async def _sidecar(given: ConnectorInput, arguments: argparse.Namespace) -> int:
-    desk = open_desk(given)
+async def _sidecar(given: ConnectorInput, redact: Redactor, arguments: argparse.Namespace) -> int:
+    desk = open_desk(given, redact)
     with _leg(Role.MAIN, arguments.main) as leg:
         sidecar = Sidecar(given, desk, leg)
         with _on_sigterm(sidecar.cancel):

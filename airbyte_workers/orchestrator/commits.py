@@ -1,18 +1,23 @@
-"""Brings acknowledged states to PostgreSQL as they come: many at once when they come faster than it writes."""
+"""Brings acknowledged states to PostgreSQL as they come, many at once when they come faster than it writes; and configs
+that connectors sent anew."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import asyncpg
 
 from airbyte_workers.models import FailureOrigin
+from airbyte_workers.names import Role
 from airbyte_workers.protocol.streams import StreamKey, shown
+from airbyte_workers.replication.control import NewConfig
 from airbyte_workers.replication.ledger import Batch, Ledger
 from airbyte_workers.replication.state_ledger import Commit
-from airbyte_workers.store import states
+from airbyte_workers.store import connector_configs, states
 from airbyte_workers.store.database import is_away
+from airbyte_workers.store.sealing import SealError
 from airbyte_workers.store.states import StaleFence, StateRow, Writer
 
 _FIRST_WAIT_S = 0.2
@@ -31,6 +36,8 @@ class Committer:
         self._wake = asyncio.Event()
         self._closing = False
         self._told: dict[StreamKey, float] = {}
+        self._kept: set[Role] = set()
+        ledger.configs.arrived = self.wake
 
     def wake(self) -> None:
         """There may be something to commit."""
@@ -46,6 +53,9 @@ class Committer:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            for new in self._ledger.configs.take():
+                if not await self._keep(new):
+                    return
             while batch := self._ledger.take_batch():
                 if not await self._commit(batch):
                     return
@@ -53,13 +63,37 @@ class Committer:
                 return
 
     async def _commit(self, batch: Batch) -> bool:
-        """False when that cannot be any more: a newer attempt has begun. A database that is away is waited for."""
+        """False when that cannot be any more."""
         counts = self._ledger.counts_after(batch)
         rows = [_row(commit, batch) for commit in batch.commits if commit.stored]
+        if not await self._written("states wait", lambda: states.commit(self._db, self._writer, rows, counts)):
+            return False
+        self._ledger.committed(batch)
+        self._tell(batch)
+        return True
+
+    async def _keep(self, new: NewConfig) -> bool:
+        """As `_commit`. One that cannot be sealed is lost, and the attempt goes on."""
+        try:
+            sealed = connector_configs.sealed(new)
+        except SealError as error:
+            self._say("ERROR", f"the {new.origin} sent a new config (token refresh), which cannot be stored: {error}")
+            return True
+        role = Role(new.origin)
+        keep = partial(connector_configs.keep, self._db, self._writer, role, sealed)
+        if not await self._written(f"a new config of the {role} waits", keep):
+            return False
+        level = "DEBUG" if role in self._kept else "INFO"  # some send one every few minutes
+        self._kept.add(role)
+        self._say(level, f"the {role} sent a new config (token refresh): stored, used from the next launch")
+        return True
+
+    async def _written(self, what: str, write: Callable[[], Awaitable[None]]) -> bool:
+        """False: a newer attempt has begun. A database that is away is waited for."""
         wait = _FIRST_WAIT_S
         while True:
             try:
-                await states.commit(self._db, self._writer, rows, counts)
+                await write()
             except StaleFence:
                 self._say("ERROR", "a newer attempt of this connection has begun: nothing more is committed")
                 self._on_stale()
@@ -68,12 +102,10 @@ class Committer:
                 if not is_away(error):
                     raise
                 if wait == _FIRST_WAIT_S:
-                    self._say("WARN", f"states wait for the database: {type(error).__name__}")
+                    self._say("WARN", f"{what} for the database: {type(error).__name__}")
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT_S)
             else:
-                self._ledger.committed(batch)
-                self._tell(batch)
                 return True
 
     def _tell(self, batch: Batch) -> None:
@@ -83,7 +115,7 @@ class Committer:
             if now - self._told.get(key, -_TELL_EVERY_S) >= _TELL_EVERY_S:
                 self._told[key] = now
                 committed = self._ledger.streams[key].committed
-                text = f"{shown(key)}: {committed.records - committed.rejected:,} records committed"
+                text = f"{shown(key)}: {committed.taken:,} records committed"
                 self._say("INFO", text, key)
 
     def _say(self, level: str, text: str, stream: StreamKey | None = None) -> None:
@@ -100,5 +132,5 @@ def _row(commit: Commit, batch: Batch) -> StateRow:
         namespace=namespace,
         state=None if commit.state is None else commit.state.decode(),
         seq=commit.number,
-        records=sum(tally.records for tally in counts.values() if tally is not None),
+        records=sum(tally.taken for tally in counts.values() if tally is not None),
     )

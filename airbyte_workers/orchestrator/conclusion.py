@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
+from airbyte_workers.jobs import record_findings
 from airbyte_workers.jobs.outcome import Verdict, outcome
-from airbyte_workers.models import AttemptSummary, Ends, FailureOrigin, Policy, StreamCounts
+from airbyte_workers.models import (
+    AttemptSummary,
+    DeadLetterCounts,
+    Ends,
+    FailureOrigin,
+    StreamCounts,
+    StreamValidation,
+    Waits,
+)
+from airbyte_workers.orchestrator.input import ReplicationInput
 from airbyte_workers.orchestrator.joblog import LogWriter
 from airbyte_workers.orchestrator.leg import ConnectorExit
 from airbyte_workers.orchestrator.memory import peak_memory_bytes
 from airbyte_workers.protocol.streams import shown, stream_key
 from airbyte_workers.replication.ledger import Ledger
-from airbyte_workers.replication.statistics import stream_counts
 
 
 class Stop(StrEnum):
@@ -37,6 +47,9 @@ class Ending:
     destination: ConnectorExit = _NOT_YET
     destination_closed: Literal["", "input", "output"] = ""
     end_of_input: bool = False
+    found: tuple[StreamValidation, ...] = ()
+    waits: Waits = field(default_factory=Waits)
+    dead_letters: DeadLetterCounts = field(default_factory=DeadLetterCounts)
 
     def ends(self) -> Ends:
         """The same as a part of the evidence."""
@@ -53,13 +66,16 @@ class Ending:
         )
 
 
-def conclude(ledger: Ledger, ending: Ending, policy: Policy, log: LogWriter) -> AttemptSummary:
+def conclude(ledger: Ledger, ending: Ending, given: ReplicationInput, log: LogWriter) -> AttemptSummary:
     """The verdict on an attempt with all that belongs to it; it stands in the job's log, too."""
     evidence = ledger.evidence(ending.ends())
-    verdict = outcome(evidence, ledger.failures, policy, cancelled=ending.stop is Stop.CANCELLED)
+    verdict = outcome(evidence, ledger.failures, given, cancelled=ending.stop is Stop.CANCELLED)
+    verdict = replace(verdict, warnings=(*verdict.warnings, *_found(ending, given)))
     streams = _streams(ledger, verdict)
+    log.settle()
     _tell(log, streams, verdict)
     return AttemptSummary(
+        **dict(ending.waits),
         status=verdict.status,
         failures=verdict.failures,
         warnings=verdict.warnings,
@@ -69,13 +85,25 @@ def conclude(ledger: Ledger, ending: Ending, policy: Policy, log: LogWriter) -> 
         peak_memory_bytes=peak_memory_bytes(),
         unproven=verdict.unproven,
         retry_at=None if verdict.status == "succeeded" else ledger.retry_at,
+        validation=record_findings.foremost(ending.found, given.read_settings().report_max_streams),
+        dead_letters=ending.dead_letters,
     )
+
+
+def _found(ending: Ending, given: ReplicationInput) -> Iterator[str]:
+    """What people must know of records that did not fit."""
+    yield from record_findings.warnings_of(ending.found)
+    if not given.checks.dead_letters and any(each.invalid for each in ending.found):
+        yield f"validation: {record_findings.HINT}"
+    command = f"airbyte-workers jobs dead-letters {given.job_id} --attempt {given.attempt + 1}"
+    if letters := record_findings.about_letters(ending.dead_letters, command):
+        yield letters
 
 
 def _streams(ledger: Ledger, verdict: Verdict) -> tuple[StreamCounts, ...]:
     """The counts; "all committed" belongs to a success that was proven."""
     succeeded = verdict.status == "succeeded"
-    counts = stream_counts(ledger.streams.values(), succeeded=succeeded and not verdict.unproven, ended=True)
+    counts = ledger.counts(succeeded=succeeded and not verdict.unproven, ended=True)
     if not verdict.unproven:
         return counts
     return tuple(each.model_copy(update={"status": "complete"}) for each in counts)
@@ -85,6 +113,8 @@ def _tell(log: LogWriter, streams: tuple[StreamCounts, ...], verdict: Verdict) -
     for stream in streams:
         key = stream_key(stream.name, stream.namespace)
         counted = f"{stream.records_emitted:,} records emitted, {stream.records_committed:,} committed"
+        seldom = {"filtered": stream.records_filtered, "rejected": stream.records_rejected}
+        counted += "".join(f", {count:,} {what}" for what, count in seldom.items() if count)
         log(FailureOrigin.PLATFORM, "INFO", f"{shown(key)}: {stream.status}, {counted}", key)
     reasons = [f"{each.origin}, {each.type}: {each.message}" for each in verdict.failures]
     warnings = [f"warning: {warning}" for warning in verdict.warnings]

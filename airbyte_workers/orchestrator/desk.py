@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from airbyte_workers.jobs.failures import cut, of_platform
-from airbyte_workers.models import AttemptSummary, ConnectorResult, Failure, FailureType
+from airbyte_workers.models import AttemptSummary, ConnectorResult, Failure, FailureType, StreamValidation
+from airbyte_workers.orchestrator.dead_letters import DeadLetterLimits, DeadLetterWriter
 from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
 from airbyte_workers.orchestrator.joblog import LogLimits, LogWriter
 from airbyte_workers.orchestrator.markers import Marker, Markers
@@ -29,6 +30,13 @@ class Desk:
     settings: Settings
     markers: Markers
     log: LogWriter
+    dead_letters: DeadLetterWriter | None = None
+
+    async def flush(self) -> None:
+        """Bring to storage what is new of the log and of dead letters."""
+        await self.log.flush()
+        if self.dead_letters is not None:
+            await self.dead_letters.flush()
 
     async def keep_log(self) -> None:
         """Bring the log to storage every `progress_interval_s`, until cancelled."""
@@ -38,7 +46,8 @@ class Desk:
 
     async def finish(self, result: AttemptSummary | ConnectorResult) -> int:
         """The last of the log, then the final marker: it is written until storage takes it, or the lease is over."""
-        await self.log.flush()
+        self.log.settle()
+        await self.flush()
         marker = Marker.SUCCESS if result.status == "succeeded" else Marker.FAILURE
         body = _redacted(result, self.log.redact).model_dump_json().encode()
         async with asyncio.timeout(self.settings.lease_seconds):
@@ -52,14 +61,16 @@ class Desk:
                     return 0
 
 
-def open_desk(given: Given) -> Desk:
-    """The desk of the program that was given this."""
+def open_desk(given: Given, own: Redactor | None = None) -> Desk:
+    """The desk of the program that was given this; `own` learns the secrets that its log learns."""
     settings = given.read_settings()
     objects = open_objects(settings)
-    redact = Redactor(given.secrets, names=given.secret_names)
-    limits = LogLimits(settings.max_log_bytes, settings.max_log_line_bytes)
-    log = LogWriter(objects, given.log_prefix, redact, limits)
-    return Desk(settings, Markers(objects, given.pod), log)
+    redact = Redactor(given.secrets, names=given.secret_names, pupil=own)
+    log = LogWriter(objects, given.log_prefix, redact, LogLimits.of(settings))
+    letters = None
+    if isinstance(given, ReplicationInput) and given.checks.dead_letters:
+        letters = DeadLetterWriter(objects, given.log_prefix, redact, DeadLetterLimits.of(settings))
+    return Desk(settings, Markers(objects, given.pod), log, letters)
 
 
 def own_redactor(given: Given) -> Redactor:
@@ -96,7 +107,17 @@ def _redacted(result: AttemptSummary | ConnectorResult, redact: Redactor) -> Att
     changes: dict[str, Any] = {"failures": tuple(_failure(failure, redact) for failure in result.failures)}
     if isinstance(result, AttemptSummary):
         changes["warnings"] = tuple(redact(warning) for warning in result.warnings)
+        changes["validation"] = tuple(_found(each, redact) for each in result.validation)
     return result.model_copy(update=changes)
+
+
+def _found(stream: StreamValidation, redact: Redactor) -> StreamValidation:
+    changes = {
+        "errors": tuple((redact(text), count) for text, count in stream.errors),
+        "unexpected_fields": tuple((redact(name), count) for name, count in stream.unexpected_fields),
+        "problem": redact(stream.problem),
+    }
+    return stream.model_copy(update=changes)
 
 
 def _failure(failure: Failure, redact: Redactor) -> Failure:

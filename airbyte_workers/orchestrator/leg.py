@@ -99,9 +99,12 @@ class Leg:
     def exit_code_written(self) -> bool:
         return self._told("exit_code") is not None
 
-    async def ended(self, periods: EndPeriods) -> ConnectorExit:
-        """Wait for the connector's end: grace, then SIGTERM, then SIGKILL."""
-        if await self._ends_within(periods.grace, periods):
+    async def ended(self, periods: EndPeriods, is_over: Callable[[float], bool] | None = None) -> ConnectorExit:
+        """Wait for the connector's end: grace, then SIGTERM, then SIGKILL.
+
+        `is_over`: whether its grace is over at a moment of the loop's time, where that is not only a matter of time.
+        """
+        if await self._ends_before(is_over or _after(periods.grace), periods):
             return self._exit(forced=False)
         return await self.stopped(periods, forced=True)
 
@@ -111,7 +114,7 @@ class Leg:
             if self.exit_code_written():
                 break
             self.say(word)
-            await self._ends_within(periods.term, periods)
+            await self._ends_before(_after(periods.term), periods)
         return self._exit(forced=forced)
 
     async def watch(self) -> None:
@@ -143,17 +146,16 @@ class Leg:
             self._control = try_open_writer(self.folder / "control")
         return self._control is not None
 
-    async def _ends_within(self, limit: float, periods: EndPeriods) -> bool:
+    async def _ends_before(self, is_over: Callable[[float], bool], periods: EndPeriods) -> bool:
         """Whether the connector ended in time: with an exit code, or without one because its wrapper is lost."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + limit
         lost_since: float | None = None
         while not self.exit_code_written():
             now = loop.time()
             lost_since = None if self._wrapper_lives() else lost_since or now
             if lost_since is not None and now - lost_since >= periods.exit_code:
                 return True
-            if now >= deadline:
+            if is_over(now):
                 return False
             await asyncio.sleep(_POLL_S)
         return True
@@ -181,6 +183,12 @@ class Leg:
         finally:
             os.close(fd)
         return word.decode("ascii", "replace").strip() if word and word.endswith(b"\n") else None
+
+
+def _after(seconds: float) -> Callable[[float], bool]:
+    """So many seconds from now."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    return lambda now: now >= deadline
 
 
 def _number(word: str | None) -> int | None:

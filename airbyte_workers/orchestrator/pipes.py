@@ -16,6 +16,7 @@ import stat
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
+from airbyte_workers.orchestrator.stopwatch import Stopwatch
 from airbyte_workers.replication.lines import LineCutter
 
 _LEFTOVER_S = 1.0
@@ -31,6 +32,8 @@ class FifoReader:
         self._waiter: asyncio.Future[None] | None = None
         self._writer_gone = False
         self.interrupted = False
+        self.waited = Stopwatch()
+        self.bytes_read = 0
 
     async def read(self, size: int) -> bytes:
         """Up to `size` bytes; empty at the end and after `interrupt`."""
@@ -40,10 +43,13 @@ class FifoReader:
             if self.interrupted:
                 break
             try:
-                return os.read(self._fd, size)
+                data = os.read(self._fd, size)
             except BlockingIOError:
                 if self._writer_gone and not await self._more_within(_LEFTOVER_S):
                     break
+            else:
+                self.bytes_read += len(data)
+                return data
         return b""
 
     def writer_gone(self) -> None:
@@ -82,7 +88,8 @@ class FifoReader:
         self._waiter = loop.create_future()
         loop.add_reader(self._fd, _wake, self._waiter)
         try:
-            await self._waiter
+            with self.waited:
+                await self._waiter
         finally:
             loop.remove_reader(self._fd)
             self._waiter = None
@@ -96,6 +103,8 @@ class FifoWriter:
         self._closed = False
         self._given_up = False
         self._waiter: asyncio.Future[None] | None = None
+        self.blocked = Stopwatch()
+        self.bytes_written = 0
 
     async def write(self, data: bytes) -> None:
         """Write all of `data`, as slowly as the reader takes it.
@@ -107,9 +116,12 @@ class FifoWriter:
             if self._given_up:
                 raise BrokenPipeError
             try:
-                view = view[os.write(self._fd, view) :]
+                written = os.write(self._fd, view)
             except BlockingIOError:
                 await self._writable()
+            else:
+                self.bytes_written += written
+                view = view[written:]
 
     def give_up(self) -> None:
         """End the write that waits, and every later one: the reader does not read any more."""
@@ -136,7 +148,8 @@ class FifoWriter:
         self._waiter = loop.create_future()
         loop.add_writer(self._fd, _wake, self._waiter)
         try:
-            await self._waiter
+            with self.blocked:
+                await self._waiter
         finally:
             loop.remove_writer(self._fd)
             self._waiter = None
@@ -198,6 +211,12 @@ async def blocks(reader: FifoReader, *, size: int, max_line_bytes: int) -> Async
         await asyncio.sleep(0)
     if not reader.interrupted and (rest := cutter.finish()):
         yield rest
+
+
+async def drain(reader: FifoReader) -> None:
+    """Read on to the end, and throw it away."""
+    while await reader.read(1024 * 1024):
+        await asyncio.sleep(0)
 
 
 def _enlarge(fd: int, size: int) -> bool:

@@ -7,25 +7,30 @@ in blocks and written on at the destination's speed, while echoes are committed,
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import time
 from collections.abc import AsyncGenerator
 
 from airbyte_workers.jobs.endings import EndPeriods
-from airbyte_workers.jobs.failures import of_sync
-from airbyte_workers.jobs.outcome import destination_did_not_exit
 from airbyte_workers.models import AttemptSummary, Failure, FailureOrigin, FailureType, Progress
+from airbyte_workers.orchestrator.closing import Closing
 from airbyte_workers.orchestrator.commits import Committer
 from airbyte_workers.orchestrator.conclusion import Ending, Stop, conclude
 from airbyte_workers.orchestrator.desk import Desk
 from airbyte_workers.orchestrator.input import ReplicationInput
 from airbyte_workers.orchestrator.leg import Leg, SourceLeg
-from airbyte_workers.orchestrator.pipes import FifoWriter, blocks
+from airbyte_workers.orchestrator.pace import Pace
+from airbyte_workers.orchestrator.pipes import FifoWriter, blocks, drain
 from airbyte_workers.orchestrator.speed import Speedometer
+from airbyte_workers.orchestrator.timekeeping import Timekeeper, limits_of
+from airbyte_workers.orchestrator.troubles import never_opened, too_long
+from airbyte_workers.replication.clocks import Expired
 from airbyte_workers.replication.destination import DestinationSide
 from airbyte_workers.replication.ledger import Ledger, ReplicationFailed
 from airbyte_workers.replication.lines import LineTooLong
+from airbyte_workers.replication.measuring import Measures
+from airbyte_workers.replication.routes import Routes
 from airbyte_workers.replication.source import SourceSide
-from airbyte_workers.replication.words import stream_hint
+from airbyte_workers.replication.validation import RecordChecks
 
 PLATFORM = FailureOrigin.PLATFORM
 _SYNCING = ("both connectors", "both connectors run, records move")
@@ -46,13 +51,24 @@ class Replication:
             desk.log,
             staged_states_bytes=desk.settings.staged_states_bytes,
             allow_malformed=given.allow_malformed,
+            configs=given.new_configs(),
+            measures=Measures(time.monotonic, desk.settings.max_additional_stats, given.count_populated_fields),
         )
-        self._source = SourceSide(self.ledger, given.streams)
-        self._destination = DestinationSide(self.ledger)
+        self._letters = desk.dead_letters
+        self._checks = RecordChecks(
+            self.ledger, given.checks.bodies(), given.checks.rules(desk.settings), desk.dead_letters
+        )
+        routes = Routes(each.route for each in given.routes)
+        self._source = SourceSide(self.ledger, given.streams, routes, checks=self._checks)
+        self._destination = DestinationSide(self.ledger, routes)
+        self._pace = Pace(given.speed_limits, self.ledger)
+        legs = (source, destination)
+        self._times = Timekeeper(legs, self.ledger, self._pace, has_source=given.cleared is None)
         self._speed = Speedometer(self.ledger)
         self._input: FifoWriter | None = None
         self._ending = Ending()
-        self._periods = EndPeriods.of(desk.settings)
+        self._limits = limits_of(given, desk.settings)
+        self._closing = Closing(legs, self.ledger, EndPeriods.of(desk.settings), self._limits.acknowledgement)
         self.phase = "starting"
 
     # --- from outside ---
@@ -60,16 +76,17 @@ class Replication:
     def cancel(self) -> None:
         """End in order: stop the source, let the destination finish what it has, keep what is committed."""
         self._log(PLATFORM, "INFO", "cancel was asked for: stopping the source")
+        self._closing.hurry()
         self._halt(Stop.CANCELLED)
 
     def fail(self, failure: Failure) -> None:
         """End in order because of something that is neither connector's doing (a lost lease, a newer attempt)."""
-        self.ledger.failures.append(failure)
-        self._halt(Stop.FAILED)
+        self._closing.hurry()
+        self._fail(failure)
 
     def progress(self) -> Progress:
         """How far the attempt is, for people."""
-        return self._speed.read(self.phase)
+        return self._speed.read(self.phase, self._times.waits)
 
     # --- the attempt ---
 
@@ -81,13 +98,18 @@ class Replication:
             listening = [tasks.create_task(leg.read_stderr(self._log, longest=self._log.reads)) for leg in legs]
             listening.append(tasks.create_task(self._listen(committer)))
             committing = tasks.create_task(committer.run())
+            every = self._settings.progress_interval_s
+            watching.append(tasks.create_task(self._times.watch(self._limits, every, self._out_of_time)))
             await self._replicate()
-            await self._quiet(listening)
+            await self._closing.empty(listening)
             for watch in watching:
                 watch.cancel()
             committer.close()
             await committing
-        return conclude(self.ledger, self._ending, policy=self._given, log=self._log)
+        self._ending.found, self._ending.waits = self._checks.results(), self._times.waits
+        if self._letters is not None:
+            self._ending.dead_letters = self._letters.counts
+        return conclude(self.ledger, self._ending, given=self._given, log=self._log)
 
     async def _replicate(self) -> None:
         given = self._given
@@ -96,16 +118,17 @@ class Replication:
         if await self._open():
             self.phase = "running"
             self._log(PLATFORM, "INFO", under_way)
-            await self._move()
+            with self._times.moving():
+                await self._move()
         self.phase = "finishing"
-        await self._end_source()
+        await self._closing.end_source(self._ending)
         await self._end_input()
-        await self._end_destination()
+        await self._closing.end_destination(self._ending)
 
     async def _open(self) -> bool:
         """Wait for both connectors; False when one cannot take part."""
         timeout = self._settings.connector_start_timeout_s
-        self._input = await self._destination_leg.open_input(timeout)
+        self._input = self._times.input = await self._destination_leg.open_input(timeout)
         if self._input is None:
             self._never_opened(self._destination_leg, timeout)
             self._halt(Stop.DESTINATION_ENDED)
@@ -113,68 +136,55 @@ class Replication:
         if not await self._source_leg.opened(timeout):
             self._never_opened(self._source_leg, timeout)
             return False
-        for pipe in (self._input, self._source_leg.out):
-            if not pipe.enlarge(self._settings.pipe_bytes):
-                self._log(
-                    PLATFORM, "DEBUG", "a data pipe keeps its default size: the kernel's limit for this user is reached"
-                )
+        enlarged = [pipe.enlarge(self._settings.pipe_bytes) for pipe in (self._input, self._source_leg.out)]
+        if not all(enlarged):
+            text = "a data pipe keeps its default size: the kernel's limit for this user is reached"
+            self._log(PLATFORM, "DEBUG", text)
         return True
 
     def _never_opened(self, leg: Leg | SourceLeg, timeout: float) -> None:
-        if leg.exit_code_written():
-            return
-        message = f"the {leg.role} did not start within {timeout:g} s"
-        self.fail(of_sync(FailureOrigin(leg.role), FailureType.NEVER_OPENED, message))
+        if not leg.exit_code_written():
+            self._fail(never_opened(leg.role, timeout))
 
     async def _move(self) -> None:
         """Source to destination until the source's end, or until something stops it."""
-        assert self._input is not None
         reading = self._blocks(self._source_leg)
         try:
             async for block in reading:
-                forwarded, failed = self._taken(block)
-                if forwarded:
-                    await self._input.write(forwarded)
-                if failed is not None:
-                    self.fail(failed.failure)
-                    return
+                for portion in self._pace.portions(block):
+                    await self._pass_on(portion)
+                    await self._pace.hold()
+        except ReplicationFailed as failed:
+            self._fail(failed.failure)
         except LineTooLong as error:
-            self.fail(self._too_long(FailureOrigin.SOURCE, error))
+            self._fail(too_long(FailureOrigin.SOURCE, error))
         except BrokenPipeError:
             self._input_refused()
         finally:
             await reading.aclose()
 
-    def _taken(self, block: bytes) -> tuple[bytes, ReplicationFailed | None]:
-        """What of a block goes on, and what ended the sync in it: what stood before that still goes on."""
+    async def _pass_on(self, block: bytes) -> None:
+        """What of a block goes on; what ends the sync in it is raised once all that stood before it is written.
+
+        Raises ReplicationFailed and BrokenPipeError.
+        """
+        assert self._input is not None
         parts: list[bytes] = []
+        failed: ReplicationFailed | None = None
         try:
             parts.extend(self._source.take(block))
-        except ReplicationFailed as failed:
-            return b"".join(parts), failed
-        return b"".join(parts), None
+        except ReplicationFailed as error:
+            failed = error
+        if forwarded := b"".join(parts):
+            await self._input.write(forwarded)
+        if failed is not None:
+            raise failed
 
     def _input_refused(self) -> None:
         """The destination has closed its input, by ending or otherwise; unless we had given it up ourselves."""
         if self._ending.stop is None:
             self._ending.destination_closed = "input"
         self._halt(Stop.DESTINATION_ENDED)
-
-    async def _end_source(self) -> None:
-        """The source's exit code; one that was stopped early is drained so that it can end."""
-        leg = self._source_leg
-        if self._ending.stop is None:
-            ended = await leg.ended(self._periods)
-        else:
-            leg.out.resume()
-            async with asyncio.TaskGroup() as tasks:
-                draining = tasks.create_task(_drain(leg))
-                ended = await leg.stopped(self._periods)
-                draining.cancel()
-        if ended.forced:
-            self._log(PLATFORM, "WARN", "the source did not exit after its output ended and was stopped")
-        self._ending.source = ended
-        self._ending.source_stopped = self._ending.stop is not None
 
     async def _end_input(self) -> None:
         """What follows the last message, then the destination's end of input."""
@@ -192,12 +202,7 @@ class Replication:
         finally:
             self._destination_leg.say("release")
             self._input.close()
-
-    async def _end_destination(self) -> None:
-        ended = await self._destination_leg.ended(self._periods)
-        if ended.forced:
-            self._log(PLATFORM, "WARN", destination_did_not_exit(self._ending.destination_closed))
-        self._ending.destination = ended
+            self._times.input_ended = True
 
     def _blocks(self, leg: Leg | SourceLeg) -> AsyncGenerator[bytes]:
         limit = self._settings.max_message_bytes
@@ -214,39 +219,34 @@ class Replication:
                 self._speed.acknowledged(self.ledger.counters.acknowledgements)
                 committer.wake()
         except LineTooLong as error:
-            self.fail(self._too_long(FailureOrigin.DESTINATION, error))
-            await _drain(leg)
+            self._fail(too_long(FailureOrigin.DESTINATION, error))
+            await drain(leg.out)
         if self.phase != "finishing":
             if self._ending.stop is None:
                 self._ending.destination_closed = "output"
             self._halt(Stop.DESTINATION_ENDED)
 
-    async def _quiet(self, listening: list[asyncio.Task[None]]) -> None:
-        """Both connectors are gone: read what is left in their pipes, but wait for no leftover that holds one open."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._periods.exit_code):
-                await asyncio.wait(listening)
-        for leg in (self._source_leg, self._destination_leg):
-            leg.err.interrupt()
-            leg.out.interrupt()
+    def _out_of_time(self, expired: Expired) -> None:
+        """A clock has run out. What ends already has its limits; only the job's time is one more."""
+        is_total = expired.failure.type is FailureType.TOTAL_TIMEOUT
+        if self._ending.stop is not None and not is_total:
+            return
+        self._log(PLATFORM, "ERROR", f"stopping both connectors: {expired.failure.message}")
+        self._closing.is_stuck |= expired.is_stuck
+        if is_total:
+            self._closing.hurry()
+        self._fail(expired.failure)
+
+    def _fail(self, failure: Failure) -> None:
+        """End in order because of what a connector did."""
+        self.ledger.failures.append(failure)
+        self._halt(Stop.FAILED)
 
     def _halt(self, stop: Stop) -> None:
         if self._ending.stop is None:
             self._ending.stop = stop
         self._source_leg.out.interrupt()
+        self._pace.let_go()
         if self._input is not None:
-            takes = 0 if stop is Stop.DESTINATION_ENDED else self._periods.input
+            takes = 0 if stop is Stop.DESTINATION_ENDED or self._closing.is_stuck else self._closing.periods.input
             asyncio.get_running_loop().call_later(takes, self._input.give_up)
-
-    def _too_long(self, origin: FailureOrigin, error: LineTooLong) -> Failure:
-        hint = stream_hint(error.head)
-        return of_sync(
-            origin,
-            FailureType.MESSAGE_TOO_LONG,
-            f"the {origin} sent a message of more than {error.size:,} bytes{hint}; MAX_MESSAGE_BYTES is the limit",
-        )
-
-
-async def _drain(leg: Leg | SourceLeg) -> None:
-    while await leg.out.read(1024 * 1024):
-        await asyncio.sleep(0)

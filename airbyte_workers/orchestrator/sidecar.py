@@ -23,6 +23,7 @@ from airbyte_workers.replication.decoding import lines_of, sniff_line
 from airbyte_workers.replication.lines import LineTooLong
 from airbyte_workers.replication.traces import failure_of, read_trace
 from airbyte_workers.replication.words import LOGGED, not_a_message, said
+from airbyte_workers.store import connector_configs
 
 
 class Sidecar:
@@ -35,6 +36,7 @@ class Sidecar:
         self.log = desk.log
         self._origin = FailureOrigin(given.origin)
         self._answers = ANSWERS[given.operation]
+        self._configs = given.new_configs()
         self._result: dict[str, Any] | None = None
         self._traced: Failure | None = None
         self._failures: list[Failure] = []
@@ -58,7 +60,7 @@ class Sidecar:
             ended = await self._end()
             watching.cancel()
             await self._quiet(talking)
-        return self._judge(ended)
+        return self._judge(ended).model_copy(update={"new_config": self._new_config()})
 
     async def _read(self) -> None:
         try:
@@ -98,6 +100,8 @@ class Sidecar:
             self._answer(line, self._answers[kind])
         elif kind == MessageType.TRACE:
             self._trace(line)
+        elif kind == MessageType.CONTROL and self._given.operation != "spec":
+            self._configs.read(self.log, self._origin, line)
         elif kind in LOGGED:
             LOGGED[kind](self, self._origin, line)
         elif kind not in MESSAGE_TYPES:
@@ -138,6 +142,16 @@ class Sidecar:
             kind = FailureType.NO_RESULT if ended.code == 0 else FailureType.SYSTEM_ERROR
             self._failures.append(self._failure(kind, self._silence(ended)))
         return ConnectorResult(status="failed", failures=ordered(self._failures), exit_code=ended.code)
+
+    def _new_config(self) -> str | None:
+        """The newest config that the connector sent; of one that belongs to no connection people are told."""
+        sent = f"the {self._origin} sent a new config (token refresh)"
+        for new in self._configs.take():
+            if new.launched.public_key:
+                self.log(self._origin, "INFO", f"{sent}: stored, used from the next launch")
+                return connector_configs.in_words(new)
+            self.log(self._origin, "WARN", f"{sent}: it is of no connection, so it is not stored")
+        return None
 
     def _told(self, result: dict[str, Any]) -> dict[str, Any]:
         """The result as it goes out: what a check says is words, which may hold a secret; the rest is data."""

@@ -44,7 +44,7 @@ class Upkeep:
         while True:
             await self._renew()
             await self._tell_running()
-            await self._desk.log.flush()
+            await self._desk.flush()
             await asyncio.sleep(self._settings.progress_interval_s)
 
     async def _renew(self) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
+from pydantic import ValidationError
 
 from airbyte_workers.models import StreamChoice
+from airbyte_workers.protocol.field_selection import schema_fields
 from airbyte_workers.protocol.messages import (
     Catalog,
     ConfiguredCatalog,
@@ -24,6 +26,11 @@ SYNC_MODES = ("full_refresh", "incremental")
 DESTINATION_SYNC_MODES = ("append", "overwrite", "append_dedup", "overwrite_dedup", "update", "soft_delete")
 MAX_PROBLEMS = 10
 M = TypeVar("M", bound=Message)
+_OURS = ("fields", "mappers")
+_NOT_FOR_CONNECTORS = (
+    *("selected", "aliasName", "suggested"),
+    *("fieldSelectionEnabled", "selectedFields", "hashedFields", *_OURS),
+)
 _SCHEMAS = frozenset({"json_schema", "jsonSchema"})
 
 
@@ -60,6 +67,42 @@ def read_configured(pasted: Mapping[str, Any]) -> ConfiguredCatalog:
     return catalog
 
 
+def choices_in(pasted: Mapping[str, Any]) -> list[StreamChoice]:
+    """What the streams of a configured catalog say of their fields and mappers, which connectors are not told.
+
+    Raises InvalidCatalog.
+    """
+    entries = [entry for entry in pasted.get("streams") or () if isinstance(entry, dict)]
+    return [_choice(entry["stream"], entry) for entry in entries if isinstance(entry.get("stream"), dict)]
+
+
+def _choice(stream: Mapping[str, Any], entry: Mapping[str, Any]) -> StreamChoice:
+    config = entry.get("config")
+    said = _snake(config) if isinstance(config, dict) else entry
+    told: dict[str, Any] = {"name": stream.get("name"), "namespace": stream.get("namespace")}
+    if isinstance(said.get("mappers"), list):
+        told["mappers"] = said["mappers"]
+    if isinstance(said.get("selected_fields"), list) and said.get("field_selection_enabled") is not False:
+        told["fields"] = [_top_level(each) for each in said["selected_fields"]]
+    elif said.get("field_selection_enabled") is True:
+        told["fields"] = sorted(schema_fields(msgspec.json.encode(stream.get("json_schema", stream.get("jsonSchema")))))
+    elif isinstance(said.get("fields"), list):
+        told["fields"] = said["fields"]
+    try:
+        return StreamChoice.model_validate({name: value for name, value in told.items() if value not in (None, [])})
+    except ValidationError as error:
+        places = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise InvalidCatalog(f"catalog: stream {stream.get('name')}: {places}") from None
+
+
+def _top_level(selected: object) -> object:
+    """A selected field as Airbyte's API writes it: `{"fieldPath": ["id"]}`."""
+    if not isinstance(selected, Mapping):
+        return selected
+    path = selected.get("fieldPath", selected.get("field_path"))
+    return path[0] if isinstance(path, list) and len(path) == 1 else path
+
+
 def _read(kind: type[M], raw: bytes, what: str) -> M:
     try:
         return parse(kind, raw)
@@ -77,11 +120,11 @@ def _connector_form(entry: object, position: int) -> dict[str, Any] | None:
         )
     config = entry.get("config")
     if not isinstance(config, dict):
-        return entry
+        return {name: value for name, value in entry.items() if name not in _OURS}
     if config.get("selected") is False:
         return None
     rest = {name: value for name, value in entry.items() if name not in ("stream", "config")}
-    return rest | {"stream": _snake(entry["stream"])} | _snake(config, drop=("selected", "aliasName", "suggested"))
+    return rest | {"stream": _snake(entry["stream"])} | _snake(config, drop=_NOT_FOR_CONNECTORS)
 
 
 def _snake(members: Mapping[str, Any], drop: Sequence[str] = ()) -> dict[str, Any]:
@@ -126,7 +169,7 @@ def check_configured(
         stream, key = found.get(key_of(each.stream)), key_of(each.stream)
         problems += [_no_stream(found, key)] if stream is None else source_problems(shown(key), each, stream)
         problems += _mode_problems(each, destination_modes)
-    _refuse(problems)
+    refuse(problems)
 
 
 def completed(configured: ConfiguredCatalog, discovered: Catalog) -> ConfiguredCatalog:
@@ -147,7 +190,7 @@ def _completed(configured: ConfiguredStream, stream: Stream) -> ConfiguredStream
 
 def check_destination_modes(configured: ConfiguredCatalog, listed: Sequence[str] | None) -> None:
     """As `check_configured`, where only the destination said what it can."""
-    _refuse([problem for each in configured.streams for problem in _mode_problems(each, listed)])
+    refuse([problem for each in configured.streams for problem in _mode_problems(each, listed)])
 
 
 def _mode_problems(configured: ConfiguredStream, listed: Sequence[str] | None) -> list[str]:
@@ -164,7 +207,8 @@ def _no_stream(found: Collection[StreamKey], key: StreamKey) -> str:
     return f"the source has no stream {wanted}{hint}"
 
 
-def _refuse(problems: Sequence[str]) -> None:
+def refuse(problems: Sequence[str]) -> None:
+    """Raises InvalidCatalog with the problems, if there are any."""
     more = len(problems) - MAX_PROBLEMS
     if problems:
         raise InvalidCatalog("; ".join([*problems[:MAX_PROBLEMS], *([f"and {more} more"] if more > 0 else [])]))
@@ -188,7 +232,7 @@ def choose(
         raise InvalidCatalog("the source has no streams, there is nothing to sync")
     check_choices(choices)
     settled = [_settle(found, choice, destination_modes) for choice in choices]
-    _refuse([problem for _, problems in settled for problem in problems])
+    refuse([problem for _, problems in settled for problem in problems])
     configured = [each for each, _ in settled if each is not None]
     _refuse_duplicates([key_of(each.stream) for each in configured])
     return ConfiguredCatalog(streams=configured)

@@ -27,6 +27,8 @@ MAX_PROBLEMS = 20
 MAX_LINE = 400
 MAX_REFERENCE = 100
 MIN_NUMBER = 6  # digits from which a number is worth hiding: a shorter one would hide half of a log
+UNTOLD = "*"
+"""Among the names of properties that hold a job's secrets: a connector's spec did not tell all of them."""
 _KEY = "_secret"
 Path = tuple[str | int, ...]
 
@@ -174,6 +176,26 @@ def secret_values(config: Mapping[str, Any], resolved: Mapping[str, Any], names:
         ]
         waiting.extend(reversed(below))
     return tuple(found)
+
+
+def renewed_secret_values(
+    config: Mapping[str, Any], before: Mapping[str, Any], renewed: Mapping[str, Any], names: Collection[str]
+) -> tuple[str, ...]:
+    """The values that must never be shown of a config that a connector sent in place of `before`.
+
+    As `secret_values`; where a connector did not tell which are secret (UNTOLD), all that it changed are.
+    """
+    found = dict.fromkeys(secret_values(config, renewed, names))
+    if UNTOLD in names:
+        known = set(_scalars(before))
+        found |= dict.fromkeys(text for text in _scalars(renewed) if text not in known)
+    return tuple(found)
+
+
+def _scalars(config: Mapping[str, Any]) -> Iterator[str]:
+    for _, node in _places(config):
+        if text := _scalar(node):
+            yield text
 
 
 def _scalar(value: Any) -> str:

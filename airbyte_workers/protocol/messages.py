@@ -138,6 +138,18 @@ class Trace(Message, frozen=True, kw_only=True):
     analytics: TraceAnalytics | None = None
 
 
+class ConnectorConfig(Message, frozen=True, kw_only=True):
+    """A config in place of the one that its connector was given."""
+
+    config: Raw
+
+
+class Control(Message, frozen=True, kw_only=True):
+    type: str
+    emitted_at: int | float | None = None
+    connectorConfig: ConnectorConfig | None = None
+
+
 class Stream(Message, frozen=True, kw_only=True):
     """A stream as a source describes it."""
 
@@ -185,6 +197,12 @@ def _decoder(kind: type[M]) -> msgspec.json.Decoder[M]:
     return msgspec.json.Decoder(kind)
 
 
+@functools.cache
+def _fields(kind: type[Message]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """msgspec evaluates all annotations again with every call, which takes longer than to read a state."""
+    return msgspec.structs.fields(kind)
+
+
 def parse(kind: type[M], raw: bytes | Raw) -> M:
     """The message in `raw`, unknown fields kept at every level. Raises msgspec.DecodeError or ValidationError."""
     value: M = _decoder(kind).decode(raw)
@@ -199,7 +217,7 @@ def serialise(message: Message) -> bytes:
 def _with_unknown(value: M, raw: bytes | Raw) -> M:
     members = _MEMBERS.decode(raw)
     changes: dict[str, Any] = {}
-    for field in msgspec.structs.fields(value):
+    for field in _fields(type(value)):
         if field.name == "unknown_fields":
             continue
         member = members.pop(field.encode_name, None)
@@ -224,7 +242,7 @@ def _plain(value: Any) -> Any:
         return value
     known = {
         field.encode_name: _plain(held)
-        for field in msgspec.structs.fields(value)
+        for field in _fields(type(value))
         if field.name != "unknown_fields" and not _is_absent(held := getattr(value, field.name))
     }
     return known | dict(value.unknown_fields)

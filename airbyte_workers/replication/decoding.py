@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any
@@ -16,17 +17,15 @@ import msgspec
 from msgspec import Raw, Struct
 
 from airbyte_workers.protocol.messages import ABSENT
-
-
-class SniffedFile(Struct):
-    file_size_bytes: int | None = None
+from airbyte_workers.replication.raw_members import raw_members
 
 
 class SniffedRecord(Struct):
     stream: str
     data: Raw
     namespace: str | None = None
-    file_reference: SniffedFile | None = None
+    file_reference: Any = None
+    file: Any = None
 
 
 class Sniffed(Struct):
@@ -42,7 +41,10 @@ _TYPE = re.compile(rb'"type"\s*:\s*"(?:RECORD|STATE)"')
 _ANY_TYPE = re.compile(rb'"type"\s*:\s*"(?:record|state)"', re.IGNORECASE)  # also stands in every Avro schema
 _BODY = re.compile(rb'"(?:record|state)"\s*:\s*\{', re.IGNORECASE)
 _BODY_FIRST = re.compile(rb'\A\s*\{\s*"(?:record|state)"\s*:\s*\{', re.IGNORECASE)
+_CONTROL = re.compile(rb'"type"\s*:\s*"(?:CONTROL|CONNECTOR_CONFIG)"|"connectorConfig"\s*:')
 _BRACE = ord("{")
+_LARGEST_FILE = 2**53  # bytes; what says that it has more is no size
+_LONGEST_INTEGER = 4_000
 _FIRST, _LAST = itemgetter(0), itemgetter(-1)
 
 
@@ -86,11 +88,22 @@ def looks_like_data(line: bytes) -> bool:
     return _ANY_TYPE.search(line) is not None and _BODY.search(line) is not None
 
 
+def looks_like_control(line: bytes) -> bool:
+    """Whether a line that is no message looks as if a connector's new config was lost with it."""
+    return _CONTROL.search(line) is not None
+
+
 def record_bytes(record: SniffedRecord) -> int:
     """A record's size: that of its file if it stands for one, else of its `data` as it stood."""
-    if record.file_reference is not None and record.file_reference.file_size_bytes is not None:
-        return record.file_reference.file_size_bytes
-    return len(record.data)
+    if record.file_reference is None and record.file is None:
+        return len(record.data)
+    told = (_member(record.file_reference, "file_size_bytes"), _member(record.file, "bytes"))  # older sources: the last
+    sizes = (size for size in told if type(size) is int and 0 <= size < _LARGEST_FILE)
+    return next(sizes, len(record.data))
+
+
+def _member(file: Any, name: str) -> Any:
+    return file.get(name) if isinstance(file, dict) else None
 
 
 def is_sound(sniffed: Sniffed) -> bool:
@@ -113,8 +126,13 @@ def repaired(line: bytes) -> bytes:
 
     Raises ValueError or RecursionError for what is not JSON at all.
     """
-    message = json.loads(line, parse_constant=_refuse_constant)
+    message = json.loads(line.decode(), parse_constant=_refuse_constant, parse_float=_finite)
     return json.dumps(message, ensure_ascii=False, allow_nan=False).encode(errors="replace")
+
+
+def _finite(digits: str) -> float:
+    """JSON has numbers that are too large for a float, but no way to write what Python makes of them."""
+    return max(-sys.float_info.max, min(float(digits), sys.float_info.max))
 
 
 def _refuse_constant(name: str) -> None:
@@ -122,23 +140,32 @@ def _refuse_constant(name: str) -> None:
 
 
 def _second_opinion(line: bytes) -> Sniffed | None:
-    """What the standard library makes of a line that msgspec refused, e.g. for a lone surrogate."""
+    """What the standard library makes of a line that msgspec refused, e.g. for a lone surrogate.
+
+    Bodies stay as they stand, and only that of a record is looked into.
+    """
     try:
-        message: Any = json.loads(line, parse_constant=_refuse_constant)
-        return msgspec.convert(_with_raw_bodies(message), Sniffed)
-    except (ValueError, RecursionError, AttributeError, TypeError):
+        message: Any = json.loads(line.decode(), parse_constant=_refuse_constant, parse_int=_integer)
+        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+            return None
+        bodies = raw_members(line)
+        record = _record(message.get("record"), bodies) if message["type"] == "RECORD" else None
+        return Sniffed(type=message["type"], record=record, state=bodies.get("state", ABSENT))
+    except (ValueError, RecursionError):
         return None
 
 
-def _with_raw_bodies(message: dict[str, Any]) -> dict[str, Any]:
-    record, state = message.get("record"), message.get("state")
-    plain: dict[str, Any] = {"type": message.get("type")}
-    if isinstance(record, dict):
-        plain["record"] = record | {"data": _as_raw(record["data"])} if "data" in record else record
-    if isinstance(state, dict):
-        plain["state"] = _as_raw(state)
-    return plain
+def _record(body: Any, bodies: dict[str, Raw]) -> SniffedRecord | None:
+    if not isinstance(body, dict) or "data" not in body:
+        return None
+    stream, namespace = body.get("stream"), body.get("namespace")
+    if not isinstance(stream, str) or not isinstance(namespace, str | None):
+        return None
+    return SniffedRecord(
+        stream, raw_members(bodies["record"])["data"], namespace, body.get("file_reference"), body.get("file")
+    )
 
 
-def _as_raw(value: Any) -> Raw:
-    return Raw(json.dumps(value, separators=(",", ":"), allow_nan=False).encode())
+def _integer(digits: str) -> int | float:
+    """JSON knows no longest integer; Python refuses to read more than 4,300 digits."""
+    return int(digits) if len(digits) < _LONGEST_INTEGER else float(digits)

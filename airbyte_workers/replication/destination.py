@@ -8,8 +8,10 @@ from msgspec import Raw
 
 from airbyte_workers.models import FailureOrigin
 from airbyte_workers.protocol.messages import MESSAGE_TYPES, MessageType, State
+from airbyte_workers.replication.checksums import destination_differs, forwarded, rejected
 from airbyte_workers.replication.decoding import Sniffed, lines_of, sniff_line
 from airbyte_workers.replication.ledger import Ledger
+from airbyte_workers.replication.routes import Routes
 from airbyte_workers.replication.stamping import NotAState, read_state
 from airbyte_workers.replication.state_forms import state_key
 from airbyte_workers.replication.state_ledger import Commit
@@ -24,8 +26,9 @@ _BARE_STATE_TYPES = frozenset({"STREAM", "GLOBAL", "LEGACY"})
 class DestinationSide:
     """Reads blocks of whole lines of the destination's output."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, routes: Routes | None = None) -> None:
         self._ledger = ledger
+        self._routes = routes or Routes()
 
     def take(self, block: bytes) -> None:
         """Turn the block's echoes into commits that wait in the ledger."""
@@ -42,6 +45,8 @@ class DestinationSide:
             self._bare_state(line)
         elif sniffed.type == MessageType.TRACE:
             self._trace(line)
+        elif sniffed.type == MessageType.CONTROL:
+            self._ledger.configs.read(self._ledger.log, DESTINATION, line)
         elif sniffed.type in LOGGED:
             LOGGED[sniffed.type](self._ledger, DESTINATION, line)
         elif sniffed.type not in MESSAGE_TYPES:
@@ -49,7 +54,7 @@ class DestinationSide:
 
     def _not_a_message(self, line: bytes) -> None:
         if (trace := lost_error(line)) is not None:
-            self._ledger.trace_error(DESTINATION, trace)
+            self._ledger.trace_error(DESTINATION, self._routes.trace_of_source(trace))
         not_a_message(self._ledger, DESTINATION, line, self._ledger.streams)
 
     def _state(self, line: bytes, sniffed: Sniffed) -> None:
@@ -74,7 +79,8 @@ class DestinationSide:
         self._ledger.counters.bare_acknowledgements += 1
         self._acknowledge(state)
 
-    def _acknowledge(self, state: State) -> None:
+    def _acknowledge(self, echo: State) -> None:
+        state = self._routes.state_of_source(echo)
         unmatched = self._ledger.states.unmatched
         commit = self._ledger.states.acknowledge(state)
         if self._ledger.states.unmatched > unmatched:
@@ -83,38 +89,46 @@ class DestinationSide:
         if commit is None:
             return
         self._ledger.counters.acknowledgements += 1
-        if self._contradicts(commit, state):
-            self._ledger.counters.destination_stats_mismatches += 1
-            self._ledger.distrusted.add(commit.key)
+        self._ledger.measuring.echoed(commit.key, state)
+        self._compare(commit, state)
         if commit.key not in self._ledger.distrusted:
             self._ledger.acknowledged(self._with_rejected(commit, state))
 
-    @staticmethod
-    def _contradicts(commit: Commit, echo: State) -> bool:
-        """Whether the destination counted other records than it was sent: what it lost must be read again."""
-        stats = echo.destinationStats
-        if stats is None or stats.recordCount is None or commit.covers != 1:
-            return False
-        sent = sum(tally.records for tally in commit.counts.values())
-        return int(stats.recordCount) + max(0, int(stats.rejectedRecordCount or 0)) != sent
+    def _compare(self, commit: Commit, echo: State) -> None:
+        """What a destination that counted other records than it was sent has lost must be read again."""
+        if not destination_differs(commit, echo):
+            return
+        figures = self._ledger.measuring.of(commit.key)
+        if self._ledger.states.has_twin(echo):  # which of two that look alike it speaks of is not known (case L10)
+            figures.unreliable = True
+            return
+        if not figures.destination_mismatches:
+            text = f"count_mismatch: the destination counted other records than the {forwarded(commit):,} of a state"
+            self._ledger.log(DESTINATION, "ERROR", text, commit.key.stream)
+        figures.destination_mismatches += 1
+        self._ledger.counters.destination_stats_mismatches += 1
+        self._ledger.distrusted.add(commit.key)
 
-    @staticmethod
-    def _with_rejected(commit: Commit, echo: State) -> Commit:
+    def _with_rejected(self, commit: Commit, echo: State) -> Commit:
         """Take off what the destination rejected (only of the echoed state itself)."""
-        stats = echo.destinationStats
-        if stats is None:
+        said, sent = rejected(echo), forwarded(commit)
+        if said > sent:  # never more than were sent: no count of committed records falls
+            text = f"the destination rejected {said:,} records of a state that stands for {sent:,}, which are counted"
+            self._ledger.log(DESTINATION, "WARN", text, commit.key.stream)
+        taken_off = min(said, sent)
+        streams = [stream for stream, tally in commit.counts.items() if tally.forwarded]
+        if not taken_off:
             return commit
-        rejected = int(stats.rejectedRecordCount or 0)
-        sent = sum(tally.records for tally in commit.counts.values())
-        taken_off = min(max(rejected, 0), sent)  # never more than were sent: no count of committed records falls
-        if not taken_off or len(commit.counts) != 1:
+        if len(streams) != 1:
+            self._ledger.counters.records_rejected_undivided += taken_off
             return commit
-        ((stream, tally),) = commit.counts.items()
-        return replace(commit, counts={stream: tally + Tally(rejected=taken_off)})
+        (stream,) = streams
+        counts = {**commit.counts, stream: commit.counts[stream] + Tally(rejected=taken_off)}
+        return replace(commit, counts=counts)
 
     def _trace(self, line: bytes) -> None:
         trace = read_trace(line)
         if trace is None:
             not_a_message(self._ledger, DESTINATION, line)
         elif trace.type == "ERROR":
-            self._ledger.trace_error(DESTINATION, trace)
+            self._ledger.trace_error(DESTINATION, self._routes.trace_of_source(trace))

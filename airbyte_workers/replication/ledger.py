@@ -14,15 +14,23 @@ from typing import Literal
 
 from airbyte_workers.jobs.failures import command_in_sync, of_sync
 from airbyte_workers.models import Counters, Ends, Evidence, Failure, FailureOrigin, FailureType, StreamCounts
-from airbyte_workers.protocol.messages import Trace
+from airbyte_workers.protocol.messages import State, Trace
 from airbyte_workers.protocol.streams import StreamKey, shown, stream_key
+from airbyte_workers.replication.control import NewConfigs
+from airbyte_workers.replication.estimates import Estimates
+from airbyte_workers.replication.measuring import UNMEASURED, Measures, Measuring
 from airbyte_workers.replication.state_forms import StateKey
 from airbyte_workers.replication.state_ledger import Commit, StateLedger
 from airbyte_workers.replication.statistics import Quota, StreamTracker, Tally, merged, stream_counts
 from airbyte_workers.replication.traces import failure_of
 from airbyte_workers.replication.words import JobLog, said
 
+_MERGING = (
+    "more states wait for the destination than STAGED_STATES_BYTES holds: older ones are merged into newer ones;"
+    " after a crash more is read again"
+)
 MAX_NAMES = 10  # streams named in evidence and messages; the rest is counted
+MAX_FAILURES_KEPT = 100  # of which ten at most are told; `error_traces` has them all
 
 
 class ReplicationFailed(Exception):
@@ -35,7 +43,10 @@ class ReplicationFailed(Exception):
 
 @dataclass(frozen=True)
 class Batch:
-    """What became durable since the last batch: the newest commit of each key, and all that they counted."""
+    """What became durable since the last batch: the newest commit of each key, and all that they counted.
+
+    `counts` are those of all its commits; a commit's own are those of the newest alone.
+    """
 
     commits: tuple[Commit, ...]
     counts: dict[StreamKey, Tally]
@@ -46,11 +57,21 @@ class Ledger:
     """What both directions of one attempt know together: streams, states, failures, counts."""
 
     def __init__(
-        self, streams: Sequence[StreamKey], log: JobLog, *, staged_states_bytes: int, allow_malformed: bool = False
+        self,
+        streams: Sequence[StreamKey],
+        log: JobLog,
+        *,
+        staged_states_bytes: int,
+        allow_malformed: bool = False,
+        configs: NewConfigs | None = None,
+        measures: Measures = UNMEASURED,
     ) -> None:
         self.log = log
+        self.configs = configs or NewConfigs()
         self.allow_malformed = allow_malformed
-        self.streams = {key: StreamTracker(key) for key in streams}
+        self.streams = {key: StreamTracker(key, measures.clock) for key in streams}
+        self.measuring = Measuring(self.streams, measures)
+        self.estimates = Estimates(self.streams)
         self.states = StateLedger(staged_states_bytes)
         self.counters = Counters()
         self.failures: list[Failure] = []
@@ -58,6 +79,7 @@ class Ledger:
         self.source_failed = False
         self.source_failed_streams: set[StreamKey] = set()
         self.distrusted: set[StateKey] = set()
+        self._told_of_merging = False
         self._pending: list[Commit] = []
 
     # --- commits ---
@@ -72,7 +94,7 @@ class Ledger:
             return None
         newest: dict[StateKey, Commit] = {}
         for commit in self._pending:
-            newest[commit.key] = commit
+            newest[commit.key] = commit.after(newest.get(commit.key))
         batch = Batch(
             commits=tuple(newest.values()),
             counts=merged(*(commit.counts for commit in self._pending)),
@@ -85,16 +107,40 @@ class Ledger:
         """The batch's streams with their counts as they will be once it is durable."""
         after = {key: copy(self.streams[key]) for key in batch.counts}
         _add(batch, after)
-        return stream_counts(after.values(), succeeded=False, ended=False)
+        self.measuring.as_if_committed(batch.commits, after.values())
+        return stream_counts(after.values(), succeeded=False, ended=False, estimates=self.estimates)
+
+    def counts(self, *, succeeded: bool, ended: bool) -> tuple[StreamCounts, ...]:
+        """Every stream's counts; as `stream_counts`."""
+        return stream_counts(self.streams.values(), succeeded=succeeded, ended=ended, estimates=self.estimates)
 
     def committed(self, batch: Batch) -> None:
         """The batch is durable: now it counts."""
         self.counters.states_committed += batch.states
         _add(batch, self.streams)
+        self.measuring.committed(batch.commits)
 
     def spoken_for(self, key: StateKey) -> list[StreamTracker]:
         """The streams that a state of this key speaks for: its own, or all."""
         return _spoken_for(key, self.streams)
+
+    def staged(self, key: StateKey, state: State, number: int, at: float) -> None:
+        """A state of this number waits for its echo; `at`: when it came."""
+        for tracker in self.spoken_for(key):
+            tracker.last_state = number
+        self.measuring.emitted(key, state, at)
+        if self.states.merged and not self._told_of_merging:
+            self._told_of_merging = True
+            self.log(FailureOrigin.PLATFORM, "WARN", _MERGING)
+
+    def source_differs(self, key: StateKey, came: Tally) -> None:
+        """The source counted other records than came; people are told the first time of each key."""
+        figures = self.measuring.of(key)
+        if not figures.source_mismatches:
+            text = f"count_mismatch: the source counted other records than the {came.records:,} that came for a state"
+            self.log(FailureOrigin.SOURCE, "WARN", text, key.stream)
+        figures.source_mismatches += 1
+        self.counters.source_stats_mismatches += 1
 
     # --- what both legs say ---
 
@@ -102,7 +148,8 @@ class Ledger:
         """An ERROR trace: the attempt fails, and what follows of its stream (or of all) is not to be trusted."""
         self.counters.error_traces += 1
         failure = failure_of(origin, trace, self.log.redact, command_in_sync(origin))
-        self.failures.append(failure)
+        if len(self.failures) < MAX_FAILURES_KEPT:
+            self.failures.append(failure)
         stream = None if failure.stream is None else stream_key(failure.stream, failure.namespace)
         self.log(origin, "ERROR", said(failure.message, trace.error.stack_trace if trace.error else None), stream)
         if origin is FailureOrigin.SOURCE:
@@ -172,6 +219,7 @@ class Ledger:
             streams_not_complete=_named(not_complete),
             streams_incomplete=_named(each.key for each in streams if each.incomplete),
             states_emitted=self.states.emitted,
+            states_merged=self.states.merged,
             keys_unacknowledged=len(waiting),
             streams_unacknowledged=tuple(_state_name(key) for key in waiting[:MAX_NAMES]),
             unmatched_acknowledgements=self.states.unmatched,

@@ -13,12 +13,16 @@ class LineTooLong(Exception):
 
 
 class LineCutter:
-    """Cuts a stream of chunks at newlines; holds at most one unfinished line of `max_line_bytes`, newline aside."""
+    """Cuts a stream of chunks at newlines; holds at most one unfinished line of `max_line_bytes`, newline aside.
+
+    Lines before one that is too long are given out first: it is refused by the next call.
+    """
 
     def __init__(self, max_line_bytes: int) -> None:
         self._max = max_line_bytes
         self._held: list[bytes] = []  # joined once: `rest += chunk` copies the line again with every chunk
         self._held_bytes = 0
+        self._refused: LineTooLong | None = None
 
     def feed(self, chunk: bytes) -> bytes:
         """Every whole line that `chunk` completes, newlines included; empty when it completes none.
@@ -26,35 +30,49 @@ class LineCutter:
         Raises LineTooLong.
         """
         end = chunk.rfind(b"\n") + 1
-        if not end:
+        if self._refused is not None or not end:
             self._hold(chunk)
+            self._raise_refused()
             return b""
         first = chunk.find(b"\n")
         if self._held_bytes + first > self._max:
             self._hold(chunk[:first])
+            self._raise_refused()
         if end > self._max:
-            self._refuse_long(chunk)
+            end = self._refuse_long(chunk[:end])
         block = b"".join((*self._held, chunk[:end])) if self._held else chunk[:end]
         self._held, self._held_bytes = [], 0
         self._hold(chunk[end:])
         return block
 
     def finish(self) -> bytes:
-        """What came after the last newline, closed with one: a missing last newline is not a lost message."""
+        """What came after the last newline, closed with one: a missing last newline is not a lost message.
+
+        Raises LineTooLong.
+        """
+        self._raise_refused()
         rest = b"".join(self._held)
         self._held, self._held_bytes = [], 0
         return rest + b"\n" if rest else b""
 
-    def _refuse_long(self, chunk: bytes) -> None:
-        """A chunk longer than the limit may hold a whole line that is."""
-        for line in chunk.split(b"\n"):
+    def _refuse_long(self, lines: bytes) -> int:
+        """Where the first line begins that is too long; else where they all end."""
+        start = 0
+        for line in lines.split(b"\n"):
             if len(line) > self._max:
-                raise LineTooLong(len(line), line[:4096])
+                self._refused = LineTooLong(len(line), line[:4096])
+                return start
+            start += len(line) + 1
+        return len(lines)
 
     def _hold(self, chunk: bytes) -> None:
-        if not chunk:
+        if not chunk or self._refused is not None:
             return
         self._held.append(chunk)
         self._held_bytes += len(chunk)
         if self._held_bytes > self._max:
-            raise LineTooLong(self._held_bytes, b"".join(self._held)[:4096])
+            self._refused = LineTooLong(self._held_bytes, b"".join(self._held)[:4096])
+
+    def _raise_refused(self) -> None:
+        if self._refused is not None:
+            raise self._refused

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-
-import msgspec
+from collections.abc import Iterator, Sequence
 
 from airbyte_workers.models import FailureOrigin, FailureType
 from airbyte_workers.protocol.messages import (
     MESSAGE_TYPES,
     MessageType,
-    State,
-    StreamDescriptor,
-    StreamState,
     TraceStreamStatus,
-    serialise,
 )
 from airbyte_workers.protocol.streams import StreamKey, shown, stream_key
 from airbyte_workers.replication.decoding import (
     Sniffed,
+    SniffedRecord,
     is_sound,
     lines_of,
     looks_like_data,
@@ -27,11 +22,13 @@ from airbyte_workers.replication.decoding import (
     sniff_line,
 )
 from airbyte_workers.replication.ledger import Ledger
-from airbyte_workers.replication.stamping import NotAState, read_state, stamp
-from airbyte_workers.replication.state_forms import StateKey, state_key
-from airbyte_workers.replication.state_ledger import MixedStateTypes
-from airbyte_workers.replication.statistics import StreamTracker, Tally
+from airbyte_workers.replication.rewriting import Rewriter
+from airbyte_workers.replication.routes import Routes
+from airbyte_workers.replication.source_states import SourceStates
+from airbyte_workers.replication.stamping import NotAState
+from airbyte_workers.replication.statistics import StreamTracker
 from airbyte_workers.replication.traces import lost_error, quota_of, read_trace, stream_status
+from airbyte_workers.replication.validation import CheckRules, RecordChecks
 from airbyte_workers.replication.words import LOGGED, not_a_message
 
 SOURCE = FailureOrigin.SOURCE
@@ -40,15 +37,29 @@ SOURCE = FailureOrigin.SOURCE
 class SourceSide:
     """Reads blocks of whole lines; yields what the destination is to get, in order."""
 
-    def __init__(self, ledger: Ledger, configured: Sequence[StreamKey] | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        configured: Sequence[StreamKey] | None = None,
+        routes: Routes | None = None,
+        checks: RecordChecks | None = None,
+    ) -> None:
         """`configured`: every stream of the catalog, where the ledger's are not all of them."""
         self._configured = list(ledger.streams) if configured is None else configured
+        self._routes = routes or Routes()
+        self._rewriters = {key: Rewriter(route) for key, route in self._routes.changed.items()}
+        self._checks = checks or RecordChecks(ledger, {}, CheckRules())
         self._ledger = ledger
         self._streams = ledger.streams
-        self._states = ledger.states
+        self._states = SourceStates(ledger, self._routes)
+        self._populated = ledger.measuring.populated
 
     def take(self, block: bytes) -> Iterator[bytes]:
         """What of a block goes on: RECORD bytes unchanged, STATE stamped. Raises ReplicationFailed."""
+        yield from self._taken(block)
+        self._checks.enforce()
+
+    def _taken(self, block: bytes) -> Iterator[bytes]:
         sniffed = sniff_block(block)
         if sniffed is not None and all(map(_is_record, sniffed)) and self._count(sniffed):
             yield block
@@ -58,14 +69,12 @@ class SourceSide:
 
     def empty_states(self) -> Iterator[bytes]:
         """After a good end: an empty state for every stream without one; its echo proves that the stream arrived."""
-        for name, namespace in self._streams:
-            if not self._states.has_state((name, namespace)):
-                yield self._empty_state(StreamDescriptor(name=name, namespace=namespace))
+        return self._states.empty()
 
     def statuses(self) -> Iterator[bytes]:
         """After a good end: one COMPLETE status per configured stream, in catalog order."""
         for key in self._configured:
-            yield stream_status(key, "COMPLETE")
+            yield stream_status(self._routes.destination(key), "COMPLETE")
 
     # --- records ---
 
@@ -73,7 +82,7 @@ class SourceSide:
         run: list[Sniffed] = []
         run_lines: list[bytes] = []
         for line, each in zip(lines, sniffed, strict=True):
-            if each is not None and _is_record(each) and self._is_known(each):
+            if each is not None and _is_record(each) and self._goes_on_as_it_is(each):
                 run.append(each)
                 run_lines.append(line)
                 continue
@@ -86,32 +95,55 @@ class SourceSide:
             self._count(run)
             yield b"".join(run_lines)
 
-    def _is_known(self, sniffed: Sniffed) -> bool:
+    def _goes_on_as_it_is(self, sniffed: Sniffed) -> bool:
         record = sniffed.record
-        return record is not None and stream_key(record.stream, record.namespace) in self._streams
+        return record is not None and self._is_unchanged(stream_key(record.stream, record.namespace))
+
+    def _is_unchanged(self, key: StreamKey) -> bool:
+        """Whether records of this stream are known and go on byte for byte."""
+        return key in self._streams and key not in self._rewriters
+
+    def _rewritten(self, line: bytes, record: SniffedRecord, tracker: StreamTracker) -> Iterator[bytes]:
+        """A record of a stream with rules, as the destination gets it; one that is kept back was emitted, too."""
+        size = record_bytes(record)
+        tracker.count(1, size)
+        fields = self._routes.changed[tracker.key].fields
+        self._checks.record(tracker.key, record.data, fields)
+        if self._populated is not None:
+            self._populated.record(tracker, record.data, fields)
+        rewriter = self._rewriters[tracker.key]
+        rewritten = rewriter.record(line)
+        self._ledger.counters.values_nulled += rewriter.take_nulled()
+        if rewritten is None:
+            tracker.filter(1, size)
+            self._ledger.counters.records_filtered += 1
+            return
+        self._ledger.counters.records_forwarded += 1
+        yield rewritten
 
     def _count(self, sniffed: Sequence[Sniffed]) -> bool:
-        """Count the records; False, and nothing is counted, when one of them is of an unknown stream."""
+        """Count the records; False, and nothing is counted, when one of them is unknown or does not go on as it is."""
         counts: dict[tuple[str, str | None], list[int]] = {}
         for each in sniffed:
             record = each.record
             assert record is not None
-            count = counts.setdefault((record.stream, record.namespace), [0, 0])
+            key = (record.stream, record.namespace)
+            if (count := counts.get(key)) is None:
+                count = counts[key] = [0, 0]
             count[0] += 1
             count[1] += record_bytes(record)
-        if not all(stream_key(*key) in self._streams for key in counts):
+        if not all(self._is_unchanged(stream_key(*key)) for key in counts):
             return False
         for key, (records, size) in counts.items():
             self._streams[stream_key(*key)].count(records, size)
             self._ledger.counters.records_forwarded += records
+        self._checks.run(sniffed, counts)
+        if self._populated is not None:
+            self._populated.run(sniffed)
         return True
 
     def _tracker(self, name: str, namespace: str | None) -> StreamTracker:
-        """The stream's counters. Nothing is filtered yet: one that is not configured ends the attempt.
-
-        A filter would leave out and count (`Counters.records_filtered`) what it does not let through; such a record was
-        emitted all the same, else `jobs/outcome.py` finds that the counts differ.
-        """
+        """The stream's counters; one that is not configured ends the attempt."""
         key = stream_key(name, namespace)
         tracker = self._streams.get(key)
         if tracker is None:
@@ -129,82 +161,43 @@ class SourceSide:
         if sniffed is None:
             self._not_a_message(line)
         elif sniffed.type == MessageType.RECORD:
-            self._odd_record(line, sniffed)
+            yield from self._record(line, sniffed)
         elif sniffed.type == MessageType.STATE:
             yield from self._state(line, sniffed)
         elif sniffed.type == MessageType.TRACE:
             self._trace(line)
         elif sniffed.type == MessageType.CONTROL:
-            self._ledger.log(SOURCE, "DEBUG", "the source sent a control message")
+            self._ledger.configs.read(self._ledger.log, SOURCE, line)
         elif sniffed.type in LOGGED:
             LOGGED[sniffed.type](self._ledger, SOURCE, line)
         elif sniffed.type not in MESSAGE_TYPES:
             self._not_a_message(line)
 
-    def _odd_record(self, line: bytes, sniffed: Sniffed) -> None:
-        if sniffed.record is not None and is_sound(sniffed):
-            self._tracker(sniffed.record.stream, sniffed.record.namespace)
-        else:
-            self._not_a_message(line)
+    def _record(self, line: bytes, sniffed: Sniffed) -> Iterator[bytes]:
+        """One that does not go on as it is: it is changed, or of an unknown stream, or none at all."""
+        if sniffed.record is None or not is_sound(sniffed):
+            self._not_a_message(line, is_data=True)
+            return
+        tracker = self._tracker(sniffed.record.stream, sniffed.record.namespace)
+        yield from self._rewritten(line, sniffed.record, tracker)
 
-    def _not_a_message(self, line: bytes) -> None:
-        if looks_like_data(line):
+    def _not_a_message(self, line: bytes, *, is_data: bool = False) -> None:
+        """`is_data`: it was meant as a record or a state, however its type is spelt."""
+        if is_data or looks_like_data(line):
             self._ledger.counters.malformed += 1
+            self._checks.malformed(line)
         elif (trace := lost_error(line)) is not None:
             self._ledger.trace_error(SOURCE, trace)
-        not_a_message(self._ledger, SOURCE, line, self._streams)
+        not_a_message(self._ledger, SOURCE, line, self._streams, is_data=is_data)
 
     def _state(self, line: bytes, sniffed: Sniffed) -> Iterator[bytes]:
         try:
-            state = read_state(sniffed.state)
+            stamped = self._states.stamped(line, sniffed.state)
         except NotAState:
-            self._not_a_message(line)
+            self._not_a_message(line, is_data=True)
             return
-        key = state_key(state)
-        if self._ledger.holds_back(key):
-            self._hold_back(key)
-            return
-        counts = self._counts_since(key)
-        records = sum(tally.records for tally in counts.values())
-        stated = state.sourceStats.recordCount if state.sourceStats is not None else None
-        if stated is not None and stated != records:
-            self._ledger.counters.source_stats_mismatches += 1
-        number = self._states.next_number()
-        self._stage(state, counts)
-        yield stamp(line, sniffed.state, number, records)
-
-    def _hold_back(self, key: StateKey) -> None:
-        self._ledger.counters.states_held_back += 1
-        for tracker in self._ledger.spoken_for(key):
-            tracker.held_back = True
-
-    def _stage(self, state: State, counts: Mapping[StreamKey, Tally], *, stored: bool = True) -> None:
-        try:
-            staged = self._states.stage(state, counts, stored=stored)
-        except MixedStateTypes as error:
-            raise self._ledger.fail(
-                SOURCE,
-                FailureType.MIXED_STATE_TYPES,
-                f"the source mixed state types ({error}) in one sync",
-            ) from None
-        for tracker in self._ledger.spoken_for(staged.key):
-            tracker.last_state = staged.number
-
-    def _counts_since(self, key: StateKey) -> dict[StreamKey, Tally]:
-        """What a state of this key vouches for: its stream, or every stream."""
-        counts = {tracker.key: tracker.take_since_state() for tracker in self._ledger.spoken_for(key)}
-        return {stream: tally for stream, tally in counts.items() if tally.records}
-
-    def _empty_state(self, descriptor: StreamDescriptor) -> bytes:
-        body = StreamState(stream_descriptor=descriptor, stream_state=msgspec.Raw(b"{}"))
-        state = State(type="STREAM", stream=body)
-        counts = self._counts_since(state_key(state))
-        number = self._states.next_number()
-        self._stage(state, counts, stored=False)
-        self._ledger.counters.empty_states_sent += 1
-        raw = serialise(state)
-        line = b'{"type":"STATE","state":' + raw + b"}\n"
-        return stamp(line, msgspec.Raw(raw), number, sum(tally.records for tally in counts.values()))
+        if stamped is not None:
+            yield stamped
 
     def _trace(self, line: bytes) -> None:
         trace = read_trace(line)
@@ -214,6 +207,8 @@ class SourceSide:
             self._ledger.trace_error(SOURCE, trace)
         elif trace.stream_status is not None:
             self._stream_status(trace.stream_status)
+        elif trace.estimate is not None:
+            self._ledger.estimates.note(trace.estimate)
 
     def _stream_status(self, status: TraceStreamStatus) -> None:
         tracker = self._tracker(status.stream_descriptor.name, status.stream_descriptor.namespace)

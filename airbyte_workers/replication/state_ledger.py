@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from airbyte_workers.protocol.messages import State
 from airbyte_workers.protocol.streams import StreamKey
+from airbyte_workers.replication.state_figures import NEVER, Moments
 from airbyte_workers.replication.state_forms import StateKey, digest_of, state_key, stored_form
 from airbyte_workers.replication.statistics import Tally, merged
 
@@ -25,7 +26,7 @@ class Staged:
     """A state on its way. `stored` is false for the empty one of our own: its echo is proof, it is not stored.
 
     `state` is None where what was kept under its key is to be erased. `merged` holds number and digest of every state
-    that was merged into this one and not yet echoed.
+    that was merged into this one and not yet echoed. `emitted`: when this one and those came.
     """
 
     number: int
@@ -37,11 +38,12 @@ class Staged:
     covers: int = 1
     merged: bytes = b""
     stored: bool = True
+    emitted: Moments = NEVER
 
 
 @dataclass(frozen=True)
 class Commit:
-    """What one echo proves durable: the state, and what was counted up to it. `state` and `stored` as in `Staged`."""
+    """What one echo proves durable: the state, and what was counted up to it. What is in `Staged`, too, is as there."""
 
     number: int
     key: StateKey
@@ -49,6 +51,13 @@ class Commit:
     counts: Mapping[StreamKey, Tally]
     covers: int
     stored: bool = True
+    emitted: Moments = NEVER
+
+    def after(self, earlier: Commit | None) -> Commit:
+        """This one with the states of an earlier one of its key; `counts` stay its own."""
+        if earlier is None:
+            return self
+        return replace(self, covers=self.covers + earlier.covers, emitted=self.emitted + earlier.emitted)
 
 
 class MixedStateTypes(Exception):
@@ -59,12 +68,14 @@ class MixedStateTypes(Exception):
 class StateLedger:
     """The states of one attempt that wait for their echo, within about `max_bytes` of memory.
 
-    Over it every second one is merged into the next; 16 bytes stay of each, so that its echo is still known.
+    Over it every second one is merged into the next; 16 bytes stay of each, so that its echo is still known. Each is
+    counted in `merged`: a crash before the next one's echo has more read again than it would have without.
     """
 
     max_bytes: int
     emitted: int = 0
     unmatched: int = 0
+    merged: int = 0
     _type: str | None = None
     _bytes: int = 0
     _staged: dict[StateKey, deque[Staged]] = field(default_factory=dict)
@@ -74,8 +85,11 @@ class StateLedger:
         """The id that the next staged state will carry; the first is 1."""
         return self.emitted + 1
 
-    def stage(self, state: State, counts: Mapping[StreamKey, Tally], *, stored: bool = True) -> Staged:
-        """Take a state of the source; `counts` are those since the key's previous state. Raises MixedStateTypes."""
+    def stage(self, state: State, counts: Mapping[StreamKey, Tally], *, stored: bool = True, at: float = 0.0) -> Staged:
+        """Take a state of the source; `counts` are those since the key's previous state, `at` is when it came, seconds.
+
+        Raises MixedStateTypes.
+        """
         key = state_key(state)
         if self._type not in (None, key.type):
             raise MixedStateTypes(f"{self._type} and {key.type}")
@@ -90,6 +104,7 @@ class StateLedger:
             digest=digest_of(state),
             counts=counts,
             size=len(blob or b"") + _STATE_BYTES + _COUNT_BYTES * len(counts),
+            emitted=Moments.at(at),
         )
         self._keys_seen.add(key)
         self._staged.setdefault(key, deque()).append(staged)
@@ -109,6 +124,13 @@ class StateLedger:
             self.unmatched += 1
         return self._take(waiting, covered) if covered else None
 
+    def has_twin(self, echo: State) -> bool:
+        """Whether a state that waits is the same as the echoed one but for its number, and the echo has none."""
+        if echo.id is not None:
+            return False
+        digest = digest_of(echo)
+        return any(staged.digest == digest for staged in self._staged.get(state_key(echo), ()))
+
     def unacknowledged(self) -> list[StateKey]:
         """The keys whose last state has not been echoed."""
         return [key for key, waiting in self._staged.items() if waiting]
@@ -125,7 +147,8 @@ class StateLedger:
         self._bytes -= sum(staged.size for staged in taken)
         covers = sum(staged.covers for staged in taken)
         counts = merged(*(staged.counts for staged in taken))
-        return Commit(last.number, last.key, last.state, counts, covers, last.stored)
+        emitted = sum((staged.emitted for staged in taken), NEVER)
+        return Commit(last.number, last.key, last.state, counts, covers, last.stored, emitted)
 
     def _thin(self) -> None:
         """Merge every second waiting state into the next one; the newest of each key always stays."""
@@ -140,6 +163,7 @@ class StateLedger:
                 held = joined if drop else None
                 if not drop:
                     kept.append(joined)
+            self.merged += len(waiting) - len(kept)
             self._staged[key] = kept
         self._bytes = sum(staged.size for waiting in self._staged.values() for staged in waiting)
 
@@ -151,6 +175,7 @@ def _joined(earlier: Staged | None, later: Staged) -> Staged:
         later,
         counts=merged(earlier.counts, later.counts),
         covers=earlier.covers + later.covers,
+        emitted=earlier.emitted + later.emitted,
         merged=earlier.merged + _numbered(earlier.number) + earlier.digest[:_HALF] + later.merged,
     )
 

@@ -8,13 +8,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 import msgspec
+from msgspec import Raw
 
 from airbyte_workers.jobs.failures import MAX_MESSAGE, Command, from_trace
 from airbyte_workers.models import Failure, FailureOrigin
-from airbyte_workers.protocol.messages import StreamDescriptor, Trace, TraceError, TraceStreamStatus, serialise
+from airbyte_workers.protocol.messages import (
+    ABSENT,
+    StreamDescriptor,
+    Trace,
+    TraceError,
+    TraceStreamStatus,
+    serialise,
+)
 from airbyte_workers.protocol.streams import StreamKey
 from airbyte_workers.redaction import Redactor
 from airbyte_workers.replication.decoding import repaired
+from airbyte_workers.replication.raw_members import raw_members
 from airbyte_workers.replication.statistics import Quota
 
 LOST_ERROR = "an ERROR trace that could not be read"
@@ -29,7 +38,7 @@ class _TraceLine(msgspec.Struct):
 
 class _OddError(msgspec.Struct):
     type: Literal["ERROR"]
-    error: Any = None
+    error: Raw = ABSENT
 
 
 class _OddErrorLine(msgspec.Struct):
@@ -60,9 +69,7 @@ def decoded(line: bytes, kind: type[L]) -> L:
     """
     try:
         return msgspec.json.decode(line, type=kind)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
+    except msgspec.DecodeError:  # of a body that stands twice msgspec refuses the first, and the last one counts
         return msgspec.json.decode(repaired(line), type=kind)
 
 
@@ -128,8 +135,16 @@ def _odd_error(line: bytes) -> Trace | None:
         error = decoded(line, _OddErrorLine).trace.error
     except (ValueError, RecursionError):
         return None
-    message = error.get("message") if isinstance(error, dict) else error
-    return Trace(type="ERROR", error=TraceError(message=message if isinstance(message, str) else ""))
+    return Trace(type="ERROR", error=TraceError(message=_told_by(error)))
+
+
+def _told_by(error: Raw) -> str:
+    """The message of an odd error, or the error itself where it is a text: nothing else of it is decoded."""
+    message = raw_members(error).get("message", ABSENT) if bytes(error).startswith(b"{") else error
+    try:
+        return msgspec.json.decode(message, type=str)
+    except msgspec.DecodeError:
+        return ""
 
 
 def _odd_status(line: bytes) -> Trace | None:

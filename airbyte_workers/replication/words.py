@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from airbyte_workers.protocol.messages import Log, MessageType
 from airbyte_workers.protocol.streams import StreamKey, stream_key
 from airbyte_workers.redaction import Redactor
-from airbyte_workers.replication.decoding import looks_like_data
+from airbyte_workers.replication.decoding import looks_like_control, looks_like_data
 from airbyte_workers.replication.traces import decoded
 
 _STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]+)"|"stream_descriptor"\s*:\s*\{[^{}]*"name"\s*:\s*"([^"\\]+)"')
@@ -39,6 +39,10 @@ class _LogLine(msgspec.Struct):
     log: Log
 
 
+class _Typed(msgspec.Struct):
+    type: Any = None
+
+
 def log_message(logging: Logging, leg: str, line: bytes) -> None:
     """A LOG message goes to the job's log at its own level; one without a message is no message."""
     try:
@@ -49,19 +53,39 @@ def log_message(logging: Logging, leg: str, line: bytes) -> None:
     logging.log(leg, log.level, said(log.message, log.stack_trace))
 
 
-def not_a_message(logging: Logging, leg: str, line: bytes, streams: Container[StreamKey] = ()) -> None:
-    """A line that is no message becomes a log line; without its content where that may be a customer's data.
+def not_a_message(
+    logging: Logging, leg: str, line: bytes, streams: Container[StreamKey] = (), *, is_data: bool = False
+) -> None:
+    """A line that is no message becomes a log line; without its content where that may be a customer's data, or a
+    config.
 
-    `streams`: those that it may be about.
+    `streams`: those that it may be about. `is_data`: it is known to be data, however it looks.
     """
     text = line.decode(errors="replace").strip()
     if not text:
         return
-    if looks_like_data(line):
+    if is_data or looks_like_data(line):
         text = f"dropped a malformed line of {len(line)} bytes that looks like a record or a state"
         logging.log(leg, "WARN", text, _stream_in(line[:_HEAD], streams))
+    elif looks_like_control(line):
+        dropped_control(logging.log, leg, line)
     else:
-        logging.log(leg, "INFO", f"Malformed non-Airbyte record: {text}" if text.startswith("{") else text)
+        level = "DEBUG" if text.startswith("{") and _has_no_type(line) else "INFO"
+        logging.log(leg, level, f"Malformed non-Airbyte record: {text}")
+
+
+def _has_no_type(line: bytes) -> bool:
+    """Whether a line is JSON as messages are, but does not even say what it is: upstream tells of it at DEBUG."""
+    try:
+        line.decode()
+        return decoded(line, _Typed).type is None
+    except (ValueError, RecursionError):
+        return False
+
+
+def dropped_control(log: JobLog, leg: str, line: bytes) -> None:
+    """A control message that cannot be used is told without its content: it may hold a new token."""
+    log(leg, "WARN", f"dropped a malformed control message of {len(line)} bytes")
 
 
 def _stream_in(line: bytes, streams: Container[StreamKey]) -> StreamKey | None:

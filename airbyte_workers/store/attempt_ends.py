@@ -18,6 +18,7 @@ from airbyte_workers.models import (
     FailureType,
     JobStatus,
     RetryTally,
+    Waits,
 )
 from airbyte_workers.store import attempts, stream_counts
 from airbyte_workers.store.attempts import AttemptGone
@@ -89,12 +90,14 @@ async def _status(job: HeldJob, number: int) -> AttemptStatus:
 async def _write_end(job: HeldJob, number: int, end: _End) -> None:
     """Counts first: a commit of the attempt that is still under way takes the same rows in this order."""
     summary = end.summary
+    waits = [getattr(summary or Waits(), each) for each in Waits.model_fields]
     if summary is not None:
         await stream_counts.write(job.session, job.id, number, summary.streams)
     await job.session.execute(
         """
         update attempts set status = $3, failures = $4, warnings = $5, evidence = $6, log_lines_dropped = $7,
-            peak_memory_bytes = $8, ended_at = clock_timestamp()
+            peak_memory_bytes = $8, validation = $9, moving_s = $10, blocked_on_source_s = $11,
+            blocked_on_destination_s = $12, held_by_limit_s = $13, ended_at = clock_timestamp()
         where job_id = $1 and number = $2
         """,
         job.id,
@@ -105,6 +108,8 @@ async def _write_end(job: HeldJob, number: int, end: _End) -> None:
         summary.evidence.model_dump(mode="json") if summary else None,
         summary.log_lines_dropped if summary else 0,
         summary.peak_memory_bytes if summary else 0,
+        [each.model_dump(mode="json") for each in summary.validation] if summary else [],
+        *waits,
     )
     await stream_counts.add_up(job.session, job.id, number)
 

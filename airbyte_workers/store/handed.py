@@ -6,14 +6,14 @@ what it hands over by an id in the workflow's input, where everybody who may rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import asyncpg
 
-from airbyte_workers.models import Connector, OpenJob, OpenOperation, Order, SyncInput
+from airbyte_workers.models import Connector, Mapper, OpenJob, OpenOperation, Order, StreamChoice, SyncInput
 from airbyte_workers.store.connections import Refused
 from airbyte_workers.store.database import Session
 from airbyte_workers.store.sealing import Seal, SealError, seal_for
@@ -99,6 +99,9 @@ class Taker:
         if asked.catalog_id is not None:
             catalog = await self._taken(asked.catalog_id, before.catalog if before is not None else None)
             asked = asked.model_copy(update={"catalog": catalog, "catalog_id": None})
+        if asked.streams is not None:
+            known = before.streams if before is not None and before.streams is not None else ()
+            asked = asked.model_copy(update={"streams": await self._with_mappers(asked.streams, known)})
         if asked.source is None or asked.destination is None:
             return asked
         source = await self._put_back(asked.source, before.source if before is not None else None)
@@ -110,6 +113,26 @@ class Taker:
         before = await self._before(Order)
         connector = await self._put_back(asked.connector, before.connector if before is not None else None)
         return asked.model_copy(update={"connector": connector})
+
+    async def _with_mappers(
+        self, streams: Sequence[StreamChoice], before: Sequence[StreamChoice]
+    ) -> tuple[StreamChoice, ...]:
+        """The streams with the whole configs of their mappers; `before`: the same of the run that was reset."""
+        whole = []
+        for place, stream in enumerate(streams):
+            known = before[place].mappers if place < len(before) else ()
+            mappers = [
+                await self._mapper(mapper, known[number].config if number < len(known) else None)
+                for number, mapper in enumerate(stream.mappers)
+            ]
+            whole.append(stream.model_copy(update={"mappers": tuple(mappers)}))
+        return tuple(whole)
+
+    async def _mapper(self, mapper: Mapper, before: dict[str, Any] | None) -> Mapper:
+        if mapper.config_id is None:
+            return mapper
+        config = await self._taken(mapper.config_id, before)
+        return mapper.model_copy(update={"config": config, "config_id": None})
 
     async def _put_back(self, connector: C, before: Connector | None) -> C:
         if connector.config_id is None:

@@ -16,12 +16,13 @@ from airbyte_workers.models import (
     Evidence,
     StreamCounts,
     StreamRequest,
+    StreamValidation,
     SyncReport,
     Value,
+    Waits,
 )
-from airbyte_workers.store import job_facts
+from airbyte_workers.store import job_facts, stream_counts
 from airbyte_workers.store.database import Session
-from airbyte_workers.store.stream_counts import COUNTS, TOTALS
 
 
 class Happening(Value):
@@ -39,12 +40,15 @@ class AttemptHistory(AttemptReport):
 
     queued_s: float = 0
     records_emitted: int = 0
+    records_filtered: int = 0
     records_rejected: int = 0
     bytes_emitted: int = 0
     bytes_committed: int = 0
+    bytes_filtered: int = 0
     log_lines_dropped: int = 0
     warnings: tuple[str, ...] = ()
     evidence: Evidence | None = None
+    validation: tuple[StreamValidation, ...] = ()
     streams: tuple[StreamCounts, ...] = ()
 
 
@@ -73,18 +77,17 @@ select id, kind, connection, coalesce(connection, connector, '') as subject, sta
     run_id, is_scheduled, catalog_id, request, created_at, started_at, ended_at from jobs where id = $1
 """
 _ATTEMPTS = f"""
-select number, attempts.status, started_at, ended_at, waited_s, {", ".join(TOTALS)}, failures, warnings, evidence,
-    log_lines_dropped, peak_memory_bytes,
+select number, attempts.status, started_at, ended_at, waited_s, {", ".join(stream_counts.TOTALS)},
+    failures, warnings, evidence, validation, log_lines_dropped, peak_memory_bytes, {", ".join(Waits.model_fields)},
     greatest(extract(epoch from workloads.created_at - started_at)::float8, 0) as queued_s
 from attempts left join workloads on workloads.pod = attempts.pod where attempts.job_id = $1 order by number
 """  # noqa: S608  # names of fields
 _STREAMS = f"""
-select stream as name, namespace, (array_agg(status order by attempt desc))[1] as status,
-    {", ".join(f"sum({count})::bigint as {count}" for count in COUNTS)}
+select stream as name, namespace, {stream_counts.OF_JOB}
 from stream_stats where job_id = $1 group by stream, namespace order by namespace nulls first, stream
 """  # noqa: S608  # names of fields
 _STREAMS_OF_ATTEMPTS = f"""
-select attempt, stream as name, namespace, status, {", ".join(COUNTS)}
+select attempt, stream as name, namespace, {", ".join(stream_counts.STATED)}
 from stream_stats where job_id = $1 and ($2::int is null or attempt = $2 - 1)
 order by attempt, namespace nulls first, stream
 """  # noqa: S608  # names of fields
@@ -161,9 +164,10 @@ async def _read(session: Session, job_id: int) -> _Rows:
 def _told(rows: _Rows, max_streams: int | None) -> dict[str, Any]:
     """A report but for its attempts."""
     job, last = rows.job, rows.attempts[-1] if rows.attempts else None
-    streams = [StreamCounts.model_validate(dict(row)) for row in rows.streams]
+    streams = [stream_counts.of_job(dict(row)) for row in rows.streams]
     shown = streams if max_streams is None else foremost(streams, max_streams)
     return {
+        **{each: round(sum(row[each] for row in rows.attempts), 3) for each in Waits.model_fields},
         "job_id": job["id"],
         "kind": job["kind"],
         "connection": job["connection"] or "",

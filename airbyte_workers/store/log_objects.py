@@ -3,6 +3,7 @@
 logs/7/0/000000.jsonl                   the first attempt's pod: JSON lines, in numbered objects
 logs/7/0/000025-dropped.jsonl           stands where objects were removed because the log was too long
 logs/7/0/last.jsonl                     what followed the attempt
+logs/7/0/dead-letters/000000.jsonl      no part of the log: records that did not fit, where people want them
 logs/7/0/0-0-check-source/000000.jsonl  what was asked before the attempt
 logs/7/discover/000000.jsonl            what the job is, or what was asked before its first attempt
 """
@@ -20,6 +21,7 @@ from airbyte_workers.store.objects import LOGS
 _SUFFIX = ".jsonl"
 _DROPPED = "-dropped"
 _LAST = "last"
+_DEAD_LETTERS = "dead-letters"
 _ASKED = (JobKind.SPEC, JobKind.CHECK, JobKind.DISCOVER)
 _BEFORE_ATTEMPT, _ATTEMPT = len(_ASKED), len(_ASKED) + 1
 
@@ -57,6 +59,16 @@ def last_key(folder: str) -> str:
     return f"{folder}/{_LAST}{_SUFFIX}"
 
 
+def dead_letter_folder(attempt_folder: str) -> str:
+    """Where the dead letters of an attempt are."""
+    return f"{attempt_folder}/{_DEAD_LETTERS}"
+
+
+def dead_letter_key(attempt_folder: str, number: int) -> str:
+    """The key of a numbered object of dead letters."""
+    return chunk_key(dead_letter_folder(attempt_folder), number)
+
+
 @dataclass(frozen=True)
 class LogObject:
     """One object of a job's log."""
@@ -75,6 +87,11 @@ class LogObject:
     @property
     def is_last(self) -> bool:
         return self._name == _LAST
+
+    @property
+    def is_dead_letters(self) -> bool:
+        """Whether it is none of the log's own objects."""
+        return self.folder.endswith(f"/{_DEAD_LETTERS}")
 
     @cached_property
     def number(self) -> int:

@@ -148,7 +148,8 @@ class LogReader:
     async def _listed(self) -> list[LogObject]:
         there: list[LogObject] = []
         async for page in self._objects.pages(self._folder):
-            there.extend(each for each in (LogObject(one.key, one.size) for one in page) if self._wanted(each))
+            objects = (LogObject(one.key, one.size) for one in page)
+            there.extend(each for each in objects if not each.is_dead_letters and self._wanted(each))
         self.found = self.found or bool(there)
         return sorted(there, key=lambda each: each.place)
 

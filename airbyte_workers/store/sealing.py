@@ -9,6 +9,7 @@ such a value and not open it. Layouts, by their first byte, which is authenticat
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
 import stat
@@ -39,8 +40,14 @@ class Seal:
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
         self._private = X25519PrivateKey.from_private_bytes(_derive(key, None, b"airbyte-workers public key"))
+        self._fingerprints = _derive(key, None, b"airbyte-workers fingerprints")
         self.public_key = self._private.public_key().public_bytes_raw()
         """For `seal_for`; may be shown to anybody."""
+
+    def fingerprint(self, value: Any) -> str:
+        """The same for the same JSON value, and nobody without the key can make it, or try values against it."""
+        told = msgspec.json.encode(value, order="deterministic")
+        return hmac.digest(self._fingerprints, told, "sha256").hex()
 
     def close(self, value: Any) -> bytes:
         """The value, encrypted."""

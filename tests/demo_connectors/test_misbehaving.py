@@ -15,8 +15,15 @@ from demo_connectors.misbehaving_sources import SOURCES
 
 NAMES = ("stream_0", "stream_1")
 CONFIG = {"streams": 2, "records": 6, "size": 200_000}
-HANGING = ("never-opens", "hangs", "read-never-exits", "closes-stdout-and-hangs", "ignores-sigterm")
-STAYING = ("never-exits", "never-reads", "stops-reading", "closes-stdin-early", "write-ignores-sigterm")
+HANGING = ("never-opens", "hangs", "talks-on", "read-never-exits", "closes-stdout-and-hangs", "ignores-sigterm")
+STAYING = (
+    "never-exits",
+    "finalises-for-ever",
+    "never-reads",
+    "stops-reading",
+    "closes-stdin-early",
+    "write-ignores-sigterm",
+)
 EXIT_CODES = {"crash-after-n": 1, "exits-early": 3, "write-crash-after-n": 1}
 WHOLE = [("stream_0", 6), ("stream_1", 6)]
 
@@ -99,6 +106,7 @@ def test_exits_without_output(programs: Programs):
 HEARD = {
     "never-opens": [],
     "hangs": [("stream_0", 3)],
+    "talks-on": [("stream_0", 3)],
     "read-never-exits": WHOLE,
     "closes-stdout-and-hangs": WHOLE,
     "ignores-sigterm": WHOLE,
@@ -130,6 +138,13 @@ def test_read_never_exits_has_completed_everything_and_keeps_its_output_open(pro
         lines = [source.stdout.readline() for _ in range(20)]
         assert [word for _, word in Answer(0, b"".join(lines), "").statuses].count("COMPLETE") == 2
         assert select.select([source.stdout], [], [], 0.3)[0] == []
+
+
+def test_talks_on_says_nothing_but_log_lines_any_more(programs: Programs):
+    with programs.started("talks-on", "read", config=CONFIG, catalog=catalog(NAMES)) as source:
+        said(source, 1)
+        assert source.stdout is not None
+        assert all(b'"type":"LOG"' in source.stdout.readline() for _ in range(3))
 
 
 def test_closes_stdout_and_hangs_has_completed_everything(programs: Programs):
@@ -250,6 +265,7 @@ ECHOES = {
     "exits-early": [],
     "exits-0-without-echo": [],
     "no-echo": [],
+    "stops-echoing": [(1, "stream_0"), (2, "stream_1")],
     "echo-unknown": [(1, "no_such_stream")],
     "write-crash-after-n": [(1, "stream_0"), (2, "stream_1")],
     "echoes-without-id": [(1, "stream_0"), (2, "stream_1"), (3, "stream_0")],

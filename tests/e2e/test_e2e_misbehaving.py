@@ -50,12 +50,13 @@ class End(NamedTuple):
 
 
 TIMED_OUT = (("airbyte_platform", "timed_out"),)
-"""Nothing limits a source's or a destination's silence yet: only the limit of the whole attempt ends such a sync."""
+"""What a clock would end later than this stack's limit of the whole attempt (`test_e2e_clocks.py` has the clocks)."""
 
 TABLE = {
     "exits-without-output": End(committed=0),
     "never-opens": End(TIMED_OUT, 0, says="ran longer than"),
     "hangs": End(TIMED_OUT, 5, says="ran longer than"),
+    "talks-on": End(TIMED_OUT, 5, says="ran longer than"),
     "read-never-exits": End(TIMED_OUT, says="ran longer than"),
     "closes-stdout-and-hangs": End(warning="source_did_not_exit"),
     "crash-after-n": End((("source", "system_error"),), 5, says="the source exited with code 1"),
@@ -83,6 +84,8 @@ TABLE = {
     "never-exits": End((("destination", "destination_did_not_exit"),)),
     "write-ignores-sigterm": End((("destination", "destination_did_not_exit"),), says="did not exit after its end"),
     "no-echo": End((("destination", "no_acknowledgement"),), 0, says="acknowledged nothing"),
+    "stops-echoing": End((("destination", "state_unacknowledged"),), 5, says="did not acknowledge the last state"),
+    "finalises-for-ever": End(TIMED_OUT, says="ran longer than"),
     "echo-unknown": End((("destination", "no_acknowledgement"),), 0, warning="unmatched_ack"),
     "echoes-without-id": End(),
     "echoes-twice": End(warning="unmatched_ack: 4"),

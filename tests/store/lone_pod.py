@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from airbyte_workers.models import AttemptSummary
 from airbyte_workers.names import JobKind, Role
 from airbyte_workers.orchestrator.commits import Committer
 from airbyte_workers.orchestrator.desk import open_desk
-from airbyte_workers.orchestrator.input import ReplicationInput
+from airbyte_workers.orchestrator.input import Checks, ReplicationInput
 from airbyte_workers.orchestrator.leg import Leg
 from airbyte_workers.orchestrator.pipes import FifoWriter, open_reader, try_open_writer
 from airbyte_workers.orchestrator.replicate import Replication
@@ -65,6 +65,7 @@ class Connector:
         self.deaf = False
         self.taken = 0
         self._out = _writer(folder / "out")
+        self._err = _writer(folder / "err")
         self._control = open_reader(folder / "control")
         self._input = open_reader(folder / "in")
 
@@ -75,9 +76,15 @@ class Connector:
                 await self._out.write(line)
                 self.taken += len(line)
 
+    async def murmur(self, text: bytes) -> None:
+        """A line of its log; one that has ended says nothing more."""
+        with suppress(OSError):
+            await self._err.write(text)
+
     def end(self, code: int = 0) -> None:
-        self._out.give_up()
-        self._out.close()
+        for pipe in (self._out, self._err):
+            pipe.give_up()
+            pipe.close()
         if not (self.folder / "exit_code").exists():
             (self.folder / "exit_code.tmp").write_text(f"{code}\n")
             (self.folder / "exit_code.tmp").rename(self.folder / "exit_code")
@@ -114,7 +121,18 @@ def _writer(path: Path) -> FifoWriter:
 class Pod:
     """The pod of a job's first attempt. Its `db` is reached by a way that can be cut, the test's own is not."""
 
-    def __init__(self, db: asyncpg.Pool, attempt: Attempt, connection_id: int, folder: Path, **settings: Any) -> None:
+    def __init__(
+        self,
+        db: asyncpg.Pool,
+        attempt: Attempt,
+        connection_id: int,
+        folder: Path,
+        *,
+        checks: Checks | None = None,
+        chosen: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        """`chosen`: what the connection's owner did, as fields of the pod's input."""
         moment = {"progress_interval_s": 0.02, "shutdown_term_period_s": 5, "exit_code_timeout_s": 5}
         self.given = ReplicationInput(
             pod=attempt.pod,
@@ -126,11 +144,13 @@ class Pod:
             fence=attempt.fence,
             database_url="",
             streams=(("users", None),),
+            checks=checks or Checks(),
             log_prefix="logs",
+            **(chosen or {}),
         )
         self.source = Connector(Role.SOURCE, folder / "source")
         self.destination = Connector(Role.DESTINATION, folder / "destination")
-        desk = open_desk(self.given)
+        self.desk = desk = open_desk(self.given)
         self.replication = Replication(self.given, desk, self.source.leg, self.destination.leg)
         self.upkeep = Upkeep(self.given, desk, db, self.replication)
         writer = Writer(connection_id, attempt.job_id, attempt.number, attempt.fence)

@@ -11,6 +11,7 @@ from desk import DESTINATION, SOURCE, SPEC, SPEC_TEXT, Desk, asks, operation, sy
 from airbyte_workers.jobs.failures import MAX_MESSAGE_IN_HISTORY
 from airbyte_workers.models import AttemptRef, Failure, FailureOrigin, FailureType, JobPlan
 from airbyte_workers.names import JobKind, Role
+from airbyte_workers.protocol.configs import UNTOLD
 from airbyte_workers.store import catalogs
 
 pytestmark = pytest.mark.postgres
@@ -165,6 +166,7 @@ async def test_a_connector_that_did_not_tell_its_spec_is_noted_and_the_job_goes_
     await told(desk, plan, spec)
     assert await checked(desk, plan) is None
     assert await unchecked(desk, plan) == [("config not checked", f"{SOURCE} did not tell its spec")]
+    assert (await desk.job(plan.job_id)).secret_names == (UNTOLD,)
     assert await desk.count("specs") == 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import asyncpg
 import pytest
 from rows import FAILED, SUCCEEDED, close_attempt, close_job, open_attempt, open_job
@@ -20,7 +22,7 @@ from airbyte_workers.models import (
 from airbyte_workers.names import JobKind
 from airbyte_workers.store import attempts, history, job_facts, jobs, opening
 from airbyte_workers.store.sealing import Seal
-from airbyte_workers.store.stream_counts import COUNTS
+from airbyte_workers.store.stream_counts import TOTALS
 
 ENDED = [JobStatus.FAILED, JobStatus.CANCELLED]
 
@@ -155,16 +157,74 @@ async def test_of_too_many_streams_the_complete_ones_are_left_out_first(db: asyn
 async def test_an_attempt_has_the_sums_of_what_is_counted_of_its_streams(db: asyncpg.Pool, seal: Seal) -> None:
     job_id = await open_job(db, seal)
     await open_attempt(db, job_id, 0)
-    counts = {count: 10**place for place, count in enumerate(COUNTS)}
+    counts = {count: 10**place for place, count in enumerate(TOTALS)}
     streams = (StreamCounts(name="users", **counts), StreamCounts(name="logs", **counts))
     await close_attempt(db, job_id, 0, FAILED, AttemptSummary(status="failed", streams=streams))
     whole = await history.whole(db, job_id)
-    sums = whole.attempts[0].model_dump(include=set(COUNTS))
-    assert sums == {count: 2 * counts[count] for count in COUNTS if count != "records_filtered"}
-    assert {stream.name: stream.model_dump(include=set(COUNTS)) for stream in whole.streams} == {
+    sums = whole.attempts[0].model_dump(include=set(TOTALS))
+    assert sums == {count: 2 * counts[count] for count in TOTALS}
+    assert {stream.name: stream.model_dump(include=set(TOTALS)) for stream in whole.streams} == {
         "users": counts,
         "logs": counts,
     }
+
+
+async def test_of_two_attempts_a_job_has_the_sums_the_largest_the_mean_and_the_last_of_what_each_counted(
+    db: asyncpg.Pool, seal: Seal
+) -> None:
+    job_id = await open_job(db, seal)
+    first = StreamCounts(
+        name="users",
+        states_emitted=3,
+        states_acknowledged=1,
+        states_committed=1,
+        source_stats_mismatches=1,
+        destination_stats_mismatches=2,
+        records_estimated=100,
+        bytes_estimated=1000,
+        state_mean_s=1.0,
+        state_max_s=9.0,
+        commit_mean_s=2.0,
+        commit_max_s=2.0,
+        additional_stats={"a": 1, "b": 0.5},
+    )
+    later: dict[str, Any] = {
+        "states_emitted": 1,
+        "state_mean_s": 5.0,
+        "state_max_s": 5.0,
+        "states_committed": 3,
+        "commit_mean_s": 6.0,
+        "commit_max_s": 7.5,
+        "records_estimated": None,
+        "additional_stats": {"a": 2**40},
+    }
+    second = first.model_copy(update=later)
+    for number, counted in enumerate((first, second)):
+        await open_attempt(db, job_id, number)
+        await close_attempt(db, job_id, number, FAILED, AttemptSummary(status="failed", streams=(counted,)))
+    (stream,) = (await history.whole(db, job_id)).streams
+    assert stream.model_dump(exclude_defaults=True) == {
+        "name": "users",
+        "states_emitted": 4,
+        "states_acknowledged": 2,
+        "states_committed": 4,
+        "source_stats_mismatches": 2,
+        "destination_stats_mismatches": 4,
+        "bytes_estimated": 1000,
+        "state_mean_s": 2.0,
+        "state_max_s": 9.0,
+        "commit_mean_s": 5.0,
+        "commit_max_s": 7.5,
+        "additional_stats": {"a": 2**40 + 1, "b": 0.5},
+    }
+    assert await history.streams_of_attempts(db, job_id) == {1: [first], 2: [second]}
+
+
+async def test_what_is_not_known_of_any_attempt_is_not_known_of_its_job(db: asyncpg.Pool, seal: Seal) -> None:
+    job_id = await open_job(db, seal)
+    await open_attempt(db, job_id, 0)
+    await close_attempt(db, job_id, 0, FAILED, AttemptSummary(status="failed", streams=(StreamCounts(name="users"),)))
+    assert (await history.whole(db, job_id)).streams == (StreamCounts(name="users"),)
 
 
 @pytest.mark.parametrize("job_id", [-1, 0, 999, 2**63])

@@ -42,7 +42,8 @@ class Shelf:
 
     def writer(self, folder: str) -> LogWriter:
         prefix = f"logs/{self.job_id}/{folder}"
-        return LogWriter(self.objects, prefix, Redactor(), LogLimits(10**7, 1000))
+        limits = LogLimits.of(Settings(max_log_bytes=10**7, max_log_line_bytes=1000))
+        return LogWriter(self.objects, prefix, Redactor(), limits)
 
     async def write(self, folder: str, *texts: str) -> None:
         """A program that says this and ends."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from desk import DESTINATION, SOURCE, Desk, sync
@@ -14,7 +15,7 @@ from still_launcher import StillLauncher
 from temporalio.testing import ActivityEnvironment
 
 from activities.workloads import WorkloadActivities
-from airbyte_workers.models import AttemptRef, Launched
+from airbyte_workers.models import AttemptRef, FailureType, Launched
 from airbyte_workers.names import JobKind, Role
 from airbyte_workers.pods.pod import ContainerStatus, PodSpec, PodStatus, RemovalFailed
 from airbyte_workers.store import attempts, jobs, states
@@ -45,7 +46,7 @@ class Launcher(StillLauncher):
         if self.resists:
             self.resists -= 1
             raise RemovalFailed(f"pod {pod} is still there")
-        self.specs.pop(pod)
+        self.specs.pop(pod, None)
 
     async def remains(self, pod: str) -> tuple[str, ...]:
         return (pod,) if pod in self.specs else ()
@@ -58,8 +59,8 @@ class Connection:
     desk: Desk
     launcher: Launcher = field(default_factory=Launcher)
 
-    async def begin(self) -> None:
-        plan = await self.desk.open(sync({"image": SOURCE}, {"image": DESTINATION}))
+    async def begin(self, **more: Any) -> None:
+        plan = await self.desk.open(sync({"image": SOURCE}, {"image": DESTINATION}, **more))
         await jobs.set_catalog(self.desk.db, await self.desk.job(plan.job_id), CATALOG, "sha")
         await open_attempt(self.desk.db, plan.job_id, 0)
         assert (await self.launch(0)).launched
@@ -144,3 +145,27 @@ async def test_each_pod_and_its_place_carry_the_fence_of_their_attempt(connectio
     assert (spec.labels["fence"], json.loads(spec.orchestrator_input)["fence"]) == ("2", 2)
     rows = await connection.desk.db.fetch("select pod, fence from workloads")
     assert {row["pod"]: row["fence"] for row in rows} == {FIRST: 1, SECOND: 2}
+
+
+# --- the job's time ---
+
+
+async def test_once_the_jobs_time_is_over_nothing_more_is_launched(desk: Desk) -> None:
+    connection = Connection(desk)
+    await connection.begin(clocks={"total_minutes": 5})
+    told = json.loads(connection.launcher.specs[FIRST].orchestrator_input)
+    assert (told["clocks"]["total_minutes"], told["ends_by"] is not None) == (5, True)
+    await next_attempt(desk.db, 1, 1)
+    await desk.db.execute("update jobs set started_at = started_at - interval '6 minutes'")
+    launched = await connection.launch(1)
+    assert launched.failure is not None
+    assert (launched.launched, launched.failure.type) == (False, FailureType.TOTAL_TIMEOUT)
+    assert f"launch {SECOND}" not in connection.launcher.done
+    assert SECOND not in await connection.live()
+
+
+async def test_a_job_without_a_total_limit_has_no_end(connection: Connection) -> None:
+    await connection.desk.db.execute("update jobs set started_at = started_at - interval '600 days'")
+    await next_attempt(connection.desk.db, 1, 1)
+    assert (await connection.launch(1)).launched
+    assert json.loads(connection.launcher.specs[SECOND].orchestrator_input)["ends_by"] is None

@@ -9,6 +9,7 @@ import pytest
 from desk import DESTINATION, SOURCE, Desk, operation, sync
 from rows import CATALOG, open_attempt
 
+from activities.launch_configs import LaunchConfigs
 from activities.pod_specs import Author
 from airbyte_workers.models import AttemptRef, JobPlan
 from airbyte_workers.names import JobKind, Role
@@ -48,7 +49,8 @@ async def sync_plan(desk: Desk) -> JobPlan:
 
 
 def author(desk: Desk, **settings: Any) -> Author:
-    return Author(desk.db, desk.settings(secrets_dir=desk.folder, database_url=DATABASE, **settings))
+    known = desk.settings(secrets_dir=desk.folder, database_url=DATABASE, **settings)
+    return Author(desk.db, known, LaunchConfigs(desk.db, desk.seal, known))
 
 
 async def pod(desk: Desk, job_id: int, kind: JobKind, of: Role | None = None, **settings: Any) -> PodSpec:

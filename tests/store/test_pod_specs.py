@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from rows import CATALOG, open_attempt, request, sync_input
 
+from activities.launch_configs import LaunchConfigs
 from activities.pod_specs import Author
 from airbyte_workers.names import Role
 from airbyte_workers.pods.pod import ContainerLimits, PodSpec
@@ -34,7 +35,8 @@ async def job(db: asyncpg.Pool, seal: Seal, **changes: Any) -> jobs.Job:
 async def replication(db: asyncpg.Pool, seal: Seal, settings: dict[str, Any], **changes: Any) -> PodSpec:
     opened = await job(db, seal, **changes)
     attempt = await open_attempt(db, opened.id, 0)
-    author = Author(db, Settings(**({"home": Path("/h"), "database_url": "postgresql://secret@h/d"} | settings)))
+    known = Settings(**({"home": Path("/h"), "database_url": "postgresql://secret@h/d"} | settings))
+    author = Author(db, known, LaunchConfigs(db, seal, known))
     return await author.replication(opened, attempt)
 
 

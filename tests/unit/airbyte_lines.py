@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from airbyte_workers.models import Ends, Evidence, Failure
@@ -10,6 +11,8 @@ from airbyte_workers.protocol.streams import StreamKey
 from airbyte_workers.redaction import Redactor
 from airbyte_workers.replication.destination import DestinationSide
 from airbyte_workers.replication.ledger import Batch, Ledger, ReplicationFailed
+from airbyte_workers.replication.measuring import UNMEASURED, Measures
+from airbyte_workers.replication.routes import Route, Routes
 from airbyte_workers.replication.source import SourceSide
 from airbyte_workers.replication.statistics import stream_counts
 
@@ -74,9 +77,8 @@ def rate_limited(stream: str, quota_reset: Any = None, namespace: str | None = N
 class RememberedLog:
     """A job log that can be asked what it was told."""
 
-    redact = Redactor()
-
     def __init__(self) -> None:
+        self.redact = Redactor()
         self.lines: list[tuple[str, str, str]] = []
         self.streams: list[StreamKey | None] = []
         """What each line is about."""
@@ -97,13 +99,25 @@ class Attempt:
     """Both sides of one attempt; what is acknowledged is durable when `commit` is called, not before."""
 
     def __init__(
-        self, *streams: str | StreamKey, staged_states_bytes: int = 1 << 20, allow_malformed: bool = False
+        self,
+        *streams: str | StreamKey,
+        staged_states_bytes: int = 1 << 20,
+        allow_malformed: bool = False,
+        routes: Iterable[Route] = (),
+        measures: Measures = UNMEASURED,
     ) -> None:
         keys = [each if isinstance(each, tuple) else (each, None) for each in streams or ("users",)]
         self.log = RememberedLog()
-        self.ledger = Ledger(keys, self.log, staged_states_bytes=staged_states_bytes, allow_malformed=allow_malformed)
-        self._source = SourceSide(self.ledger)
-        self._destination = DestinationSide(self.ledger)
+        self.ledger = Ledger(
+            keys,
+            self.log,
+            staged_states_bytes=staged_states_bytes,
+            allow_malformed=allow_malformed,
+            measures=measures,
+        )
+        ways = Routes(routes)
+        self._source = SourceSide(self.ledger, routes=ways)
+        self._destination = DestinationSide(self.ledger, ways)
 
     def source(self, *lines: bytes) -> list[bytes]:
         """What goes on to the destination, line by line."""

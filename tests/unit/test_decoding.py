@@ -34,6 +34,9 @@ RECORDS = {
     "lone surrogate": spelt(b'{"n":"\\ud83d"}'),
     "half pair, then text": spelt(b'{"n":"\\udc22abc"}'),
     "empty data": spelt(b"{}"),
+    "twins of which the first is odd": b'{"type":"RECORD","record":{"stream":5,"stream":"users","data":{}}}\n',
+    "half a pair and a number beyond all": spelt(b'{"n":"\\ud83d","d":1e999,"i":' + b"7" * 5000 + b"}"),
+    "odd file": record(file_reference=5),
     "no emitted_at": b'{"type":"RECORD","record":{"stream":"users","data":{}}}\n',
 }
 NOT_RECORDS = {
@@ -56,6 +59,9 @@ NOT_RECORDS = {
     "text before": b"INFO: " + record(),
     "text after": record().strip() + b" done\n",
     "too deep": spelt(b'{"n":' + DEEP + b"}"),
+    "byte order mark": b"\xef\xbb\xbf" + record(),
+    "escaped type, no data": b'{"\\u0074ype":"\\u0052ECORD","r\\u0065cord":{"stream":"users","data":null}}\n',
+    "escaped type, no state": b'{"\\u0074ype":"\\u0053TATE","st\\u0061te":null}\n',
     "small letters": record().replace(b'"RECORD"', b'"record"'),
     "inside a list": b"[" + record().strip() + b"]\n",
 }
@@ -122,7 +128,7 @@ def test_what_is_no_message_becomes_a_log_line(text: bytes) -> None:
     attempt = Attempt()
     assert attempt.source(text) == []
     ((leg, level, said),) = attempt.log.lines
-    assert (leg, level) == ("source", "INFO")
+    assert (leg, level) == ("source", "DEBUG" if text in (b'{"fish":"tuna"}\n', b"{}\n") else "INFO")
     assert text.decode(errors="replace").strip() in said
     assert attempt.ledger.counters.malformed == 0
 
@@ -147,6 +153,33 @@ def test_a_record_that_stands_for_a_file_has_the_files_size() -> None:
     assert sniffed is not None
     assert sniffed.record is not None
     assert record_bytes(sniffed.record) == 12
+
+
+@pytest.mark.parametrize("size", [5.0, -5, "5", True, 2**53, 10**30, {}, None])
+def test_a_files_size_that_is_none_is_not_taken(size: object) -> None:
+    sniffed = sniff_line(record(data={"a": 1}, file_reference={"file_size_bytes": size}))
+    assert sniffed is not None
+    assert sniffed.record is not None
+    assert record_bytes(sniffed.record) == len(b'{"a":1}')
+
+
+def test_a_record_that_only_the_second_parser_reads_has_its_size_as_it_stood() -> None:
+    sniffed = sniff_line(spelt(b'{ "half" : "\\ud83d", "n": 1.10 }'))
+    assert sniffed is not None
+    assert sniffed.record is not None
+    assert record_bytes(sniffed.record) == len(b'{ "half" : "\\ud83d", "n": 1.10 }')
+
+
+@pytest.mark.parametrize("body", [b'{"stream":5,"data":{}}', b"5", b'{"stream":"users","data":5}'])
+def test_the_record_in_a_message_of_another_type_is_not_looked_at(body: bytes) -> None:
+    attempt = Attempt()
+    attempt.source(b'{"type":"LOG","log":{"level":"WARN","message":"hello"},"record":' + body + b"}\n")
+    assert attempt.log.lines == [("source", "WARN", "hello")]
+
+
+def test_a_line_in_utf_16_is_no_message() -> None:
+    attempt = Attempt()
+    assert attempt.source(record().decode().strip().encode("utf-16-le") + b"\n") == []
 
 
 def test_a_record_of_a_file_of_unknown_size_has_the_size_of_its_data() -> None:
@@ -249,4 +282,4 @@ def test_how_lines_are_cut_into_blocks_changes_nothing(lines: list[bytes], sizes
 def test_whatever_goes_on_is_one_sound_message_a_line(lines: list[bytes]) -> None:
     attempt = Attempt("users", "orders", ("orders", "shop"))
     for out in attempt.source(*lines):
-        assert json.loads(out)["type"] in ("RECORD", "STATE")
+        assert json.loads(out, parse_int=float)["type"] in ("RECORD", "STATE")  # Python reads no longer integers

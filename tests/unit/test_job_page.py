@@ -16,6 +16,7 @@ from airbyte_workers.models import (
     StreamCounts,
     StreamName,
     StreamRequest,
+    StreamValidation,
 )
 from airbyte_workers.names import JobKind
 from airbyte_workers.store.history import AttemptHistory, Happening, JobHistory
@@ -145,3 +146,17 @@ def test_a_clear_says_of_which_streams() -> None:
     cleared = job(kind=JobKind.CLEAR, request=named)
     assert "clear: " + ", ".join(f"p.s{n}" for n in range(10)) + " and 2 more" in lines(cleared)
     assert "truncate: every stream" in lines(job(kind=JobKind.REFRESH, request=StreamRequest(order="truncate")))
+
+
+def test_what_was_found_of_records_is_told_stream_by_stream() -> None:
+    found = StreamValidation(name="s01", validated=9, invalid=2, errors=(("id: lacks x", 2),))
+    good = [StreamValidation(name=f"g{number}", validated=5) for number in range(45)]
+    told = lines(job(attempts=(attempt(1, evidence=GREEN, validation=(*good, found)),)))
+    begin = told.index("validation of attempt 1")
+    assert told[begin + 1] == "  5 checked records of g0: all fit its schema"
+    assert told[begin + 40 : begin + 43] == [
+        "  2 of 9 checked records of s01 do not fit its schema",
+        "    id: lacks x (2)",
+        "... 6 more streams (--all)",
+    ]
+    assert not any("validation of" in line for line in lines(job(attempts=(attempt(1, evidence=GREEN),))))

@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
-from airbyte_workers.orchestrator.joblog import CHUNK_BYTES, MAX_UNWRITTEN, LogLimits, LogWriter
+from airbyte_workers.orchestrator.joblog import LogLimits, LogWriter
 from airbyte_workers.redaction import MASK, Redactor
+from airbyte_workers.settings import Settings
 from airbyte_workers.store.objects import Objects
 
 PREFIX = "logs/job-1/attempt-0"
 MIB = 1024 * 1024
 LINE = "x" * 8000
+CHUNK_BYTES = MIB
+MAX_UNWRITTEN = 8  # chunks
 A_CHUNK = CHUNK_BYTES // 8000  # lines, about
 SECRET = "hunter2&hunter3"
 
@@ -54,9 +57,21 @@ def storage(tmp_path: Path) -> Storage:
 
 
 def writer(
-    storage: Storage, *, max_bytes: int = 50 * MIB, max_line_bytes: int = 16 * 1024, secrets: tuple[str, ...] = ()
+    storage: Storage,
+    *,
+    max_bytes: int = 50 * MIB,
+    max_line_bytes: int = 16 * 1024,
+    secrets: tuple[str, ...] = (),
+    burst: int = 1_000_000,
 ) -> LogWriter:
-    return LogWriter(storage.objects, PREFIX, Redactor(secrets), LogLimits(max_bytes, max_line_bytes))
+    settings = Settings(
+        max_log_bytes=max_bytes,
+        max_log_line_bytes=max_line_bytes,
+        log_chunk_bytes=CHUNK_BYTES,
+        log_unwritten_bytes=MAX_UNWRITTEN * CHUNK_BYTES,
+        log_repeats_burst=burst,
+    )
+    return LogWriter(storage.objects, PREFIX, Redactor(secrets), LogLimits.of(settings))
 
 
 def numbered(log: LogWriter, first: int, count: int) -> None:
@@ -325,3 +340,85 @@ async def test_lines_that_come_faster_than_storage_takes_them_are_lost_with_thei
     await log.flush()
     assert log.lines_dropped > 0
     assert len(numbers(storage.lines())) + log.lines_dropped == short + A_CHUNK + rest
+
+
+# --- repeats ---
+
+
+async def test_a_line_that_is_said_again_and_again_stands_once_with_its_number(storage: Storage) -> None:
+    log = writer(storage)
+    for _ in range(12_346):
+        log("source", "WARN", "no luck\nat line 1", ("users", None))
+    log("source", "INFO", "something else")
+    await log.flush()
+    said = [(line["level"], line.get("stream"), line["text"]) for line in storage.lines()]
+    assert said == [
+        ("WARN", "users", "no luck\nat line 1"),
+        ("WARN", "users", "repeated 12,345 times: no luck"),
+        ("INFO", None, "something else"),
+    ]
+
+
+async def test_a_count_is_told_at_the_next_flush_though_nothing_else_was_said(storage: Storage) -> None:
+    log = writer(storage)
+    for _ in range(5):
+        log("source", "INFO", "waiting")
+    await log.flush()
+    assert [line["text"] for line in storage.lines()] == ["waiting", "repeated 4 times: waiting"]
+
+
+async def test_of_a_flood_of_one_kind_some_lines_stand_there_and_the_rest_is_counted(storage: Storage) -> None:
+    log = writer(storage, burst=20)
+    numbered(log, 0, 10_000)
+    log.settle()
+    await log.flush()
+    (total,) = [line["text"] for line in storage.lines() if line["leg"] == "airbyte_platform"]
+    counts = [line["text"] for line in storage.lines() if "more lines like this one" in line["text"]]
+    kept = [line["text"] for line in storage.lines() if line["text"].endswith(LINE)]
+    counted = sum(int(text.split()[0].replace(",", "")) for text in counts)
+    assert len(kept) + counted == 10_000
+    assert kept[:20] == [f"{number} {LINE}" for number in range(20)]
+    assert total == f"of what was said {counted:,} lines repeat others and are only counted"
+    assert len(counts) == 1
+    assert len(counts[0]) < 300
+
+
+async def test_what_a_count_says_of_its_lines_holds_no_secret(storage: Storage) -> None:
+    log = writer(storage, secrets=(SECRET,), burst=1)
+    for number in range(100):
+        log("source", "INFO", f"{'x' * 195} {SECRET} {number}")
+        log("destination", "INFO", f"insert into t values ({number}, 'Ann')")
+        log("destination", "ERROR", "a")
+        log("destination", "ERROR", "a")
+        log("destination", "ERROR", "a")
+    log.settle()
+    await log.flush()
+    counts = [line["text"] for line in storage.lines() if "more lines like" in line["text"]]
+    assert len(counts) >= 2
+    stored = b"".join(path.read_bytes() for path in storage.folder.glob("*.jsonl"))
+    assert b"hunter" not in stored
+    assert b"Ann" not in stored
+
+
+async def test_what_the_platform_says_is_never_left_out(storage: Storage) -> None:
+    log = writer(storage, burst=1)
+    for _ in range(50):
+        log("airbyte_platform", "ERROR", "attempt failed")
+    await log.flush()
+    assert [line["text"] for line in storage.lines()] == ["attempt failed"] * 50
+
+
+async def test_settling_twice_tells_nothing_twice(storage: Storage) -> None:
+    log = writer(storage)
+    for _ in range(3):
+        log("source", "INFO", "waiting")
+    log.settle()
+    log.settle()
+    await log.flush()
+    log.settle()
+    await log.flush()
+    assert [line["text"] for line in storage.lines()] == [
+        "waiting",
+        "repeated 2 times: waiting",
+        "of what was said 2 lines repeat others and are only counted",
+    ]

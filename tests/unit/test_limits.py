@@ -8,12 +8,14 @@ from typing import Any, cast
 import asyncpg
 import pytest
 
+from activities.launch_configs import LaunchConfigs
 from activities.pod_specs import Author
 from airbyte_workers.models import AttemptRef, JobStatus, SyncInput
 from airbyte_workers.names import JobKind, Role
 from airbyte_workers.pods.pod import ContainerLimits, PodSpec
 from airbyte_workers.settings import Settings
 from airbyte_workers.store.jobs import Job
+from airbyte_workers.store.sealing import Seal
 
 MIB = 2**20
 LIMITED = {"job_main_container_cpu_limit": "500m", "job_main_container_memory_limit": "1Gi", "container_pids_limit": 99}
@@ -32,10 +34,11 @@ async def asked(kind: JobKind, resources: dict[str, Any], settings: dict[str, An
     legs = {leg: {"image": f"airbyte/{leg}-x:1"} for leg in ("source", "destination")}
     legs["source" if kind is JobKind.DISCOVER else "destination"] |= {"resources": resources}
     given = SyncInput.model_validate({"connection": "demo", **legs})
-    job = Job(7, JobKind.SYNC, JobStatus.PENDING, 1, "demo", given, None, False, "docker")
+    job = Job(7, JobKind.SYNC, JobStatus.PENDING, None, "demo", given, None, False, "docker")
     nothing = cast(asyncpg.Pool, _Named())
     ref = AttemptRef(job_id=7, attempt=0, kind=kind, of=None if kind is JobKind.DISCOVER else Role.DESTINATION)
-    return await Author(nothing, Settings(home=Path("/h"), **settings)).operation(job, ref)
+    known = Settings(home=Path("/h"), **settings)
+    return await Author(nothing, known, LaunchConfigs(nothing, Seal(bytes(32)), known)).operation(job, ref)
 
 
 KINDS = [JobKind.DISCOVER, JobKind.SPEC]

@@ -44,6 +44,30 @@ def test_a_line_over_the_limit_is_refused_however_it_arrives(chunks: list[bytes]
         cut(chunks, limit)
 
 
+@pytest.mark.parametrize(
+    "chunks", [[b"ab\ncd\nefghi"], [b"ab\ncd\nefghi\nj\n"], [b"ab\nc", b"d\nefghi\n"], [b"ab\ncd\nef", b"ghi"]]
+)
+def test_lines_before_one_that_is_too_long_are_given_out(chunks: list[bytes]) -> None:
+    cutter, out = LineCutter(4), b""
+
+    def feed_all() -> None:
+        nonlocal out
+        for chunk in [*chunks, b""]:
+            out += cutter.feed(chunk)
+
+    with pytest.raises(LineTooLong) as caught:
+        feed_all()
+    assert out == b"ab\ncd\n"
+    assert caught.value.head == b"efghi"
+
+
+def test_a_line_that_was_refused_is_not_given_out_at_the_end() -> None:
+    cutter = LineCutter(4)
+    assert cutter.feed(b"ab\ncdefgh") == b"ab\n"
+    with pytest.raises(LineTooLong):
+        cutter.finish()
+
+
 def test_a_missing_last_newline_is_not_a_lost_message() -> None:
     assert cut([b"one\ntw", b"o"]) == [b"one\n", b"two\n"]
 

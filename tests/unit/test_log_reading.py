@@ -14,15 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airbyte_workers.orchestrator import joblog
 from airbyte_workers.orchestrator.joblog import LogLimits, LogWriter, write_last
 from airbyte_workers.redaction import Redactor
+from airbyte_workers.settings import Settings
 from airbyte_workers.store import log_reading
 from airbyte_workers.store.log_objects import LogObject, attempt_folder, job_folder
 from airbyte_workers.store.log_reading import LogReader
 from airbyte_workers.store.objects import Objects, StorageError
 
 FOLDER = attempt_folder(7, 0)
+CHUNK_BYTES = 600
 SIX = 6  # lines in one object of a small writer
 
 
@@ -34,7 +35,16 @@ class Place:
         self.objects = Counted(root.as_uri())
 
     def writer(self, chunks: int = 1000, folder: str = FOLDER) -> LogWriter:
-        return LogWriter(self.objects, folder, Redactor(), LogLimits(chunks * joblog.CHUNK_BYTES, 50_000))
+        limits = LogLimits.of(
+            Settings(
+                max_log_bytes=chunks * CHUNK_BYTES,
+                max_log_line_bytes=50_000,
+                log_chunk_bytes=CHUNK_BYTES,
+                log_unwritten_bytes=8 * CHUNK_BYTES,
+                log_repeats_burst=1_000_000,
+            )
+        )
+        return LogWriter(self.objects, folder, Redactor(), limits)
 
     def reader(self) -> LogReader:
         return LogReader(self.objects, job_folder(7))
@@ -71,7 +81,6 @@ class Counted(Objects):
 def small_objects() -> Iterator[None]:
     """Objects of six lines, read in pieces of about two."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(joblog, "CHUNK_BYTES", 600)
         patch.setattr(log_reading, "BLOCK", 250)
         yield
 

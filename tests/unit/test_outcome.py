@@ -53,6 +53,11 @@ GREEN: dict[str, tuple[dict[str, Any], dict[str, bool], tuple[str, ...]]] = {
         ("source_did_not_exit",),
     ),
     "bare echoes": ({"bare_acknowledgements": 2}, {}, ("2 acknowledgements as bare states",)),
+    "rejected of several streams": (
+        {"records_rejected_undivided": 1200},
+        {},
+        ("the destination rejected 1,200 record(s) of states of several streams",),
+    ),
     "unmatched echoes": ({"unmatched_acknowledgements": 3}, {}, ("unmatched_ack: 3",)),
     "the source's counts differ": (
         {"source_stats_mismatches": 1},

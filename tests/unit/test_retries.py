@@ -160,8 +160,15 @@ def test_progress_counts_as_partial_and_resets_the_row_of_complete_ones() -> Non
 
 # --- what is never retried ---
 
+NEVER = {
+    FailureType.CONFIG_ERROR,
+    FailureType.MANUAL_CANCELLATION,
+    FailureType.INVALID_RECORDS,
+    FailureType.TOTAL_TIMEOUT,
+}
 
-@pytest.mark.parametrize("kind", [FailureType.CONFIG_ERROR, FailureType.MANUAL_CANCELLATION])
+
+@pytest.mark.parametrize("kind", sorted(NEVER))
 def test_some_failures_are_never_retried(kind: FailureType) -> None:
     first = SYSTEM.model_copy(update={"type": kind})
     decision = decide(counted(RetryTally(), "P"), RULES, [first, SYSTEM])
@@ -169,9 +176,20 @@ def test_some_failures_are_never_retried(kind: FailureType) -> None:
     assert f"a {kind} is not retried" in decision.words
 
 
-@pytest.mark.parametrize("kind", sorted(set(FailureType) - {FailureType.CONFIG_ERROR, FailureType.MANUAL_CANCELLATION}))
+@pytest.mark.parametrize("kind", sorted(set(FailureType) - NEVER))
 def test_every_other_failure_is(kind: FailureType) -> None:
     assert decide(counted(RetryTally(), "C"), RULES, [SYSTEM.model_copy(update={"type": kind})]).retry
+
+
+@pytest.mark.parametrize(
+    ("left_s", "retried"),
+    [(10.1, True), (10, False), (-5, False)],
+)
+def test_nothing_is_tried_again_that_would_begin_after_the_jobs_time(left_s: float, *, retried: bool) -> None:
+    outcome = AttemptOutcome(status="failed", failures=(SYSTEM,), ends_by=NOW + timedelta(seconds=left_s))
+    decision = retries.decide(counted(RetryTally(), "C"), RetryRules(), outcome, now=NOW)
+    assert (decision.retry, decision.wait_s) == (retried, 10 if retried else 0)
+    assert ("total_minutes" in decision.words) is not retried
 
 
 def test_a_config_error_that_is_not_the_first_decides_nothing() -> None:

@@ -120,6 +120,15 @@ def test_without_figures_the_line_says_where_the_run_is() -> None:
             ),
             "running: 1,200 records, 2.0 MB/s, acknowledged 0.4 s ago, 1,000 committed, 10/s, 3.0 MB",
         ),
+        (
+            Progress(phase="running", records_emitted=1200, records_estimated=5000, records_per_second=19),
+            "running: 1,200 of about 5,000 records (24%, about 3 m 20 s left), 0.0 MB/s, nothing acknowledged yet, "
+            "0 committed, 19/s, 0 B",
+        ),
+        (
+            Progress(phase="finishing", records_emitted=5200, records_estimated=5000, records_per_second=19),
+            "finishing: 5,200 of about 5,000 records (99%), 0.0 MB/s, nothing acknowledged yet, 0 committed, 19/s, 0 B",
+        ),
     ],
     ids=lambda value: value.phase if isinstance(value, Progress) else "",
 )  # fmt: skip

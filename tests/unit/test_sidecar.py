@@ -1,13 +1,14 @@
-"""The sidecar of a connector pod, with a real folder: its result, or why there is none (V1 to V5, V10).
+"""The sidecar of a connector pod, with a real folder: its result, or why there is none (V1 to V6, V10).
 
-Left out of V: V6 (a connector's own changes of its config are not taken over), V7 (what becomes of a catalog is the
-activities'), V8 and V9 (`test_disclosure.py`, with the whole program), V11 (a sidecar has no heartbeat).
+Left out of V: V7 (what becomes of a catalog is the activities'), V8 and V9 (`test_disclosure.py`, with the whole
+program), V11 (a sidecar has no heartbeat).
 """
 
 from __future__ import annotations
 
 import json
 import os
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ from airbyte_workers.orchestrator.sidecar import Sidecar
 from airbyte_workers.protocol.messages import MESSAGE_TYPES
 from airbyte_workers.redaction import MASK, Redactor
 from airbyte_workers.settings import Settings
+from airbyte_workers.store.connector_configs import opened
 from airbyte_workers.store.objects import Objects
+from airbyte_workers.store.sealing import Seal
 
 SECRET = "hunter2&hunter3"
 SPEC = line({"type": "SPEC", "spec": {"connectionSpecification": {}}})
@@ -58,10 +61,12 @@ class Log(RememberedLog):
 class Ended:
     """How a connector's operation ended: what the sidecar read, what the wrapper wrote."""
 
-    def __init__(self, folder: Path, operation: str, origin: str) -> None:
+    def __init__(self, folder: Path, operation: str, origin: str, **more: Any) -> None:
         self.log = Log()
+        self.log.redact = Redactor([SECRET])  # one of its own: it learns
         self._leg = Leg(Role.MAIN, folder)
-        given = ConnectorInput(pod="p", settings={}, operation=operation, origin=origin, log_prefix="logs")  # type: ignore[arg-type]  # of the cases
+        told = {"pod": "p", "settings": {}, "operation": operation, "origin": origin, "log_prefix": "logs"}
+        given = ConnectorInput.model_validate(told | more)
         markers = Markers(Objects(folder.as_uri(), timeout=1), "p")
         self.sidecar = Sidecar(given, Desk(SETTINGS, markers, self.log), self._leg)  # type: ignore[arg-type]  # a log of the test
         self._folder = folder
@@ -87,7 +92,7 @@ class Ended:
 def connector(tmp_path: Path) -> Callable[..., Ended]:
     for name in ("out", "err", "control"):
         os.mkfifo(tmp_path / name)
-    return lambda operation="spec", origin="destination": Ended(tmp_path, operation, origin)
+    return lambda operation="spec", origin="destination", **more: Ended(tmp_path, operation, origin, **more)
 
 
 def only(result: ConnectorResult) -> Failure:
@@ -379,3 +384,54 @@ async def test_a_failure_is_redacted_before_it_is_cut(connector: Run, before: in
     assert set(failure.message.removesuffix(" [cut]")) <= set("x*")
     assert len(failure.message) == MAX_MESSAGE
     assert failure.internal_message == f"{MASK}!"
+
+
+# --- a new config (V6) ---
+
+LAUNCHED = {"typed": '{"token":"first"}', "config": '{"token":"first"}', "based_on": "b"}
+SEAL = Seal(b"k" * 32)
+
+
+def renewed(token: str) -> bytes:
+    body = {"type": "CONNECTOR_CONFIG", "emitted_at": 1, "connectorConfig": {"config": {"token": token}}}
+    return line({"type": "CONTROL", "control": body})
+
+
+def launched(public_key: str = SEAL.public_key.hex()) -> dict[str, Any]:
+    return {"launched": {"source": LAUNCHED | {"public_key": public_key}}, "secret_names": ["token"]}
+
+
+@pytest.mark.parametrize("operation", ["check", "discover"])
+@pytest.mark.parametrize("good", [True, False])
+async def test_v6_the_newest_config_goes_out_sealed_whatever_the_answer(
+    connector: Run, operation: str, good: bool
+) -> None:
+    asked = connector(operation, "source", **launched())
+    said = [renewed("second"), renewed("third"), ANSWERS[operation] if good else error("no")]
+    result = await asked.after(*said)
+    assert result.new_config is not None
+    kept = opened(SEAL, b64decode(result.new_config))
+    assert (json.loads(kept.config), kept.based_on) == ({"token": "third"}, "b")
+    assert "third" not in result.model_dump_json()
+    words = "the source sent a new config (token refresh): stored, used from the next launch"
+    assert [text for text in asked.log.texts() if "config" in text] == [words]
+
+
+async def test_v6_one_that_equals_what_it_was_launched_with_is_none(connector: Run) -> None:
+    asked = connector("check", "source", **launched())
+    assert (await asked.after(renewed("first"), status())).new_config is None
+    assert asked.log.lines == []
+
+
+async def test_v6_of_no_connection_it_is_not_kept_and_that_is_said(connector: Run) -> None:
+    asked = connector("check", "source", **launched(public_key=""))
+    assert (await asked.after(renewed("second"), status())).new_config is None
+    assert asked.log.texts("WARN") == [
+        "the source sent a new config (token refresh): it is of no connection, so it is not stored"
+    ]
+
+
+async def test_v6_a_spec_says_nothing_of_a_config(connector: Run) -> None:
+    asked = connector("spec", "source", **launched())
+    assert (await asked.after(renewed("second"), SPEC)).new_config is None
+    assert asked.log.lines == []

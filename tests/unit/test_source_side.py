@@ -25,7 +25,7 @@ from airbyte_lines import (
 )
 
 from airbyte_workers.models import Ends, FailureOrigin, FailureType
-from airbyte_workers.replication.ledger import ReplicationFailed
+from airbyte_workers.replication.ledger import MAX_FAILURES_KEPT, ReplicationFailed
 from airbyte_workers.replication.traces import LOST_ERROR
 
 
@@ -36,7 +36,7 @@ def types(lines: list[bytes]) -> list[str]:
 # --- what goes on ---
 
 
-def test_records_go_on_byte_for_byte() -> None:
+def test_j1_records_go_on_byte_for_byte() -> None:
     odd = b'{ "record":{"data":{"n": 1.10},"x":1, "stream":"users"},"type" :"RECORD"}\n'
     assert Attempt().source(record(), odd) == [record(), odd]
 
@@ -307,7 +307,7 @@ def test_the_echo_of_an_empty_state_is_the_proof_and_is_not_stored() -> None:
     assert attempt.evidence().keys_unacknowledged == 0
 
 
-def test_one_complete_status_per_stream_in_the_catalogs_order_whatever_the_source_sent() -> None:
+def test_j15_one_complete_status_per_stream_in_the_catalogs_order_whatever_the_source_sent() -> None:
     attempt = Attempt("b", ("a", "n"), "c")
     attempt.source(
         status("c", "COMPLETE"), status("b", "COMPLETE"), status("b", "COMPLETE"), status("a", "COMPLETE", "n")
@@ -320,7 +320,7 @@ def test_one_complete_status_per_stream_in_the_catalogs_order_whatever_the_sourc
 
 
 @pytest.mark.parametrize("namespace", [None, ""])
-def test_a_status_without_a_namespace_and_one_with_an_empty_one_are_the_same(namespace: str | None) -> None:
+def test_j18_a_status_without_a_namespace_and_one_with_an_empty_one_are_the_same(namespace: str | None) -> None:
     attempt = Attempt(("users", None))
     attempt.source(status("users", "COMPLETE", namespace))
     assert attempt.evidence().completion == "reported"
@@ -386,7 +386,7 @@ def test_a_source_that_had_to_be_stopped_completed_nothing_unless_it_said_so() -
         ([status("a", "COMPLETE"), status("b", "COMPLETE")], Ends(source_exit_code=143, source_forced=True), True),
     ],
 )
-def test_the_destination_is_told_of_completion_only_after_a_good_end(
+def test_j16_the_destination_is_told_of_completion_only_after_a_good_end(
     said: list[bytes], ends: Ends, whether: bool
 ) -> None:
     """J16: after exit code 1, and after every other bad end, no status follows, and no empty state."""
@@ -490,6 +490,20 @@ def test_a_line_that_only_speaks_of_errors_is_none(text: bytes) -> None:
     attempt = Attempt()
     attempt.source(text)
     assert attempt.failures == []
+
+
+def test_an_odd_error_trace_with_a_number_beyond_all_is_not_lost() -> None:
+    attempt = Attempt()
+    body = b'{"message":"no luck","failure_type":5,"x":1e999}'
+    attempt.source(b'{"\\u0074ype":"TRACE","trace":{"type":"ERROR","error":' + body + b"}}\n")
+    assert [failure.message for failure in attempt.failures] == ["no luck"]
+
+
+def test_of_a_flood_of_errors_some_are_kept_and_all_are_counted() -> None:
+    attempt = Attempt()
+    attempt.source(*[error()] * 500)
+    assert len(attempt.failures) == MAX_FAILURES_KEPT
+    assert attempt.evidence().error_traces == 500
 
 
 @pytest.mark.parametrize("reasons", ["text", [7], [{"type": None}], [{"type": "X", "rate_limited": "soon"}]])

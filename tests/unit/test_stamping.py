@@ -1,6 +1,6 @@
 """STATE messages on their way: an id, a count where there is none, all other bytes as received (group J).
 
-Left out: J4 and the filtered part of J5 (there are no filters yet). J15 to J18 are in test_source_side.py.
+J3 to J6 with a filter in between are in test_checksums.py, J15 to J18 in test_source_side.py.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from msgspec import Raw
 
 from airbyte_workers.replication.decoding import sniff_line
 from airbyte_workers.replication.stamping import NotAState, read_state, stamp
+from airbyte_workers.replication.statistics import Tally
 
 
 def stamped(text: bytes, number: int = 7, records: int = 3) -> bytes:
     sniffed = sniff_line(text)
     assert sniffed is not None
-    return stamp(text, sniffed.state, number, records)
+    return stamp(text, sniffed.state, number, Tally(records))
 
 
 def state_of(text: bytes) -> Any:
@@ -40,6 +41,22 @@ def state_of(text: bytes) -> Any:
             b'{"state": {"id":7,"sourceStats":{"recordCount":3}, "data":{} } , "type":"STATE"}\r\n',
         ),
         (b'{"type":"STATE","state":{}}\n', b'{"type":"STATE","state":{"id":7,"sourceStats":{"recordCount":3}}}\n'),
+        (
+            b'{"type":"STATE","state":{ "data": {"n":  1.10} ,"id" : 99, "sourceStats" :{ "x":[] }} }\n',
+            b'{"type":"STATE","state":{ "data": {"n":  1.10} ,"id" : 7, "sourceStats" :{"recordCount":3, "x":[] }} }\n',
+        ),
+        (
+            b'{"type":"STATE","state":{ "id":"mine", "sourceStats": { "recordCount" : null } }}\n',
+            b'{"type":"STATE","state":{ "id":7, "sourceStats": { "recordCount" : 3 } }}\n',
+        ),
+        (
+            b'{"type":"STATE","state":{ "sourceStats": null, "id": 5, "id": 6 } , "copy": { "id": 5 }}\n',
+            b'{"type":"STATE","state":{ "sourceStats": {"recordCount":3}, "id": 7, "id": 7 } , "copy": { "id": 5 }}\n',
+        ),
+        (
+            b'{"type": "STATE", "copy": {} , "state": {}}\n',
+            b'{"type": "STATE", "copy": {} , "state": {"id":7,"sourceStats":{"recordCount":3}}}\n',
+        ),
         (b'{"type":"STATE","state":{ }}\n', b'{"type":"STATE","state":{"id":7,"sourceStats":{"recordCount":3} }}\n'),
         (
             b'{"type":"STATE","state":{"data":{},"sourceStats":{"recordCount":200}}}\n',
@@ -47,7 +64,7 @@ def state_of(text: bytes) -> Any:
         ),
     ],
 )
-def test_the_stamp_is_put_in_and_every_other_byte_stays(before: bytes, after: bytes) -> None:
+def test_j8_the_stamp_is_put_in_and_every_other_byte_stays(before: bytes, after: bytes) -> None:
     assert stamped(before) == after
 
 
@@ -67,7 +84,7 @@ def test_the_stamp_is_put_in_and_every_other_byte_stays(before: bytes, after: by
         ({}, 3),
     ],
 )
-def test_a_count_of_the_source_stays_and_a_missing_one_is_filled_in(given_state: dict[str, Any], count: int) -> None:
+def test_j5_a_count_of_the_source_stays_and_a_missing_one_is_filled_in(given_state: dict[str, Any], count: int) -> None:
     state = state_of(stamped(line({"type": "STATE", "state": given_state})))
     assert state["sourceStats"]["recordCount"] == count
     assert state["id"] == 7
@@ -105,11 +122,10 @@ def test_the_stamp_finds_its_place_though_the_same_bytes_stand_elsewhere(text: b
 
 def test_a_state_in_a_line_that_only_the_second_parser_reads_is_stamped_too() -> None:
     attempt = Attempt()
-    (out,) = attempt.source(b'{"type":"STATE","x":"\\ud800","state":{ "data" : {"c": 1} }}\n')
-    assert json.loads(out) == {
-        "type": "STATE",
-        "state": {"id": 1, "sourceStats": {"recordCount": 0}, "data": {"c": 1}},
-    }
+    (out,) = attempt.source(b'{"type":"STATE","x":"\\ud800","state":{ "data" : {"c": 1.10} }}\n')
+    assert out == (
+        b'{"type":"STATE","x":"\\ud800","state":{"id":1,"sourceStats":{"recordCount":0}, "data" : {"c": 1.10} }}\n'
+    )
 
 
 def test_a_state_with_half_a_surrogate_pair_in_it_is_refused_loudly() -> None:
@@ -117,6 +133,22 @@ def test_a_state_with_half_a_surrogate_pair_in_it_is_refused_loudly() -> None:
     attempt = Attempt()
     assert attempt.source(b'{"type":"STATE","state":{"type":"LEGACY","data":{"c":"\\ud800"}}}\n') == []
     assert attempt.ledger.counters.malformed == 1
+
+
+@pytest.mark.parametrize("own", ['"mine"', "5.5", "true", "{}", "null"])
+def test_whatever_id_a_source_gives_its_state_it_is_a_state(own: str) -> None:
+    attempt = Attempt()
+    (out,) = attempt.source(b'{"type":"STATE","state":{"data":{},"id":' + own.encode() + b"}}\n")
+    assert state_of(out)["id"] == 1
+
+
+@pytest.mark.parametrize("written", ["1.0", "1e0"])
+def test_an_echo_whose_id_is_written_as_a_fraction_is_one(written: str) -> None:
+    attempt = Attempt()
+    attempt.source(stream_state(blob={"c": 1}))
+    echo = stream_state(blob={"other": 2}, id=0).replace(b'"id":0', b'"id":' + written.encode())
+    attempt.destination(echo)
+    assert attempt.evidence().acknowledgements == 1
 
 
 blobs = st.recursive(
@@ -156,7 +188,7 @@ def test_a_stamped_line_always_parses_and_carries_the_id(
     sniffed = sniff_line(text)
     if sniffed is None:  # a `record` that is none
         return
-    out = stamp(text, sniffed.state, 7, 3)
+    out = stamp(text, sniffed.state, 7, Tally(3))
     assert out.endswith(b"\n")
     assert out.count(b"\n") == 1
     new = json.loads(out)
@@ -218,19 +250,19 @@ def test_a_state_message_without_a_state_is_dropped_and_counted_as_malformed(bod
 
 
 @pytest.mark.parametrize("stated", [None, {}, {"recordCount": None}])
-def test_without_any_record_the_count_is_zero(stated: Any) -> None:
+def test_j6_without_any_record_the_count_is_zero(stated: Any) -> None:
     attempt = Attempt()
     (sent,) = attempt.source(stream_state() if stated is None else stream_state(sourceStats=stated))
     assert state_of(sent)["sourceStats"] == {"recordCount": 0}
 
 
-def test_ids_count_up_from_one() -> None:
+def test_j2_ids_count_up_from_one() -> None:
     attempt = Attempt()
     sent = attempt.source(*(stream_state(blob={"c": n}) for n in range(3)))
     assert [state_of(each)["id"] for each in sent] == [1, 2, 3]
 
 
-def test_the_count_is_that_of_the_stream_since_its_last_state() -> None:
+def test_j3_the_count_is_that_of_the_stream_since_its_last_state() -> None:
     attempt = Attempt("users", "orders")
     sent = attempt.source(
         *[record()] * 2, record("orders"), stream_state(), *[record()] * 150, stream_state(), stream_state("orders")

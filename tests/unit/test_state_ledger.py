@@ -1,4 +1,4 @@
-"""States between source and destination: an echo commits exactly what is durable, never more."""
+"""States between source and destination: an echo commits exactly what is durable, never more (K22, M1, M2)."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_another_blob_is_another_state(echoed: Any) -> None:
     assert ledger.unmatched == 1
 
 
-def test_stamps_statistics_and_unknown_members_are_no_part_of_a_states_identity() -> None:
+def test_k22_stamps_statistics_and_unknown_members_are_no_part_of_a_states_identity() -> None:
     ledger = staged(("a", SENT))
     echo = of_stream("a", SENT, sourceStats={"recordCount": 5}, destinationStats={"recordCount": 5}, x_new={"b": 1})
     assert ledger.acknowledge(echo) is not None
@@ -227,14 +227,14 @@ def test_legacy_states_have_one_key() -> None:
         (stream_state(), line({"type": "STATE", "state": {}})),
     ],
 )
-def test_two_types_of_states_in_one_sync_are_refused(first: bytes, second: bytes) -> None:
+def test_m1_two_types_of_states_in_one_sync_are_refused(first: bytes, second: bytes) -> None:
     ledger = StateLedger(ROOM)
     ledger.stage(state(first), {})
     with pytest.raises(MixedStateTypes):
         ledger.stage(state(second), {})
 
 
-def test_no_type_and_legacy_are_one_type() -> None:
+def test_m2_no_type_and_legacy_are_one_type() -> None:
     ledger = StateLedger(ROOM)
     ledger.stage(state(legacy_state({})), {})
     ledger.stage(state(legacy_state({}, type="LEGACY")), {})
@@ -369,7 +369,7 @@ def test_a_global_state_whose_streams_are_all_forgotten_goes_with_what_they_shar
     assert without_streams(kept_of(USERS, LOGS, shared_state={"l": 1}), [("logs", "n"), ("users", None)]) is None
 
 
-def test_stamps_do_not_change_a_states_fingerprint() -> None:
+def test_k22_stamps_do_not_change_a_states_fingerprint() -> None:
     plain, full = of_stream("a", {"c": 1}), of_stream("a", {"c": 1}, id=4, sourceStats={"recordCount": 9})
     assert digest_of(plain) == digest_of(full)
 

@@ -1,8 +1,10 @@
 """What becomes of a stream in an attempt: its status, what it waits for, when it is done (group N).
 
-Left out: the event of N12 (nothing is published: the status is read when somebody asks; people are told of a new rate
-limit in the log). Differences decided: a stream that failed stays incomplete whatever the source says of it later, also
-where upstream has closed it as COMPLETE before; at the end of an attempt a stream that is still open is incomplete.
+The table has N1, N2, N7, N8 and N9. Of N12 the event is left out: nothing is published. The status is read when
+somebody asks, and is in a stream's row, which is written with its counts alone (test_state_cases.py, M11); people are
+told of a new status in the log, once each.
+Differences decided: a stream that failed stays incomplete whatever the source says of it later, also where upstream has
+closed it as COMPLETE before; at the end of an attempt a stream that is still open is incomplete.
 """
 
 from __future__ import annotations
@@ -11,7 +13,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airbyte_lines import Attempt, error, global_state, legacy_state, rate_limited, record, status, stream_state
+from airbyte_lines import (
+    Attempt,
+    error,
+    global_state,
+    legacy_state,
+    line,
+    rate_limited,
+    record,
+    status,
+    stream_state,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,7 +105,9 @@ TABLE: list[tuple[str, str, str, bool]] = [
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row[0])
 @pytest.mark.parametrize("in_one_block", [False, True])
-def test_a_stream_goes_from_status_to_status_by_the_table(row: tuple[str, str, str, bool], in_one_block: bool) -> None:
+def test_n1_n2_n7_n8_n9_a_stream_goes_from_status_to_status_by_the_table(
+    row: tuple[str, str, str, bool], in_one_block: bool
+) -> None:
     said, running, ended, waits = row
     attempt = Attempt("users", "others")
     block: list[bytes] = []
@@ -220,8 +234,8 @@ def test_no_number_is_odd_enough_to_stop_the_attempt(quota_reset: float) -> None
 
 
 @pytest.mark.parametrize("last", [True, False])
-def test_a_stream_is_complete_once_its_last_state_is_durable(last: bool) -> None:
-    """N10: the latest state decides, also one that covers no record."""
+def test_n10_a_stream_is_complete_once_its_last_state_is_durable(last: bool) -> None:
+    """The latest state decides, also one that covers no record."""
     attempt = Attempt("users")
     _, first, second = attempt.source(record("users"), stream_state("users"), stream_state("users", {"c": 1}))
     attempt.source(status("users", "COMPLETE"))
@@ -229,8 +243,7 @@ def test_a_stream_is_complete_once_its_last_state_is_durable(last: bool) -> None
     assert statuses(attempt) == {"users": "complete" if last else "running"}
 
 
-def test_an_older_echo_takes_nothing_back() -> None:
-    """N4"""
+def test_n4_an_older_echo_takes_nothing_back() -> None:
     attempt = Attempt("users")
     first, second = attempt.source(stream_state("users"), stream_state("users", {"c": 1}))
     attempt.source(status("users", "COMPLETE"))
@@ -240,8 +253,7 @@ def test_an_older_echo_takes_nothing_back() -> None:
 
 
 @pytest.mark.parametrize("state", [global_state({"c": 1}, {"a": {}}), legacy_state({"c": 1})])
-def test_a_state_that_speaks_for_all_completes_those_that_the_source_has_completed(state: bytes) -> None:
-    """N11"""
+def test_n11_a_state_that_speaks_for_all_completes_those_that_the_source_has_completed(state: bytes) -> None:
     attempt = Attempt("a", "b")
     *_, sent = attempt.source(record("a"), record("b"), status("a", "COMPLETE"), state)
     assert statuses(attempt) == {"a": "running", "b": "running"}
@@ -268,3 +280,19 @@ def test_what_is_about_to_be_durable_is_told_as_it_will_be() -> None:
     (after,) = attempt.ledger.counts_after(batch)
     assert (after.status, after.records_committed) == ("complete", 1)
     assert (statuses(attempt)["users"], counts(attempt)["users"].records_committed) == ("running", 0)
+
+
+def test_n12_people_are_told_of_a_status_when_it_is_new_and_other_messages_change_none() -> None:
+    attempt = Attempt("users")
+    estimate = {"name": "users", "type": "STREAM", "row_estimate": 1}
+    attempt.source(
+        status("users", "STARTED"),
+        status("users", "RUNNING"),
+        status("users", "STARTED"),
+        line({"type": "TRACE", "trace": {"type": "ESTIMATE", "emitted_at": 1, "estimate": estimate}}),
+        line({"type": "TRACE", "trace": {"type": "ANALYTICS", "emitted_at": 1, "analytics": {"type": "x"}}}),
+        status("users", "COMPLETE"),
+        status("users", "COMPLETE"),
+    )
+    assert attempt.log.about("users", None) == ["users: started", "users: complete"]
+    assert statuses(attempt) == {"users": "complete"}
