@@ -130,7 +130,7 @@ class BookkeepingActivities:
         if job.kind is JobKind.CLEAR:
             assert job.catalog_id is not None
             stored = await catalogs.configured(self._db, job.catalog_id)
-            return Configured(choice=shown_choice(stored, job.scope))
+            return Configured(choice=shown_choice(stored, job))
         try:
             configured = await self._catalogs.configured(job)
         except Unchecked as unchecked:
@@ -141,7 +141,7 @@ class BookkeepingActivities:
             return Configured(failure=for_history([failure])[0])
         body = serialise(configured)
         await jobs.set_catalog(self._db, job, body.decode(), hashlib.sha256(body).hexdigest())
-        return Configured(choice=shown_choice(configured, job.scope))
+        return Configured(choice=shown_choice(configured, job))
 
     @activity.defn(name="open_attempt")
     async def open_attempt(self, request: OpenAttempt) -> None:

@@ -22,7 +22,8 @@ from airbyte_workers.protocol.generations import Scope, keys
 from airbyte_workers.protocol.messages import Catalog, ConfiguredCatalog, ConfiguredStream
 from airbyte_workers.protocol.stream_checks import names_shown
 from airbyte_workers.protocol.streams import key_of, shown
-from airbyte_workers.replication.stream_rules import with_rules
+from airbyte_workers.replication.routes import Route
+from airbyte_workers.replication.stream_rules import routes_of, with_rules
 from airbyte_workers.store.jobs import Job
 
 MAX_CHOICES_SHOWN = 20
@@ -99,20 +100,31 @@ def _refuse_missing(configured: ConfiguredCatalog, scope: Scope) -> None:
         raise InvalidCatalog(f"what is to be refreshed is not synced any more: {names_shown(gone)}")
 
 
-def shown_choice(configured: ConfiguredCatalog, scope: Scope) -> tuple[str, ...]:
+def shown_choice(configured: ConfiguredCatalog, job: Job) -> tuple[str, ...]:
     """What will be done, a line a stream; a long choice is cut."""
+    scope, routes = job.scope, routes_of(job.sync, configured)
     named = [each for each in configured.streams if scope.names(key_of(each.stream))]
     if scope.kind is JobKind.CLEAR:
         lines = [f"{shown(key_of(each.stream))}: cleared" for each in named]
     else:
-        lines = [_chosen(each, scope) for each in configured.streams]
+        lines = [_chosen(each, scope, way) for each, way in zip(configured.streams, routes, strict=True)]
     more = len(lines) - MAX_CHOICES_SHOWN
     return tuple(lines[:MAX_CHOICES_SHOWN]) + ((f"and {more} more streams",) if more > 0 else ())
 
 
-def _chosen(configured: ConfiguredStream, scope: Scope) -> str:
+def _chosen(configured: ConfiguredStream, scope: Scope, route: Route) -> str:
     key = key_of(configured.stream)
-    line = f"{shown(key)}: {configured.sync_mode}, {configured.destination_sync_mode}"
+    line = f"{shown(key)}: {configured.sync_mode}, {configured.destination_sync_mode}{_on_its_way(route)}"
     if not scope.names(key):
         return line
     return f"{line}; from the beginning, {'replacing' if scope.truncates else 'beside'} what the destination has"
+
+
+def _on_its_way(route: Route) -> str:
+    """What becomes of the stream before it arrives, if anything does."""
+    told = [f"as {shown(route.destination)}"] if route.is_renamed else []
+    if route.fields is not None:
+        told.append(f"fields {names_shown(sorted(route.fields))}")
+    if route.mappers:
+        told.append(f"mappers {', '.join(each.name for each in route.mappers)}")
+    return "".join(f"; {each}" for each in told)

@@ -42,7 +42,7 @@ def readings(evidence: Evidence) -> tuple[Reading, ...]:
         Reading(name="counts of connectors", value=_stats(evidence), verdict=_stats_verdict(evidence)),
         Reading(name="malformed lines", value=str(evidence.malformed), verdict=_bad(evidence.malformed > 0)),
         Reading(
-            name="values nulled by mappers",
+            name="nulled values",
             value=str(evidence.values_nulled),
             verdict=Sign.DOUBT if evidence.values_nulled else Sign.GOOD,
         ),

@@ -38,7 +38,7 @@ class RecordSample:
     def takes(self, key: StreamKey) -> bool:
         """Whether the next record, which is of this stream, is one of them."""
         is_first = key in self._left and self._first(key, 1) > 0
-        return any(True for _ in self._of_all(1)) or is_first
+        return bool([*self._of_all(1)]) or is_first
 
     def _of_all(self, records: int) -> Iterator[int]:
         begin, end = self._seen, self._seen + records

@@ -48,6 +48,10 @@ def history(place: Place, workflow_id: str) -> bytes:
 def test_records_arrive_changed_and_under_their_new_name(place: Place) -> None:
     done = place.sync(changed(place, "changed"))
     assert done.code == 0, done.err
+    told = (
+        "shop.stream_0: incremental, append; as from_shop.raw_stream_0; mappers row-filtering, hashing, field-renaming"
+    )
+    assert told in done.err
     rows = place.lines("from_shop.raw_stream_0")
     assert [row["number"] for row in rows] == [0, 1, 2, 4, 5, 6, 7, 8, 9]
     assert all("id" not in row and "text" not in row and len(row["text_hashed"]) == 64 for row in rows)

@@ -127,7 +127,7 @@ STRANGE: dict[str, tuple[dict[str, Any], Sign, str]] = {
     "records": ({"records_forwarded": 4}, Sign.BAD, "5 emitted, 0 filtered, 4 forwarded"),
     "counts of connectors": ({"source_stats_mismatches": 1}, Sign.DOUBT, "1 of the source's differ from ours"),
     "malformed lines": ({"malformed": 4}, Sign.BAD, "4"),
-    "values nulled by mappers": ({"values_nulled": 2}, Sign.DOUBT, "2"),
+    "nulled values": ({"values_nulled": 2}, Sign.DOUBT, "2"),
     "validation": (
         {"records_validated": 4000, "records_invalid": 4},
         Sign.DOUBT,

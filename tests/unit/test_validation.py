@@ -10,10 +10,13 @@ import pytest
 from airbyte_lines import RememberedLog, line, record, stream_state
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from airbyte_workers.models import Failure, FailureOrigin, FailureType, StreamValidation
 from airbyte_workers.protocol.streams import StreamKey
+from airbyte_workers.replication.decoding import Sniffed, SniffedRecord
 from airbyte_workers.replication.ledger import Ledger, ReplicationFailed
+from airbyte_workers.replication.record_samples import RecordSample
 from airbyte_workers.replication.routes import Route, Routes
 from airbyte_workers.replication.source import SourceSide
 from airbyte_workers.replication.validation import CheckRules, RecordChecks
@@ -345,6 +348,15 @@ def test_so_are_lines_that_look_like_data_and_could_not_be_read() -> None:
 
 
 # --- on a route that changes records ---
+
+
+def test_one_record_after_the_other_the_same_ones_are_taken_as_in_blocks() -> None:
+    key = ("users", None)
+    singly, at_once = (RecordSample([key], first=10, one_of=50) for _ in range(2))
+    sniffed = [Sniffed("RECORD", SniffedRecord("users", Raw(b"{}"))) for _ in range(500)]
+    taken = [number for number in range(500) if singly.takes(key)]
+    assert taken == list(at_once.places(sniffed, {key: [500, 0]}))
+    assert 10 < len(taken) <= 20
 
 
 def test_records_that_are_changed_are_checked_as_the_source_sent_them_and_of_the_chosen_fields_alone() -> None:
