@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from airbyte_workers.mappers.configs import secret_places
 from airbyte_workers.mappers.specs import MapperSpec
 from airbyte_workers.models import Mapper, Typed
-from airbyte_workers.protocol.catalog import InvalidCatalog, choices_in
+from airbyte_workers.protocol.catalog import InvalidCatalog
+from airbyte_workers.protocol.catalog_choices import choices_in
 from airbyte_workers.runs import InvalidInput
 from airbyte_workers.runtime.payloads import problems_of
 from airbyte_workers.settings import Settings

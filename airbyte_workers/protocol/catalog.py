@@ -6,10 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from pydantic import ValidationError
 
 from airbyte_workers.models import StreamChoice
-from airbyte_workers.protocol.field_selection import schema_fields
 from airbyte_workers.protocol.messages import (
     Catalog,
     ConfiguredCatalog,
@@ -67,42 +65,6 @@ def read_configured(pasted: Mapping[str, Any]) -> ConfiguredCatalog:
     return catalog
 
 
-def choices_in(pasted: Mapping[str, Any]) -> list[StreamChoice]:
-    """What the streams of a configured catalog say of their fields and mappers, which connectors are not told.
-
-    Raises InvalidCatalog.
-    """
-    entries = [entry for entry in pasted.get("streams") or () if isinstance(entry, dict)]
-    return [_choice(entry["stream"], entry) for entry in entries if isinstance(entry.get("stream"), dict)]
-
-
-def _choice(stream: Mapping[str, Any], entry: Mapping[str, Any]) -> StreamChoice:
-    config = entry.get("config")
-    said = _snake(config) if isinstance(config, dict) else entry
-    told: dict[str, Any] = {"name": stream.get("name"), "namespace": stream.get("namespace")}
-    if isinstance(said.get("mappers"), list):
-        told["mappers"] = said["mappers"]
-    if isinstance(said.get("selected_fields"), list) and said.get("field_selection_enabled") is not False:
-        told["fields"] = [_top_level(each) for each in said["selected_fields"]]
-    elif said.get("field_selection_enabled") is True:
-        told["fields"] = sorted(schema_fields(msgspec.json.encode(stream.get("json_schema", stream.get("jsonSchema")))))
-    elif isinstance(said.get("fields"), list):
-        told["fields"] = said["fields"]
-    try:
-        return StreamChoice.model_validate({name: value for name, value in told.items() if value not in (None, [])})
-    except ValidationError as error:
-        places = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise InvalidCatalog(f"catalog: stream {stream.get('name')}: {places}") from None
-
-
-def _top_level(selected: object) -> object:
-    """A selected field as Airbyte's API writes it: `{"fieldPath": ["id"]}`."""
-    if not isinstance(selected, Mapping):
-        return selected
-    path = selected.get("fieldPath", selected.get("field_path"))
-    return path[0] if isinstance(path, list) and len(path) == 1 else path
-
-
 def _read(kind: type[M], raw: bytes, what: str) -> M:
     try:
         return parse(kind, raw)
@@ -124,10 +86,11 @@ def _connector_form(entry: object, position: int) -> dict[str, Any] | None:
     if config.get("selected") is False:
         return None
     rest = {name: value for name, value in entry.items() if name not in ("stream", "config")}
-    return rest | {"stream": _snake(entry["stream"])} | _snake(config, drop=_NOT_FOR_CONNECTORS)
+    return rest | {"stream": snake_case(entry["stream"])} | snake_case(config, drop=_NOT_FOR_CONNECTORS)
 
 
-def _snake(members: Mapping[str, Any], drop: Sequence[str] = ()) -> dict[str, Any]:
+def snake_case(members: Mapping[str, Any], drop: Sequence[str] = ()) -> dict[str, Any]:
+    """The members under the names that connectors use, `drop` (as they came) left out."""
     return {
         "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name): value
         for name, value in members.items()

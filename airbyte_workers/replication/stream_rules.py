@@ -9,7 +9,8 @@ import msgspec
 from airbyte_workers.mappers.catalogs import mapped
 from airbyte_workers.mappers.specs import MapperSpec
 from airbyte_workers.models import StreamChoice, SyncInput
-from airbyte_workers.protocol.catalog import choices_in, refuse
+from airbyte_workers.protocol.catalog import refuse
+from airbyte_workers.protocol.catalog_choices import choices_in
 from airbyte_workers.protocol.field_selection import narrowed, selection_problems
 from airbyte_workers.protocol.messages import ConfiguredCatalog, ConfiguredStream
 from airbyte_workers.protocol.streams import StreamKey, key_of, shown, stream_key

@@ -197,6 +197,18 @@ def test_a_record_with_half_a_surrogate_pair_is_changed_without_losing_it() -> N
     assert attempt.evidence().records_forwarded == 1
 
 
+def test_what_the_source_noted_stays_beside_a_nulled_value_though_it_holds_half_a_surrogate_pair() -> None:
+    hide = MapperSpec("hashing", {"targetField": "a", "method": "MD5"})
+    noted = b'"meta":{"changes":[ {"field":"\\ud800"}, 1.10 ,[2,{"a":1,"a":2}]],"own":1}'
+    odd = b'{"type":"RECORD","record":{"stream":"users","data":{"a":"\\udc22 x"},' + noted + b"}}\n"
+    attempt = changed(hide)
+    (told,) = attempt.source(odd)
+    nulled = b'{"field":"a_hashed","change":"NULLED","reason":"PLATFORM_SERIALIZATION_ERROR"}'
+    assert b'"changes":[{"field":"\\ud800"},1.10,[2,{"a":1,"a":2}],' + nulled + b"]" in told
+    assert body(told)["meta"]["own"] == 1
+    assert attempt.evidence().values_nulled == 1
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

@@ -10,7 +10,8 @@ import pytest
 from msgspec import Raw
 
 from airbyte_workers.models import SyncInput
-from airbyte_workers.protocol.catalog import InvalidCatalog, choices_in, read_configured
+from airbyte_workers.protocol.catalog import InvalidCatalog, read_configured
+from airbyte_workers.protocol.catalog_choices import choices_in
 from airbyte_workers.protocol.field_selection import schema_fields
 from airbyte_workers.protocol.messages import ConfiguredCatalog, ConfiguredStream, Stream
 from airbyte_workers.replication.stream_rules import for_destination, routes_of, with_rules
