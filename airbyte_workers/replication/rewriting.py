@@ -8,11 +8,9 @@ from msgspec import Raw
 from airbyte_workers.mappers.chain import Chain
 from airbyte_workers.mappers.records import FieldChange, MappedRecord
 from airbyte_workers.protocol.streams import StreamKey
-from airbyte_workers.replication.raw_members import as_object, raw_members
+from airbyte_workers.replication.raw_members import as_object, raw_items, raw_members
 from airbyte_workers.replication.routes import Route
 from airbyte_workers.replication.stamping import put_body
-
-_LISTED: msgspec.json.Decoder[list[Raw]] = msgspec.json.Decoder(list[Raw])
 
 
 class Rewriter:
@@ -92,6 +90,6 @@ def _object(raw: Raw | None) -> dict[str, Raw]:
 
 def _items(raw: Raw | None) -> list[Raw]:
     try:
-        return _LISTED.decode(raw) if raw is not None else []
-    except msgspec.DecodeError:
+        return raw_items(raw) if raw is not None else []
+    except ValueError:
         return []

@@ -105,14 +105,18 @@ class SourceSide:
 
     def _rewritten(self, line: bytes, record: SniffedRecord, tracker: StreamTracker) -> Iterator[bytes]:
         """A record of a stream with rules, as the destination gets it; one that is kept back was emitted, too."""
+        rewriter = self._rewriters[tracker.key]
+        try:
+            rewritten = rewriter.record(line)
+        except RecursionError:  # nested to the very depth at which the line could just be read
+            self._not_a_message(line, is_data=True)
+            return
         size = record_bytes(record)
         tracker.count(1, size)
         fields = self._routes.changed[tracker.key].fields
         self._checks.record(tracker.key, record.data, fields)
         if self._populated is not None:
             self._populated.record(tracker, record.data, fields)
-        rewriter = self._rewriters[tracker.key]
-        rewritten = rewriter.record(line)
         self._ledger.counters.values_nulled += rewriter.take_nulled()
         if rewritten is None:
             tracker.filter(1, size)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airbyte_workers.replication.ledger import MAX_FAILURES_KEPT
+from tests.fuzz.plain_states import Key
 from tests.fuzz.real_relay import WELL, RealRelay
 from tests.fuzz.reference_echoes import Committed
 from tests.fuzz.reference_relay import ReferenceRelay
@@ -45,6 +46,17 @@ def of_real(relay: RealRelay) -> dict[str, Any]:
             key: (each.committed.records, each.committed.bytes, each.committed.rejected)
             for key, each in ledger.streams.items()
         },
+        "told of streams": {
+            (each.name, each.namespace): (
+                (each.records_emitted, each.records_committed, each.records_filtered, each.records_rejected),
+                (each.bytes_emitted, each.bytes_committed, each.bytes_filtered),
+                (each.records_estimated, each.bytes_estimated),
+            )
+            for each in ledger.counts(succeeded=False, ended=True)
+        },
+        "estimate": (ledger.estimates.total.records, ledger.estimates.total.bytes),
+        "filtered": counters.records_filtered,
+        "nulled": counters.values_nulled,
         "malformed": counters.malformed,
         "states held back": counters.states_held_back,
         "states emitted": evidence.states_emitted,
@@ -72,14 +84,20 @@ def of_real(relay: RealRelay) -> dict[str, Any]:
 def of_reference(relay: ReferenceRelay) -> dict[str, Any]:
     """The same of the reference."""
     echoes, streams = relay.echoes, relay.streams
-    total = sum(stream.records for stream in streams.values())
+    total, filtered = (
+        sum(each) for each in zip(*((one.total.records, one.total.filtered) for one in streams.values()), strict=True)
+    )
     durable = {key: echoes.committed.get(key, Committed()) for key in streams}
     return {
         "streams": {
-            key: (each.records, each.bytes, each.started, each.complete, each.incomplete, each.held_back)
+            key: (each.total.records, each.total.bytes, each.started, each.complete, each.incomplete, each.held_back)
             for key, each in streams.items()
         },
-        "committed": {key: (each.records, each.bytes, each.rejected) for key, each in durable.items()},
+        "committed": {key: (each.count.records, each.count.bytes, each.rejected) for key, each in durable.items()},
+        "told of streams": {key: told_of(relay, key) for key in streams},
+        "estimate": relay.estimates.total,
+        "filtered": filtered,
+        "nulled": relay.nulled,
         "malformed": relay.malformed,
         "states held back": relay.held_back,
         "states emitted": echoes.emitted,
@@ -91,7 +109,7 @@ def of_reference(relay: ReferenceRelay) -> dict[str, Any]:
         "keys unacknowledged": echoes.unacknowledged(),
         "source mismatches": relay.source_stats_mismatches,
         "destination mismatches": echoes.mismatches,
-        "records": (total, total),
+        "records": (total, total - filtered),
         "rejected of several": echoes.rejected_undivided,
         "error traces": len(relay.failures),
         "failures": relay.failures[:MAX_FAILURES_KEPT],
@@ -99,6 +117,17 @@ def of_reference(relay: ReferenceRelay) -> dict[str, Any]:
         "log of the source": [level for leg, level in relay.logged if leg == "source"],
         "log of the destination": [level for leg, level in relay.logged if leg == "destination"],
     }
+
+
+def told_of(relay: ReferenceRelay, key: Key) -> tuple[Any, ...]:
+    """What the reference tells people of a stream: its records, its bytes, what is expected."""
+    total, durable = relay.streams[key].total, relay.echoes.committed.get(key, Committed())
+    count, rejected = durable.count, durable.rejected
+    return (
+        (total.records, count.records - count.filtered - rejected, total.filtered, rejected),
+        (total.bytes, count.bytes - count.filtered_bytes, total.filtered_bytes),
+        relay.estimates.of(key),
+    )
 
 
 def narrowed(real: Any, reference: Any) -> tuple[Any, Any]:

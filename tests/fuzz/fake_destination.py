@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from tests.fuzz.plain_records import as_line
+from tests.fuzz.plain_states import Key
 
 _TALK = [
     b"flushed\n",
@@ -36,6 +38,7 @@ class FakeDestination:
     """Reads whole lines, and answers now and then; its habits stay the same for an attempt."""
 
     dice: Random
+    streams: Sequence[Key]
     _waiting: list[dict[str, Any]] = field(default_factory=list)
     _answered: list[bytes] = field(default_factory=list)
 
@@ -60,8 +63,16 @@ class FakeDestination:
         if self._answered and self.dice.random() < self._again:
             said.append(self.dice.choice(self._answered))
         if self.dice.random() < self._talk:
-            said.insert(self.dice.randrange(len(said) + 1), self.dice.choice(_TALK))
+            said.insert(self.dice.randrange(len(said) + 1), self._small_talk())
         return b"".join(said)
+
+    def _small_talk(self) -> bytes:
+        if self.dice.random() < 0.8:
+            return self.dice.choice(_TALK)
+        name, namespace = self.dice.choice(self.streams)
+        error = {"message": "full", "stream_descriptor": {"name": name, "namespace": namespace}}
+        whole = as_line({"type": "TRACE", "trace": {"type": "ERROR", "emitted_at": 1, "error": error}})
+        return whole if self.dice.random() < 0.7 else whole[:-3] + b"\n"
 
     def _chosen(self) -> list[dict[str, Any]]:
         chosen = list(self._waiting)

@@ -37,6 +37,14 @@ SOUND_VALUES = [
     b'{"id":7,"sourceStats":{"recordCount":3}}',
 ]
 HALF_PAIRS = [b'"\\ud83d"', b'"\\udc22 x"', b'"\\ud83d\\u0041"', b'{"\\ud800":1}']
+FIELD_NAMES = ("f0", "f1", "f2", "n", "t", "half", "żółw", 'say "x"\\')
+TEXTS_OF_VALUES = ("active", "null", "1", "-12.50", "true", "", "x", "[1,  [2, {}]]", '\n\t\\"/ \0', "{}")
+ROW_VALUES = [
+    *(b"null", b"1", b"1.0", b"-12.50", b"1234567890.12345678901234567890", b"9" * 400, b"1e999", b"true", b"false"),
+    *(b'"active"', b'"active"', b'"\\u0061ctive"', b'"active "', b'""', b'"null"', b'"1"', b'"x"'),
+    *(b'"\\n\\t\\\\\\"\\/ \\u0000"', '"żółw 🐢 \u2028"'.encode(), b'"\\u017c\\ud83d\\udc22"'),
+    *(b"[1,  [2, {}]]", b"{}", b'{ "a": 1, "a": {"b": null} }', b'{"type":"STATE","state":{"data":{}}}'),
+]
 UNSOUND_VALUES = [
     b"NaN",
     b"Infinity",

@@ -40,6 +40,7 @@ class Tastes:
 def tastes(dice: Random) -> Tastes:
     """A source's tastes: records and states always, of the rest what the dice say."""
     liked = [(sound_lines.record, 40.0), (sound_lines.state, dice.choice([0.5, 4.0, 12.0]))]
+    liked += [(sound_lines.row, dice.choice([0.0, 0.0, 10.0, 40.0]))]
     liked += [(kind, dice.choice([0.0, 1.0, 4.0])) for kind in sound_lines.OTHERS]
     if dice.random() < 0.6:
         liked += [(kind, dice.choice([0.0, 0.0, 0.2, 1.0])) for kind in odd_lines.KINDS]

@@ -115,41 +115,58 @@ def _is_stats(value: Any) -> bool:
 # --- stamping ---
 
 
-def stamped(text: str, body: Member, number: int, records: int) -> str:
-    """The line with the state's id, and with its count of records if it has none; all else as it stands."""
-    changes = _changes(text, body.start, number, records)
+@dataclass(frozen=True)
+class Stamp:
+    """What a state is given: its number, and how many records came for it, and went no further."""
+
+    number: int
+    records: int
+    filtered: int = 0
+
+    @property
+    def forwarded(self) -> int:
+        return self.records - self.filtered
+
+
+def stamped(text: str, body: Member, stamp: Stamp) -> str:
+    """The line with the state's id, and with how many records went on; all else as it stands.
+
+    A count of its own stays, less what was filtered.
+    """
+    changes = _changes(text, body.start, stamp)
     for start, end, new in sorted(changes, reverse=True):
         text = text[:start] + new + text[end:]
     return text
 
 
-def _changes(text: str, at: int, number: int, records: int) -> list[tuple[int, int, str]]:
+def _changes(text: str, at: int, stamp: Stamp) -> list[tuple[int, int, str]]:
     """What is put in place of what: (start, end, new)."""
     given = members(text, at)
     ids = [each for each in given if each.name == "id"]
-    changes = [(each.start, each.end, str(number)) for each in ids]
-    new = [] if ids else [f'"id":{number}']
+    changes = [(each.start, each.end, str(stamp.number)) for each in ids]
+    new = [] if ids else [f'"id":{stamp.number}']
     stats = member(text, at, "sourceStats")
     if stats is None:
-        new.append(f'"sourceStats":{{"recordCount":{records}}}')
+        new.append(f'"sourceStats":{{"recordCount":{stamp.forwarded}}}')
     elif text[stats.start] != "{":
-        changes.append((stats.start, stats.end, f'{{"recordCount":{records}}}'))
+        changes.append((stats.start, stats.end, f'{{"recordCount":{stamp.forwarded}}}'))
     else:
-        changes += _count_in(text, stats.start, records)
+        changes += _count_in(text, stats.start, stamp)
     if new:
         comma = "," if given else ""
         changes.append((at + 1, at + 1, ",".join(new) + comma))
     return changes
 
 
-def _count_in(text: str, at: int, records: int) -> list[tuple[int, int, str]]:
+def _count_in(text: str, at: int, stamp: Stamp) -> list[tuple[int, int, str]]:
     count = member(text, at, "recordCount")
     if count is None:
         comma = "," if members(text, at) else ""
-        return [(at + 1, at + 1, f'"recordCount":{records}{comma}')]
-    if text[count.start : count.end] == "null":
-        return [(count.start, count.end, str(records))]
-    return []
+        return [(at + 1, at + 1, f'"recordCount":{stamp.forwarded}{comma}')]
+    stated = json.loads(text[count.start : count.end])
+    if stated is None:
+        return [(count.start, count.end, str(stamp.forwarded))]
+    return [(count.start, count.end, str(max(0, stated - stamp.filtered)))] if stamp.filtered else []
 
 
 # --- what is kept, and what is the same ---

@@ -34,7 +34,17 @@ class PlainStatus:
     reset: float | None = None
 
 
-def trace_in(line: bytes) -> PlainError | PlainStatus | str | None:
+@dataclass(frozen=True)
+class PlainEstimate:
+    """How much a source expects to send of a stream or, by its type, of the whole sync."""
+
+    type: str
+    stream: Key
+    records: float | None
+    bytes: float | None
+
+
+def trace_in(line: bytes) -> PlainError | PlainStatus | PlainEstimate | str | None:
     """What a TRACE message tells; a text is the type of one that changes nothing; None: it is none."""
     trace = _body(line, "trace")
     if trace is None or not _text(trace, "type"):
@@ -45,6 +55,8 @@ def trace_in(line: bytes) -> PlainError | PlainStatus | str | None:
         return _error(trace.get("error") or {})
     if trace.get("stream_status") is not None:
         return _status(trace["stream_status"])
+    if trace.get("estimate") is not None:
+        return _estimate(trace["estimate"])
     return str(trace["type"])
 
 
@@ -107,6 +119,11 @@ def _status(status: dict[str, Any]) -> PlainStatus:
     limited = status["status"] == "RUNNING" and [each["type"] for each in reasons] == ["RATE_LIMITED"]
     reset = (reasons[0].get("rate_limited") or {}).get("quota_reset") if limited else None
     return PlainStatus(key, status["status"], limited, reset)
+
+
+def _estimate(estimate: dict[str, Any]) -> PlainEstimate:
+    amounts = estimate.get("row_estimate"), estimate.get("byte_estimate")
+    return PlainEstimate(estimate["type"], key_of(estimate), *amounts)
 
 
 def _odd(trace: dict[str, Any]) -> PlainError | PlainStatus | None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from airbyte_workers.mappers.specs import MapperSpec
 from airbyte_workers.models import Ends
 from airbyte_workers.protocol.streams import StreamKey
 from airbyte_workers.redaction import Redactor
 from airbyte_workers.replication.destination import DestinationSide
 from airbyte_workers.replication.ledger import Ledger, ReplicationFailed
 from airbyte_workers.replication.lines import LineCutter, LineTooLong
+from airbyte_workers.replication.routes import Naming, Route, Routes
 from airbyte_workers.replication.source import SourceSide
+from tests.fuzz.plain_routes import PlainRoute
 from tests.fuzz.plain_states import Key
 
 WELL = Ends(source_exit_code=0, destination_exit_code=0, end_of_input=True)
@@ -32,11 +35,14 @@ class LevelsLog:
 class RealRelay:
     """Both sides of the relay of one attempt."""
 
-    def __init__(self, streams: Sequence[Key], *, allow_malformed: bool, max_line: int) -> None:
+    def __init__(
+        self, streams: Sequence[Key], *, allow_malformed: bool, max_line: int, plain: Sequence[PlainRoute] = ()
+    ) -> None:
+        routes = Routes([route_of(each) for each in plain])
         self.log = LevelsLog()
         self.ledger = Ledger(streams, self.log, staged_states_bytes=NO_LIMIT, allow_malformed=allow_malformed)
-        self._source, self._cutter = SourceSide(self.ledger), LineCutter(max_line)
-        self._destination, self._echoes = DestinationSide(self.ledger), LineCutter(NO_LIMIT)
+        self._source, self._cutter = SourceSide(self.ledger, routes=routes), LineCutter(max_line)
+        self._destination, self._echoes = DestinationSide(self.ledger, routes), LineCutter(NO_LIMIT)
         self.stored: dict[Any, bytes | None] = {}
 
     def source(self, chunk: bytes | None) -> tuple[bytes, str | None]:
@@ -58,8 +64,20 @@ class RealRelay:
     def end(self) -> bytes:
         return b"".join(self._source.empty_states()) if self.ledger.read_to_the_end(WELL) else b""
 
+    def statuses(self) -> bytes:
+        return b"".join(self._source.statuses())
+
     def commit(self) -> None:
         if (batch := self.ledger.take_batch()) is not None:
             self.ledger.counts_after(batch)
             self.ledger.committed(batch)
             self.stored |= {(commit.key.type, commit.key.stream): commit.state for commit in batch.commits}
+
+
+def route_of(plain: PlainRoute) -> Route:
+    """The same route; its names by the product's own rules, where rules gave them."""
+    naming, destination = plain.naming, plain.destination
+    if naming is not None:
+        destination = Naming(naming.definition, naming.format, naming.prefix).destination(plain.source)
+    mappers = tuple(MapperSpec(each.name, each.config) for each in plain.mappers)
+    return Route(plain.source, destination, plain.fields, mappers)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tests.fuzz.plain_counts import Count
 from tests.fuzz.plain_json import beginning, member
 from tests.fuzz.plain_records import level_of_text, message_in
 from tests.fuzz.plain_states import Key, PlainState, canonical, kept, state_in
@@ -17,10 +18,10 @@ KNOWN_TYPES = {"RECORD", "SPEC", "CONNECTION_STATUS", "CATALOG", "DESTINATION_CA
 
 @dataclass
 class Staged:
-    """A state that waits for its echo; `counts` per stream since the owner's state before: records, bytes."""
+    """A state that waits for its echo; `counts` per stream since the owner's state before."""
 
     state: PlainState
-    counts: Mapping[Key, tuple[int, int]]
+    counts: Mapping[Key, Count]
     stored: bool = True
     number: int = 0
 
@@ -35,16 +36,15 @@ class Staged:
 class Committed:
     """What is durable of one stream."""
 
-    records: int = 0
-    bytes: int = 0
+    count: Count = field(default_factory=Count)
     rejected: int = 0
 
 
 @dataclass
 class Echoes:
-    """The states of one attempt, and what the destination said to them."""
+    """The states of one attempt, and what the destination said to them; `sources` are streams by their name there."""
 
-    streams: Collection[Key]
+    sources: Mapping[Key, Key]
     logged: list[tuple[str, str]]
     failures: list[tuple[str, str, Key | None]]
     type: str | None = None
@@ -108,8 +108,13 @@ class Echoes:
         elif isinstance(trace, PlainError):
             self._error(trace)
 
+    def _source(self, stream: Key) -> Key:
+        """The source's name of a stream."""
+        return self.sources.get(stream, stream)
+
     def _error(self, error: PlainError) -> None:
-        self.failures.append(("destination", error.kind, error.stream))
+        stream = None if error.stream is None else self._source(error.stream)
+        self.failures.append(("destination", error.kind, stream))
         self.logged.append(("destination", "ERROR"))
 
     # --- echoes ---
@@ -127,7 +132,8 @@ class Echoes:
             if not self.bare:
                 self.logged.append(("destination", "WARN"))
             self.bare += 1
-        self._echo(state)
+        kind, stream = state.owner
+        self._echo(state if stream is None else replace(state, owner=(kind, self._source(stream))))
 
     def _echo(self, echo: PlainState) -> None:
         waiting = self.waiting.get(echo.owner, [])
@@ -138,7 +144,7 @@ class Echoes:
             return
         covered, self.waiting[echo.owner] = waiting[: place + 1], waiting[place + 1 :]
         self.acknowledgements += 1
-        sent = sum(records for staged in covered for records, _ in staged.counts.values())
+        sent = sum(count.forwarded for staged in covered for count in staged.counts.values())
         rejected = max(0, echo.count("destinationStats", "rejectedRecordCount") or 0)
         counted = echo.count("destinationStats", "recordCount")
         if counted is not None and len(covered) == 1 and counted + rejected != sent:
@@ -162,12 +168,10 @@ class Echoes:
         last = covered[-1]
         self.states_committed += len(covered)
         self.stored[last.state.owner] = kept(last.state) if last.stored else None
-        streams = {key for staged in covered for key in staged.counts}
+        streams = {key for staged in covered for key, count in staged.counts.items() if count.forwarded}
         for staged in covered:
-            for key, (records, size) in staged.counts.items():
-                durable = self.committed.setdefault(key, Committed())
-                durable.records += records
-                durable.bytes += size
+            for key, count in staged.counts.items():
+                self.committed.setdefault(key, Committed()).count.add(count)
         if len(streams) == 1:
             self.committed[streams.pop()].rejected += rejected
         else:

@@ -5,14 +5,24 @@ Written from what the decisions say of messages and evidence and from upstream's
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.fuzz.plain_counts import Count, PlainEstimates, PlainStream
 from tests.fuzz.plain_json import beginning, member
 from tests.fuzz.plain_records import as_line, is_record, level_of_text, looks_like_data, message_in, size_of
-from tests.fuzz.plain_states import Key, PlainState, key_of, stamped, state_in
-from tests.fuzz.plain_traces import PlainError, PlainStatus, level_of, level_of_control, lost_error, trace_in
+from tests.fuzz.plain_routes import PlainRoute, Rewritten, described, sent, state_sent
+from tests.fuzz.plain_states import Key, PlainState, Stamp, key_of, stamped, state_in
+from tests.fuzz.plain_traces import (
+    PlainError,
+    PlainEstimate,
+    PlainStatus,
+    level_of,
+    level_of_control,
+    lost_error,
+    trace_in,
+)
 from tests.fuzz.reference_echoes import Echoes, Staged
 
 KNOWN_TYPES = {"SPEC", "CONNECTION_STATUS", "CATALOG", "DESTINATION_CATALOG"}
@@ -24,31 +34,17 @@ class Ended(Exception):
 
 
 @dataclass
-class PlainStream:
-    """What is known of one stream; `since` counts since its last state."""
-
-    records: int = 0
-    bytes: int = 0
-    since_records: int = 0
-    since_bytes: int = 0
-    started: bool = False
-    complete: bool = False
-    incomplete: bool = False
-    failed: bool = False
-    held_back: bool = False
-    waits: tuple[float | None] | None = None
-
-
-@dataclass
 class ReferenceRelay:
     """Both directions of one attempt."""
 
     configured: Sequence[Key]
     allow_malformed: bool = False
-    forwarded: list[bytes] = field(default_factory=list)
+    routes: Sequence[PlainRoute] = ()
+    forwarded: list[bytes | Rewritten] = field(default_factory=list)
     logged: list[tuple[str, str]] = field(default_factory=list)
     failures: list[tuple[str, str, Key | None]] = field(default_factory=list)
     malformed: int = 0
+    nulled: int = 0
     held_back: int = 0
     source_stats_mismatches: int = 0
     empty_states: int = 0
@@ -58,7 +54,10 @@ class ReferenceRelay:
 
     def __post_init__(self) -> None:
         self.streams = {key: PlainStream() for key in self.configured}
-        self.echoes = Echoes(self.streams.keys(), self.logged, self.failures)
+        self.estimates = PlainEstimates(self.configured)
+        self.route_of: Mapping[Key, PlainRoute] = {each.source: each for each in self.routes}
+        sources = {each.destination: each.source for each in self.routes}
+        self.echoes = Echoes(sources, self.logged, self.failures)
 
     def source(self, line: bytes) -> None:
         """Take a line of the source, its newline included. Raises Ended."""
@@ -87,14 +86,21 @@ class ReferenceRelay:
         if record is None or not is_record(record):
             self._dropped(line, is_data=True)
             return
-        stream = self._stream(key_of({"name": record["stream"], "namespace": record.get("namespace")}))
-        size = size_of(line, record)
-        stream.records += 1
-        stream.bytes += size
-        stream.since_records += 1
-        stream.since_bytes += size
-        stream.started, stream.waits = True, None
-        self.forwarded.append(line)
+        key = key_of({"name": record["stream"], "namespace": record.get("namespace")})
+        stream = self._stream(key)
+        goes_on = self._sent(line, key)
+        stream.count(size_of(line, record), filtered=goes_on is None)
+        if goes_on is not None:
+            self.forwarded.append(goes_on)
+
+    def _sent(self, line: bytes, key: Key) -> bytes | Rewritten | None:
+        """The record as the destination gets it; None: a mapper keeps it back."""
+        route = self.route_of.get(key)
+        if route is None or not (route.is_renamed or route.changes_data):
+            return line
+        result = sent(line, route)
+        self.nulled += result.nulled
+        return result.line
 
     def _stream(self, key: Key) -> PlainStream:
         if key not in self.streams:
@@ -114,8 +120,16 @@ class ReferenceRelay:
             for stream in self._spoken_for(state.owner[1]).values():
                 stream.held_back = True
         else:
-            number, records = self._stage(state)
-            self.forwarded.append(stamped(text, body, number, records).encode())
+            stamp = self._stage(state)
+            self.forwarded.append(self._state_sent(state.owner[1], stamped(text, body, stamp)))
+
+    def _state_sent(self, owner: Key | None, text: str) -> bytes | Rewritten:
+        route = None if owner is None else self.route_of.get(owner)
+        if route is None or not route.is_renamed:
+            return text.encode()
+        body = member(text, beginning(text), "state")
+        assert body is not None
+        return state_sent(text, body, route.destination)
 
     def _is_held_back(self, owner: Key | None) -> bool:
         if self.source_failed or (self.malformed and not self.allow_malformed):
@@ -129,21 +143,22 @@ class ReferenceRelay:
             return self.streams
         return {owner: self.streams[owner]} if owner in self.streams else {}
 
-    def _stage(self, state: PlainState, *, stored: bool = True) -> tuple[int, int]:
-        """The state's number, and how many records came since the one before it."""
+    def _stage(self, state: PlainState, *, stored: bool = True) -> Stamp:
+        """The state waits; its stamp tells of the records since the one before it."""
         counts = {}
         for key, stream in self._spoken_for(state.owner[1]).items():
-            if stream.since_records:
-                counts[key] = (stream.since_records, stream.since_bytes)
-            stream.since_records = stream.since_bytes = 0
-        records = sum(each for each, _ in counts.values())
+            if stream.since.records:
+                counts[key] = stream.since
+            stream.since = Count()
+        records = sum(each.records for each in counts.values())
         stated = state.count("sourceStats", "recordCount")
         if stated is not None and stated != records:
             self.source_stats_mismatches += 1
             self.logged += [("source", "WARN")] * self._is_news("source", state.owner)
         if self.echoes.type not in (None, state.owner[0]):
             raise Ended("mixed_state_types")
-        return self.echoes.stage(Staged(state, counts, stored=stored)), records
+        number = self.echoes.stage(Staged(state, counts, stored=stored))
+        return Stamp(number, records, sum(each.filtered for each in counts.values()))
 
     def _is_news(self, *what: Any) -> bool:
         """Whether it was never told before."""
@@ -161,6 +176,8 @@ class ReferenceRelay:
             self._error(trace)
         elif isinstance(trace, PlainStatus):
             self._status(trace)
+        elif isinstance(trace, PlainEstimate):
+            self.estimates.told.append(trace)
 
     def _error(self, error: PlainError) -> None:
         self.failures.append(("source", error.kind, error.stream))
@@ -213,12 +230,17 @@ class ReferenceRelay:
                 self._send_empty_state(name, namespace)
 
     def _send_empty_state(self, name: str, namespace: str | None) -> None:
-        descriptor = {"name": name} | ({} if namespace is None else {"namespace": namespace})
-        body = {"type": "STREAM", "stream": {"stream_descriptor": descriptor, "stream_state": {}}}
-        number, records = self._stage(PlainState(("STREAM", (name, namespace)), body), stored=False)
+        stream: dict[str, Any] = {"stream_descriptor": described((name, namespace)), "stream_state": {}}
+        body = {"type": "STREAM", "stream": stream}
+        stamp = self._stage(PlainState(("STREAM", (name, namespace)), body), stored=False)
         self.empty_states += 1
-        stamp = {"id": number, "sourceStats": {"recordCount": records}}
-        self.forwarded.append(as_line({"type": "STATE", "state": stamp | body}))
+        stream["stream_descriptor"] = described(self.destination((name, namespace)))
+        given = {"id": stamp.number, "sourceStats": {"recordCount": stamp.forwarded}}
+        self.forwarded.append(as_line({"type": "STATE", "state": given | body}))
+
+    def destination(self, stream: Key) -> Key:
+        """The stream's name in the destination."""
+        return self.route_of[stream].destination if stream in self.route_of else stream
 
 
 def moment(reset: float | None) -> float | None:

@@ -9,8 +9,10 @@ from random import Random
 from typing import Any
 
 from tests.fuzz.agreement import Difference, Disagreement, narrowed, of_real, of_reference
+from tests.fuzz.drawn_routes import drawn_routes
 from tests.fuzz.fake_destination import FakeDestination
 from tests.fuzz.mutator import STREAMS, chunks
+from tests.fuzz.plain_routes import PlainRoute, Rewritten, described
 from tests.fuzz.plain_states import Key
 from tests.fuzz.real_relay import NO_LIMIT, RealRelay
 from tests.fuzz.reference_relay import Ended, ReferenceRelay
@@ -23,6 +25,7 @@ class Attempt:
     data: bytes
     dice: Random
     streams: Sequence[Key] = STREAMS
+    routes: Sequence[PlainRoute] = ()
     consumed: int = 0
     _rest: bytes = b""
     ended: str | None = None
@@ -31,9 +34,9 @@ class Attempt:
     def __post_init__(self) -> None:
         allow = self.dice.random() < 0.5
         self._limit = self.dice.choice([NO_LIMIT] * 9 + [50_000])
-        self.real = RealRelay(self.streams, allow_malformed=allow, max_line=self._limit)
-        self.reference = ReferenceRelay(self.streams, allow)
-        self._echoing = FakeDestination(self.dice)
+        self.real = RealRelay(self.streams, allow_malformed=allow, max_line=self._limit, plain=self.routes)
+        self.reference = ReferenceRelay(self.streams, allow, self.routes)
+        self._echoing = FakeDestination(self.dice, [self.reference.destination(each) for each in self.streams])
 
     def run(self) -> None:
         """Everything until the end, or until a line that ends the attempt. Raises Disagreement."""
@@ -47,7 +50,8 @@ class Attempt:
             self._source(None)
         if self.ended is None:
             self.reference.end()
-            self._same("empty states", json_lines(self.real.end()), json_lines(self._forwarded()))
+            self._same("empty states", *map(json_lines, self._both(self.real.end())))
+            self._same("statuses", statuses_in(self.real.statuses()), self._statuses())
         self._echo(self._echoing.take(b"", last=True))
         self.real.commit()
         expected = of_reference(self.reference)
@@ -61,7 +65,7 @@ class Attempt:
             more, failed = self.real.source(b"")
             self._same("bytes behind the end", more, b"")
         self._same("failure that ends the attempt", failed, self.ended)
-        self._same("forwarded bytes", forwarded, self._forwarded())
+        self._same("forwarded bytes", *self._both(forwarded))
         self._echo(self._echoing.take(forwarded))
 
     def _read(self, chunk: bytes | None) -> None:
@@ -83,10 +87,18 @@ class Attempt:
             self.consumed += unfinished
             raise Ended("message_too_long")
 
-    def _forwarded(self) -> bytes:
-        forwarded = b"".join(self.reference.forwarded)
-        self.reference.forwarded.clear()
-        return forwarded
+    def _both(self, real: bytes) -> tuple[Any, Any]:
+        """What went on in the real relay and in the reference: bytes, but for lines that were written anew."""
+        expected, self.reference.forwarded = self.reference.forwarded, []
+        plain = [each for each in expected if isinstance(each, bytes)]
+        lines = [each + b"\n" for each in real.split(b"\n")[:-1]]
+        if len(plain) == len(expected) or len(lines) != len(expected):
+            return real, b"".join(plain)
+        pairs = zip(lines, expected, strict=True)
+        return [each.in_line(line) if isinstance(each, Rewritten) else line for line, each in pairs], expected
+
+    def _statuses(self) -> list[Any]:
+        return [("COMPLETE", described(self.reference.destination(each))) for each in self.streams]
 
     def _echo(self, said: bytes) -> None:
         if not said:
@@ -106,13 +118,19 @@ def json_lines(lines: bytes) -> list[Any]:
     return [json.loads(each) for each in lines.splitlines()]
 
 
+def statuses_in(lines: bytes) -> list[Any]:
+    told = [each["trace"]["stream_status"] for each in json_lines(lines)]
+    return [(each["status"], each["stream_descriptor"]) for each in told]
+
+
 def run(lines: Sequence[bytes], seed: object) -> int:
     """All lines, in as many attempts as it takes; the result is how many lines that were. Raises Disagreement."""
     rest, total = b"".join(lines), 0
+    routes = drawn_routes(Random(f"routes of {seed}"), STREAMS)
     if Random(f"{seed}").random() < 0.3:
         rest = rest.removesuffix(b"\n")
     while rest:
-        attempt = Attempt(rest, Random(f"{seed}/{total}"))
+        attempt = Attempt(rest, Random(f"{seed}/{total}"), routes=routes)
         attempt.run()
         total += attempt.consumed
         rest = b"\n".join(rest.split(b"\n")[attempt.consumed :]) if attempt.ended is not None else b""

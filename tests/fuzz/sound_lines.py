@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from tests.fuzz.json_pieces import HALF_PAIRS, fields, plain, spelt, text, value
+from tests.fuzz.json_pieces import FIELD_NAMES, HALF_PAIRS, ROW_VALUES, fields, plain, spelt, text, value
 from tests.fuzz.plain_states import Key
 
 
@@ -68,6 +68,31 @@ def long_record(dice: Random, source: Source) -> bytes:
     key = dice.choice(source.streams)
     body = {b"stream": text(key[0])} | namespace(dice, key) | {b"data": b'{"t":"' + b"y" * size + b'"}'}
     return line(dice, b"RECORD", plain(body), b"record")
+
+
+def row(dice: Random, source: Source) -> bytes:
+    """A record with the fields that rules speak of: missing, null, nested, twice, with half a surrogate pair."""
+    key, data = dice.choice(source.streams), [(text(name), dice.choice(ROW_VALUES)) for name in FIELD_NAMES]
+    data = [each for each in data if dice.random() < 0.6]
+    has_half = dice.random() < 0.15
+    for _ in range(has_half + (dice.random() < 0.1)):
+        twin = dice.choice(HALF_PAIRS if has_half else ROW_VALUES)
+        data.insert(dice.randrange(len(data) + 1), (text(dice.choice(FIELD_NAMES)), twin))
+    spaced = dice.random() < 0.1
+    members = (b" , " if spaced else b",").join(name + b":" + b"  " * spaced + each for name, each in data)
+    body = {b"stream": text(key[0])} | namespace(dice, key) | {b"data": b"{" + b" " * spaced + members + b"}"}
+    if dice.random() < (0.6 if has_half else 0.03):
+        body[b"meta"] = dice.choice(_METAS)
+    return line(dice, b"RECORD", spelt(dice, body), b"record")
+
+
+_METAS = [
+    *(b"null", b"{}", b"[]", b"5", b'"changes"', b'{"changes":null}', b'{"changes":{}}', b'{"changes":[ ], "a": 1.10}'),
+    b'{"changes":[{"field":"a","change":"NULLED","reason":"x"}]}',
+    b'{ "changes" : [1.10, {"a":1,"a":2}, "\\u017c"], "changes": [ 2.50 ] , "b": {"a":1,"a":2}}',
+    b'{"changes":[{"field":"\\ud800"}],"more":1}',
+    b'{"\\ud800":1,"changes":["a"]}',
+]
 
 
 def state(dice: Random, source: Source) -> bytes:
@@ -136,6 +161,17 @@ def status(dice: Random, source: Source) -> bytes:
     return line(dice, b"TRACE", spelt(dice, trace), b"trace")
 
 
+def estimate(dice: Random, source: Source) -> bytes:
+    """How much is to come of a stream, of one that nobody syncs, or of the whole sync."""
+    key = dice.choice([*source.streams, ("unknown", None)])
+    amounts = [b"0", b"17", b"1.5e3", b"-1", b"1e300", b"9007199254740992", b"9007199254740993", b"null"]
+    body = {b"name": text(key[0])} | namespace(dice, key)
+    body[b"type"] = b'"STREAM"' if dice.random() < 0.97 else dice.choice([b'"SYNC"', b'"NEWS"'])
+    body |= {name: dice.choice(amounts) for name in (b"row_estimate", b"byte_estimate") if dice.random() < 0.8}
+    trace = {b"type": b'"ESTIMATE"', b"emitted_at": b"1", b"estimate": spelt(dice, body)}
+    return line(dice, b"TRACE", spelt(dice, trace), b"trace")
+
+
 _REASONS = [
     b"null",
     b"[]",
@@ -165,4 +201,4 @@ _SMALL_TALK = [
     b'{"type":"TRACE","trace":{"type":"ANALYTICS","emitted_at":1,"analytics":{"type":"x","value":"y"}}}\n',
     b'{"type":"TRACE","trace":{"type":"ESTIMATE","emitted_at":1,"estimate":{"name":"users","type":"STREAM","row_estimate":1}}}\n',
 ]
-OTHERS = (long_record, log, status, small_talk)
+OTHERS = (long_record, log, status, estimate, small_talk)

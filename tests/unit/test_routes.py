@@ -209,6 +209,15 @@ def test_what_the_source_noted_stays_beside_a_nulled_value_though_it_holds_half_
     assert attempt.evidence().values_nulled == 1
 
 
+@pytest.mark.parametrize("depth", range(960, 1010, 2))
+def test_a_record_nested_to_any_depth_goes_on_or_is_malformed(depth: int) -> None:
+    deep = b'{"type":"RECORD","record":{"stream":"users","data":{"a":%s1%s},"emitted_at":1}}\n'
+    attempt = changed(fields=frozenset({"a"}))
+    told = attempt.source(deep % (b"[" * depth, b"]" * depth))
+    evidence = attempt.evidence()
+    assert (len(told), evidence.records_emitted, evidence.malformed) in {(1, 1, 0), (0, 0, 1)}
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
