@@ -16,7 +16,7 @@ from airbyte_workers.models import Connector, Order, StreamChoice, SyncInput
 from airbyte_workers.names import CONTAINER_LAUNCHERS, INVALID_INPUT, Role
 from airbyte_workers.protocol.catalog import InvalidCatalog, check_choices, read_configured
 from airbyte_workers.protocol.catalog_choices import choices_in
-from airbyte_workers.protocol.configs import reference_problems
+from airbyte_workers.protocol.config_secrets import reference_problems
 from airbyte_workers.protocol.streams import shown, stream_key
 from airbyte_workers.settings import Settings
 

@@ -9,7 +9,8 @@ from activities.means import Means
 from airbyte_workers.jobs.failures import MAX_MESSAGE_IN_HISTORY, cut, of_platform
 from airbyte_workers.models import Failure, FailureType
 from airbyte_workers.names import JobKind, Role
-from airbyte_workers.protocol.configs import UNTOLD, UnusableSpec, config_problems, secret_names
+from airbyte_workers.protocol.config_secrets import UNTOLD
+from airbyte_workers.protocol.configs import UnusableSpec, config_problems, secret_names
 from airbyte_workers.store import jobs
 from airbyte_workers.store.jobs import Job
 

@@ -11,12 +11,13 @@ import asyncpg
 import msgspec
 
 from airbyte_workers.names import Role
-from airbyte_workers.protocol.configs import renewed_secret_values, secret_values
+from airbyte_workers.protocol.config_secrets import renewed_secret_values, secret_values
 from airbyte_workers.replication.control import Launched
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import connector_configs, jobs, secrets
 from airbyte_workers.store.jobs import Job
-from airbyte_workers.store.sealing import Seal, SealError
+from airbyte_workers.store.seal_errors import SealError
+from airbyte_workers.store.sealing import Seal
 
 
 @dataclass(frozen=True)

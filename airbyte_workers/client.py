@@ -37,7 +37,7 @@ from airbyte_workers.models import (
     SyncReport,
 )
 from airbyte_workers.names import REPLICATION_KINDS, WORKFLOW_QUEUE, JobKind, sync_workflow_id
-from airbyte_workers.protocol.configs import reference_problems
+from airbyte_workers.protocol.config_secrets import reference_problems
 from airbyte_workers.replication.state_history import Point
 from airbyte_workers.runs import (
     AlreadySyncing,

@@ -15,7 +15,7 @@ from airbyte_workers.runtime.stack import StackError
 from airbyte_workers.runtime.temporal import TemporalUnreachable
 from airbyte_workers.store.database import MigrationError, is_away
 from airbyte_workers.store.objects import StorageError
-from airbyte_workers.store.sealing import SealError
+from airbyte_workers.store.seal_errors import SealError
 
 _TOLD = (StackError, TemporalUnreachable, DatabaseUnusable, MigrationError, SealError, StorageError)
 

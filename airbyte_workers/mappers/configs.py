@@ -9,7 +9,7 @@ from typing import Any
 from airbyte_workers.mappers.encryption import public_key
 from airbyte_workers.mappers.schemas import CONFIG_SCHEMAS, NO_PADDING
 from airbyte_workers.mappers.specs import MapperName, MapperSpec, Problem, ProblemCode
-from airbyte_workers.protocol.configs import is_reference
+from airbyte_workers.protocol.config_secrets import is_reference
 from airbyte_workers.protocol.schema_branches import Later
 from airbyte_workers.protocol.schema_checks import violations
 from airbyte_workers.protocol.schema_sentences import MAX_NAME, close_to, cut, dotted

@@ -17,7 +17,7 @@ from airbyte_workers.replication.ledger import Batch, Ledger
 from airbyte_workers.replication.state_ledger import Commit
 from airbyte_workers.store import connector_configs, states
 from airbyte_workers.store.database import is_away
-from airbyte_workers.store.sealing import SealError
+from airbyte_workers.store.seal_errors import SealError
 from airbyte_workers.store.states import StaleFence, StateRow, Writer
 
 _FIRST_WAIT_S = 0.2

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from airbyte_workers.models import FailureOrigin
-from airbyte_workers.protocol.configs import renewed_secret_values
+from airbyte_workers.protocol.config_secrets import renewed_secret_values
 from airbyte_workers.protocol.messages import Control
 from airbyte_workers.replication.decoding import repaired
 from airbyte_workers.replication.traces import decoded

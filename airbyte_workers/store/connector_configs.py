@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
@@ -18,9 +18,12 @@ from airbyte_workers.models import AttemptRef
 from airbyte_workers.names import Role
 from airbyte_workers.replication.control import NewConfig
 from airbyte_workers.store.database import Database, Session
-from airbyte_workers.store.sealing import Seal, SealError, seal_for
+from airbyte_workers.store.seal_errors import SealError
 from airbyte_workers.store.states import StaleFence, Writer
 from airbyte_workers.store.transitions import Event, write_event
+
+if TYPE_CHECKING:
+    from airbyte_workers.store.sealing import Seal
 
 EVENT, DROPPED = "new config", "new config dropped"
 _FENCE = "select fence from connections where id = $1 for no key update"
@@ -42,6 +45,8 @@ class KeptConfig:
 
 def sealed(new: NewConfig) -> bytes:
     """The new config for the table. Raises SealError, also for one that belongs to no connection."""
+    from airbyte_workers.store.sealing import seal_for  # noqa: PLC0415  # a fifth of a pod's start, which few need
+
     key = bytes.fromhex(new.launched.public_key)
     return seal_for(key, {"config": new.config.decode(), "based_on": new.launched.based_on})
 

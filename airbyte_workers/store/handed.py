@@ -16,7 +16,8 @@ import asyncpg
 from airbyte_workers.models import Connector, Mapper, OpenJob, OpenOperation, Order, StreamChoice, SyncInput
 from airbyte_workers.store.connections import Refused
 from airbyte_workers.store.database import Session
-from airbyte_workers.store.sealing import Seal, SealError, seal_for
+from airbyte_workers.store.seal_errors import SealError
+from airbyte_workers.store.sealing import Seal, seal_for
 
 C = TypeVar("C", bound=Connector)
 I = TypeVar("I", SyncInput, Order)  # noqa: E741  # an input

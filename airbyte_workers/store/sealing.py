@@ -24,14 +24,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from airbyte_workers.store.seal_errors import SealError
+
 _OWN, _PUBLIC = b"\x01", b"\x02"
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
 _log = structlog.get_logger(__name__)
-
-
-class SealError(Exception):
-    """A key is not usable, or a value cannot be sealed or opened; the message never tells the value."""
 
 
 class Seal:

@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from airbyte_workers.protocol.configs import ENV_PREFIX, MAX_REFERENCE, NEITHER_SCHEME, is_reference
+from airbyte_workers.protocol.config_secrets import ENV_PREFIX, MAX_REFERENCE, NEITHER_SCHEME, is_reference
 from airbyte_workers.protocol.schema_sentences import cut, dotted
 
 MAX_SECRET_BYTES = 1024 * 1024

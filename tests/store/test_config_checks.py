@@ -11,7 +11,7 @@ from desk import DESTINATION, SOURCE, SPEC, SPEC_TEXT, Desk, asks, operation, sy
 from airbyte_workers.jobs.failures import MAX_MESSAGE_IN_HISTORY
 from airbyte_workers.models import AttemptRef, Failure, FailureOrigin, FailureType, JobPlan
 from airbyte_workers.names import JobKind, Role
-from airbyte_workers.protocol.configs import UNTOLD
+from airbyte_workers.protocol.config_secrets import UNTOLD
 from airbyte_workers.store import catalogs
 
 pytestmark = pytest.mark.postgres

@@ -14,7 +14,8 @@ from old_jobs import Archive
 
 from airbyte_workers.store.database import connected
 from airbyte_workers.store.handed import NoKey, UnknownConfig, hand_over, publish_key, take
-from airbyte_workers.store.sealing import Seal, SealError, seal_for
+from airbyte_workers.store.seal_errors import SealError
+from airbyte_workers.store.sealing import Seal, seal_for
 
 pytestmark = pytest.mark.postgres
 CONFIG = {"host": "db.example", "password": "hunter2", "tables": [{"name": "üsers"}]}

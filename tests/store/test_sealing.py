@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from airbyte_workers.store.sealing import Seal, SealError, load_seal, seal_for
+from airbyte_workers.store.seal_errors import SealError
+from airbyte_workers.store.sealing import Seal, load_seal, seal_for
 
 SEAL, OTHER = Seal(b"k" * 32), Seal(b"o" * 32)
 CONFIG = {"password": "hunter2"}

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from airbyte_workers.store.sealing import Seal, SealError, load_seal
+from airbyte_workers.store.seal_errors import SealError
+from airbyte_workers.store.sealing import Seal, load_seal
 from airbyte_workers.store.secrets import SecretError, resolve
 
 

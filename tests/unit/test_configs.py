@@ -13,14 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from airbyte_workers.protocol.configs import (
-    UnusableSpec,
-    config_problems,
-    is_reference,
-    reference_problems,
-    secret_names,
-    secret_values,
-)
+from airbyte_workers.protocol.config_secrets import is_reference, reference_problems, secret_values
+from airbyte_workers.protocol.configs import UnusableSpec, config_problems, secret_names
 
 REFERENCE = {"_secret": "env:AIRBYTE_SECRET_X"}
 SPEC: dict[str, Any] = {

@@ -10,7 +10,7 @@ import pytest
 from airbyte_lines import RememberedLog, line, log
 
 from airbyte_workers.models import FailureOrigin
-from airbyte_workers.protocol.configs import UNTOLD, renewed_secret_values
+from airbyte_workers.protocol.config_secrets import UNTOLD, renewed_secret_values
 from airbyte_workers.redaction import MASK, Redactor
 from airbyte_workers.replication.control import Launched, NewConfigs
 from airbyte_workers.replication.destination import DestinationSide
