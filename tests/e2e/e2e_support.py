@@ -174,7 +174,8 @@ class Place:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name in KEPT or name.upper().endswith("_PROXY")}
+        names = [name for name in os.environ if name in KEPT or name.upper().endswith("_PROXY")]
+        kept = {name: os.environ[name] for name in names}  # pytest writes its own meanwhile, and tests are in threads
         return {**kept, "AIRBYTE_WORKERS_HOME": str(self.home), **self.variables}
 
     def run(self, *words: str, seconds: float = 120.0, **variables: str) -> Ended:
