@@ -191,7 +191,7 @@ def ends(
 def asked_for(session: pytest.Session) -> list[Case]:
     """The cases that pytest was told to run, each once."""
     cases = [
-        (item.callspec.params["launcher"], item.callspec.params["mode"])
+        (item.callspec.params.get("launcher", "process"), item.callspec.params["mode"])
         for item in session.items
         if isinstance(item, pytest.Function)
         and {"ends", "mode"} <= set(item.fixturenames)
