@@ -14,7 +14,7 @@ from activities.launch_configs import LaunchConfigs
 from activities.stream_routes import RoutedCatalog, routed
 from airbyte_workers.models import AttemptRef, Connector, FailureOrigin
 from airbyte_workers.names import JobKind, Role
-from airbyte_workers.orchestrator.input import Checks, Cleared, ConnectorInput, ReplicationInput, StreamRoute
+from airbyte_workers.orchestrator.input import Checks, Cleared, ConnectorInput, ReplicationInput
 from airbyte_workers.pods.pod import ContainerLimits, ContainerSpec, PodSpec, Program
 from airbyte_workers.protocol import generations
 from airbyte_workers.protocol.messages import ConfiguredCatalog, serialise
@@ -189,7 +189,7 @@ class Author:
             fence=attempt.fence,
             database_url=self.settings.database_url,
             streams=tuple(generations.keys(catalog)),
-            routes=tuple(StreamRoute.of(route) for route in synced.changing),
+            routes=synced.changing,
             cleared=await self._cleared(job, catalog) if job.kind is JobKind.CLEAR else None,
             checks=self._checks(job, catalog),
             stream_status=job.sync.destination.stream_status,

@@ -35,6 +35,8 @@ TELLING_NAMES = frozenset(_LISTED.split())
 
 _PIECE = 2_000  # characters; a longer value is looked for in pieces, so that who cuts a text need not look further
 _REACH = 1_000
+CUT = " [cut]"
+"""Stands behind what is left of a text that was too long."""
 LONGEST_REACH = _REACH + WIDEST * _PIECE
 """The `reach` of a redactor, whatever it will have to learn."""
 _OVERLAP = 8  # characters that two pieces share: in base64 the edges of each are not found
@@ -101,6 +103,18 @@ class Redactor:
         if leg == DESTINATION and (quoting := _DATA.search(seen)):
             spans.append(_Span(quoting.end(), len(seen)))
         return _masked(seen, spans, end) if spans else text[:end]
+
+    def cut(self, text: str, limit: int, *, leg: str = "") -> tuple[str, bool]:
+        """The text without secrets, of `limit` characters at most, and whether it is whole.
+
+        Redacted, then cut: the other way round a part of a secret could stay. Half a surrogate pair, which cannot be
+        written, becomes a question mark.
+        """
+        shown = self(text, leg=leg, limit=limit)
+        if not shown.isascii():
+            shown = shown.encode(errors="replace").decode()
+        whole = max(len(text), len(shown)) <= limit
+        return (shown if whole else shown[: limit - len(CUT)] + CUT), whole
 
     def _named_in(self, text: str) -> Iterator[_Span]:
         for key in _KEY.finditer(text) if ":" in text else ():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
@@ -18,6 +18,7 @@ from airbyte_workers.models import (
     StreamValidation,
     Waits,
 )
+from airbyte_workers.orchestrator.desk import Desk
 from airbyte_workers.orchestrator.input import ReplicationInput
 from airbyte_workers.orchestrator.joblog import LogWriter
 from airbyte_workers.orchestrator.leg import ConnectorExit
@@ -49,7 +50,6 @@ class Ending:
     end_of_input: bool = False
     found: tuple[StreamValidation, ...] = ()
     waits: Waits = field(default_factory=Waits)
-    dead_letters: DeadLetterCounts = field(default_factory=DeadLetterCounts)
 
     def ends(self) -> Ends:
         """The same as a part of the evidence."""
@@ -66,14 +66,15 @@ class Ending:
         )
 
 
-def conclude(ledger: Ledger, ending: Ending, given: ReplicationInput, log: LogWriter) -> AttemptSummary:
+def conclude(ledger: Ledger, ending: Ending, given: ReplicationInput, desk: Desk) -> AttemptSummary:
     """The verdict on an attempt with all that belongs to it; it stands in the job's log, too."""
     evidence = ledger.evidence(ending.ends())
     verdict = outcome(evidence, ledger.failures, given, cancelled=ending.stop is Stop.CANCELLED)
-    verdict = replace(verdict, warnings=(*verdict.warnings, *_found(ending, given)))
+    letters = desk.dead_letters.counts if desk.dead_letters is not None else DeadLetterCounts()
+    verdict = replace(verdict, warnings=(*verdict.warnings, *_found(ending.found, letters, given)))
     streams = _streams(ledger, verdict)
-    log.settle()
-    _tell(log, streams, verdict)
+    desk.log.settle()
+    _tell(desk.log, streams, verdict)
     return AttemptSummary(
         **dict(ending.waits),
         status=verdict.status,
@@ -81,23 +82,23 @@ def conclude(ledger: Ledger, ending: Ending, given: ReplicationInput, log: LogWr
         warnings=verdict.warnings,
         evidence=evidence,
         streams=streams,
-        log_lines_dropped=log.lines_dropped,
+        log_lines_dropped=desk.log.lines_dropped,
         peak_memory_bytes=peak_memory_bytes(),
         unproven=verdict.unproven,
         retry_at=None if verdict.status == "succeeded" else ledger.retry_at,
-        validation=record_findings.foremost(ending.found, given.read_settings().report_max_streams),
-        dead_letters=ending.dead_letters,
+        validation=record_findings.foremost(ending.found, desk.settings.report_max_streams),
+        dead_letters=letters,
     )
 
 
-def _found(ending: Ending, given: ReplicationInput) -> Iterator[str]:
+def _found(found: Sequence[StreamValidation], letters: DeadLetterCounts, given: ReplicationInput) -> Iterator[str]:
     """What people must know of records that did not fit."""
-    yield from record_findings.warnings_of(ending.found)
-    if not given.checks.dead_letters and any(each.invalid for each in ending.found):
+    yield from record_findings.warnings_of(found)
+    if not given.checks.dead_letters and any(each.invalid for each in found):
         yield f"validation: {record_findings.HINT}"
     command = f"airbyte-workers jobs dead-letters {given.job_id} --attempt {given.attempt + 1}"
-    if letters := record_findings.about_letters(ending.dead_letters, command):
-        yield letters
+    if kept := record_findings.about_letters(letters, command):
+        yield kept
 
 
 def _streams(ledger: Ledger, verdict: Verdict) -> tuple[StreamCounts, ...]:

@@ -21,7 +21,6 @@ from airbyte_workers.settings import Settings
 from airbyte_workers.store.log_objects import dead_letter_key
 from airbyte_workers.store.objects import Objects, StorageError
 
-_CUT = " [cut]"
 Entry = dict[str, str | Sequence[str] | Raw | None]
 
 
@@ -97,13 +96,9 @@ class DeadLetterWriter:
             return
 
     def _shown(self, data: bytes) -> tuple[str, bool]:
-        """Redacted, then cut: the other way round a part of a secret could stay. False: it was cut."""
-        most = self._limits.one_characters
+        """The text without secrets; False: it was cut."""
         text = data.decode(errors="replace")
-        shown = self._redact(text, leg=FailureOrigin.SOURCE, limit=most)
-        shown = shown.encode(errors="replace").decode()
-        whole = max(len(text), len(shown)) <= most
-        return shown if whole else shown[: most - len(_CUT)] + _CUT, whole
+        return self._redact.cut(text, self._limits.one_characters, leg=FailureOrigin.SOURCE)
 
     def _keep(self, entry: Entry) -> None:
         line = msgspec.json.encode(entry) + b"\n"

@@ -7,9 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from airbyte_workers.mappers.specs import MapperSpec
 from airbyte_workers.models import Clocks, FailureOrigin, Policy, SpeedLimits, ValidationMode
-from airbyte_workers.protocol.streams import StreamKey, stream_key
+from airbyte_workers.protocol.streams import StreamKey
 from airbyte_workers.replication.control import Launched, NewConfigs
 from airbyte_workers.replication.routes import Route
 from airbyte_workers.replication.validation import CheckRules
@@ -27,45 +26,13 @@ class _Input(BaseModel):
     secret_names: tuple[str, ...] = ()
     launched: dict[FailureOrigin, Launched] = Field(default_factory=dict, repr=False)
 
-    def new_configs(self) -> NewConfigs:
+    def new_configs(self, settings: Settings) -> NewConfigs:
         """Where the program notes the configs that its connectors send in place of theirs."""
-        most = self.read_settings().max_learned_secrets
-        return NewConfigs(self.launched, names=self.secret_names, most_secrets=most)
+        return NewConfigs(self.launched, names=self.secret_names, most_secrets=settings.max_learned_secrets)
 
     def read_settings(self) -> Settings:
         """The settings of the Temporal worker that launched the pod."""
         return Settings.model_validate(self.settings)
-
-
-class StreamRoute(BaseModel):
-    """A stream that does not go on as it came: see `replication/routes.py: Route`. Configs of mappers are whole."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
-    source: StreamKey
-    destination: StreamKey
-    fields: tuple[str, ...] | None = None
-    mappers: tuple[tuple[str, dict[str, Any]], ...] = Field(default=(), repr=False)
-
-    @classmethod
-    def of(cls, route: Route) -> StreamRoute:
-        """The route as it is written down."""
-        return cls(
-            source=route.source,
-            destination=route.destination,
-            fields=None if route.fields is None else tuple(sorted(route.fields)),
-            mappers=tuple((each.name, dict(each.config)) for each in route.mappers),
-        )
-
-    @property
-    def route(self) -> Route:
-        """The route as it is taken."""
-        return Route(
-            stream_key(*self.source),
-            stream_key(*self.destination),
-            fields=None if self.fields is None else frozenset(self.fields),
-            mappers=tuple(MapperSpec(name, config) for name, config in self.mappers),
-        )
 
 
 class Cleared(BaseModel):
@@ -106,8 +73,9 @@ class Checks(BaseModel):
 class ReplicationInput(_Input, Policy):
     """What a replication pod's orchestrator works with; `streams` are (name, namespace) as configured.
 
-    The policy's fields stand beside the others. `cleared`: there is no source, these streams are emptied.
-    `clocks`: the connection's own. `ends_by`: when the job's total time is over.
+    The policy's fields stand beside the others. `routes`: those on which something happens, with the keys of mappers.
+    `cleared`: there is no source, these streams are emptied. `clocks`: the connection's own. `ends_by`: when the job's
+    total time is over.
     """
 
     job_id: int
@@ -117,7 +85,7 @@ class ReplicationInput(_Input, Policy):
     fence: int
     database_url: str
     streams: tuple[StreamKey, ...]
-    routes: tuple[StreamRoute, ...] = ()
+    routes: tuple[Route, ...] = Field(default=(), repr=False)
     stream_status: Literal["send", "omit"] = "send"
     count_populated_fields: bool = False
     clocks: Clocks = Clocks()

@@ -18,14 +18,13 @@ from typing import Self
 
 from airbyte_workers.models import FailureOrigin
 from airbyte_workers.protocol.streams import StreamKey
-from airbyte_workers.redaction import LONGEST_REACH, Redactor
+from airbyte_workers.redaction import CUT, LONGEST_REACH, Redactor
 from airbyte_workers.replication.repeats import Line, RepeatLimits, Repeats
 from airbyte_workers.settings import Settings
 from airbyte_workers.store.log_lines import LEVELS, Level, LogLine, stored
 from airbyte_workers.store.log_objects import chunk_key, gap_key, last_key
 from airbyte_workers.store.objects import Objects, StorageError
 
-_CUT = " [cut]"
 _WORDS = 200  # characters of a line that the count of its repeats says again
 
 
@@ -153,7 +152,7 @@ class LogWriter:
     def _words(self, line: Line) -> str:
         """How a line begins."""
         first = self._shown(line.leg, line.text).partition("\n")[0]
-        return first if len(first) <= _WORDS else first[:_WORDS] + _CUT
+        return first if len(first) <= _WORDS else first[:_WORDS] + CUT
 
     def _of(self, leg: str, stream: StreamKey) -> StreamKey:
         """What a line says of its stream: a connector may call one whatever it likes."""
@@ -161,12 +160,7 @@ class LogWriter:
         return self._shown(leg, name), self._shown(leg, namespace) if namespace else None
 
     def _shown(self, leg: str, text: str) -> str:
-        """Redacted, then cut: the other way round a part of a secret could stay."""
-        shown = self.redact(text, leg=leg, limit=self._max_line)
-        if not shown.isascii():
-            shown = shown.encode(errors="replace").decode()  # half a surrogate pair cannot be written
-        whole = max(len(text), len(shown)) <= self._max_line
-        return shown if whole else shown[: self._max_line - len(_CUT)] + _CUT
+        return self.redact.cut(text, self._max_line, leg=leg)[0]
 
     def _turn(self) -> None:
         self._full.append(self._current)

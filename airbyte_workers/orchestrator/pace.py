@@ -36,7 +36,7 @@ class Pace:
         """Wait as long as what went through demands, or until `let_go`."""
         if not self._limiter.is_limiting or self._let_go.is_set():
             return
-        passed = emitted(self._ledger)
+        passed = self._ledger.emitted
         records, size = passed[0] - self._passed[0], passed[1] - self._passed[1]
         self._passed = passed
         wait = self._limiter.spend(records, size, asyncio.get_running_loop().time())
@@ -49,9 +49,3 @@ class Pace:
     def let_go(self) -> None:
         """End the wait, and every later one: nothing more shall go through."""
         self._let_go.set()
-
-
-def emitted(ledger: Ledger) -> tuple[int, int]:
-    """Records and bytes of their `data` that came from the source so far."""
-    streams = ledger.streams.values()
-    return sum(stream.records for stream in streams), sum(stream.bytes for stream in streams)

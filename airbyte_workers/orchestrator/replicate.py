@@ -42,6 +42,7 @@ class Replication:
 
     def __init__(self, given: ReplicationInput, desk: Desk, source: SourceLeg, destination: Leg) -> None:
         self._given = given
+        self._desk = desk
         self._settings = desk.settings
         self._log = desk.log
         self._source_leg = source
@@ -51,14 +52,13 @@ class Replication:
             desk.log,
             staged_states_bytes=desk.settings.staged_states_bytes,
             allow_malformed=given.allow_malformed,
-            configs=given.new_configs(),
+            configs=given.new_configs(desk.settings),
             measures=Measures(time.monotonic, desk.settings.max_additional_stats, given.count_populated_fields),
         )
-        self._letters = desk.dead_letters
         self._checks = RecordChecks(
             self.ledger, given.checks.bodies(), given.checks.rules(desk.settings), desk.dead_letters
         )
-        routes = Routes(each.route for each in given.routes)
+        routes = Routes(given.routes)
         self._source = SourceSide(self.ledger, given.streams, routes, checks=self._checks)
         self._destination = DestinationSide(self.ledger, routes)
         self._pace = Pace(given.speed_limits, self.ledger)
@@ -107,9 +107,7 @@ class Replication:
             committer.close()
             await committing
         self._ending.found, self._ending.waits = self._checks.results(), self._times.waits
-        if self._letters is not None:
-            self._ending.dead_letters = self._letters.counts
-        return conclude(self.ledger, self._ending, given=self._given, log=self._log)
+        return conclude(self.ledger, self._ending, self._given, self._desk)
 
     async def _replicate(self) -> None:
         given = self._given

@@ -36,7 +36,7 @@ class Sidecar:
         self.log = desk.log
         self._origin = FailureOrigin(given.origin)
         self._answers = ANSWERS[given.operation]
-        self._configs = given.new_configs()
+        self._configs = given.new_configs(desk.settings)
         self._result: dict[str, Any] | None = None
         self._traced: Failure | None = None
         self._failures: list[Failure] = []

@@ -34,8 +34,7 @@ class Speedometer:
         """The figures now; rates are means over the last seconds."""
         now = time.monotonic()
         streams = self._ledger.streams.values()
-        records = sum(stream.records for stream in streams)
-        size = sum(stream.bytes for stream in streams)
+        records, size = self._ledger.emitted
         self._samples.append((now, records, size, waits))
         while len(self._samples) > 2 and now - self._samples[0][0] > _WINDOW_S:
             self._samples.popleft()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from airbyte_workers.models import FailureType, Waits
 from airbyte_workers.orchestrator.input import ReplicationInput
 from airbyte_workers.orchestrator.leg import Leg, SourceLeg
-from airbyte_workers.orchestrator.pace import Pace, emitted
+from airbyte_workers.orchestrator.pace import Pace
 from airbyte_workers.orchestrator.pipes import FifoWriter
 from airbyte_workers.orchestrator.stopwatch import Stopwatch
 from airbyte_workers.replication.clocks import ClockLimits, Expired, Seen, Watchman, in_force
@@ -80,7 +80,7 @@ class Timekeeper:
             is_read=self._moving.runs,
             kept_s=self._blocked_s(now) + self._pace.held.seconds(now),
             source_bytes=self._source.out.bytes_read + self._source.err.bytes_read,
-            progress=emitted(ledger)[0] + ledger.states.emitted + ledger.counters.states_held_back,
+            progress=ledger.emitted[0] + ledger.states.emitted + ledger.counters.states_held_back,
             is_blocked=self.input is not None and self.input.blocked.runs,
             input_bytes=0 if self.input is None else self.input.bytes_written,
             echoes=ledger.counters.acknowledgements,

@@ -120,6 +120,12 @@ class Ledger:
         _add(batch, self.streams)
         self.measuring.committed(batch.commits)
 
+    @property
+    def emitted(self) -> tuple[int, int]:
+        """Records and bytes of their `data` that came from the source so far."""
+        streams = self.streams.values()
+        return sum(stream.records for stream in streams), sum(stream.bytes for stream in streams)
+
     def spoken_for(self, key: StateKey) -> list[StreamTracker]:
         """The streams that a state of this key speaks for: its own, or all."""
         return _spoken_for(key, self.streams)
@@ -223,7 +229,7 @@ class Ledger:
             keys_unacknowledged=len(waiting),
             streams_unacknowledged=tuple(_state_name(key) for key in waiting[:MAX_NAMES]),
             unmatched_acknowledgements=self.states.unmatched,
-            records_emitted=sum(stream.records for stream in streams),
+            records_emitted=self.emitted[0],
         )
 
 

@@ -5,17 +5,15 @@ Every record must be decoded for it, so it is counted only for connections that 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 
-import msgspec
 from msgspec import Raw
 
 from airbyte_workers.protocol.streams import StreamKey, stream_key
 from airbyte_workers.replication.decoding import Sniffed
+from airbyte_workers.replication.raw_members import raw_members
 from airbyte_workers.replication.statistics import StreamTracker
 
-_FIELDS: msgspec.json.Decoder[dict[str, Raw]] = msgspec.json.Decoder(dict[str, Raw])
 _NULL = Raw(b"null")
 
 
@@ -39,8 +37,5 @@ class PopulatedFields:
 
 def populated_fields(data: Raw, selected: Collection[str] | None = None) -> int:
     """The number of top-level fields of a record's `data` that are not null, among those that are selected."""
-    try:
-        fields = _FIELDS.decode(data)
-    except msgspec.DecodeError:  # half a surrogate pair in a name, for one
-        fields = {name: _NULL if value is None else Raw() for name, value in json.loads(bytes(data)).items()}
+    fields = raw_members(data)
     return sum(value != _NULL for name, value in fields.items() if selected is None or name in selected)

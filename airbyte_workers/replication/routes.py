@@ -69,10 +69,6 @@ class Routes:
         """The destination's name of a source's stream."""
         return self._names.get(stream, stream)
 
-    def source(self, stream: StreamKey) -> StreamKey:
-        """The source's name of a destination's stream."""
-        return self._sources.get(stream, stream)
-
     def state_of_source(self, echo: State) -> State:
         """A destination's state under the source's name; those of GLOBAL and LEGACY are never renamed."""
         return _renamed(echo, self._sources)

@@ -26,14 +26,14 @@ def with_rules(catalog: ConfiguredCatalog, sync: SyncInput) -> ConfiguredCatalog
     refuse([problem for each in catalog.streams for problem in _selection_problems(each, chosen)])
     settled = msgspec.structs.replace(catalog, streams=[_narrowed(each, chosen) for each in catalog.streams])
     routes = routes_of(sync, settled)
-    by_key = {route.source: route for route in routes}
-    problems = [problem for each in settled.streams for problem in _mapper_problems(each, by_key)]
+    pairs = zip(settled.streams, routes, strict=True)
+    problems = [problem for each, route in pairs for problem in _mapper_problems(each, route)]
     refuse([*problems, *collisions(routes)])
     return settled
 
 
 def routes_of(sync: SyncInput, catalog: ConfiguredCatalog) -> tuple[Route, ...]:
-    """The routes of a catalog's streams. Raises InvalidCatalog for a pasted catalog with rules that are none."""
+    """The routes of a catalog's streams, in its order. Raises InvalidCatalog for pasted rules that are none."""
     naming = Naming(sync.namespace_definition, sync.namespace_format or "", sync.prefix)
     chosen = _choices(sync, catalog)
     return tuple(_route(key_of(each.stream), chosen.get(key_of(each.stream)), naming) for each in catalog.streams)
@@ -42,13 +42,12 @@ def routes_of(sync: SyncInput, catalog: ConfiguredCatalog) -> tuple[Route, ...]:
 def for_destination(catalog: ConfiguredCatalog, routes: Sequence[Route]) -> ConfiguredCatalog:
     """The catalog under the destination's names, with the schemas that records have after their mappers.
 
+    `routes` are those of its streams, in its order.
     Of a sync all mappers can be applied, else `with_rules` has refused it. A clear works with what was synced last,
     which a mapper may not fit that was changed since; no record goes by it.
     """
-    by_key = {route.source: route for route in routes}
-    return msgspec.structs.replace(
-        catalog, streams=[_arriving(each, by_key[key_of(each.stream)]) for each in catalog.streams]
-    )
+    pairs = zip(catalog.streams, routes, strict=True)
+    return msgspec.structs.replace(catalog, streams=[_arriving(each, route) for each, route in pairs])
 
 
 def _route(key: StreamKey, choice: StreamChoice | None, naming: Naming) -> Route:
@@ -90,10 +89,9 @@ def _narrowed(configured: ConfiguredStream, chosen: Mapping[StreamKey, StreamCho
     return configured if choice is None or choice.fields is None else narrowed(configured, choice.fields)
 
 
-def _mapper_problems(configured: ConfiguredStream, routes: Mapping[StreamKey, Route]) -> list[str]:
-    key = key_of(configured.stream)
-    _, problems = mapped(configured, routes[key].mappers)
-    return [f"stream {shown(key)}: {problem}" for problem in problems]
+def _mapper_problems(configured: ConfiguredStream, route: Route) -> list[str]:
+    _, problems = mapped(configured, route.mappers)
+    return [f"stream {shown(route.source)}: {problem}" for problem in problems]
 
 
 def _arriving(configured: ConfiguredStream, route: Route) -> ConfiguredStream:

@@ -19,7 +19,7 @@ from airbyte_workers.names import Role
 from airbyte_workers.replication.control import NewConfig
 from airbyte_workers.store.database import Database, Session
 from airbyte_workers.store.seal_errors import SealError
-from airbyte_workers.store.states import StaleFence, Writer
+from airbyte_workers.store.states import Writer, hold_fence
 from airbyte_workers.store.transitions import Event, write_event
 
 if TYPE_CHECKING:
@@ -80,9 +80,7 @@ async def drop(db: Database, connection_id: int, role: Role, kept: bytes) -> Non
 async def keep(pool: asyncpg.Pool, writer: Writer, role: Role, kept: bytes) -> None:
     """What a connector sent during an attempt. Raises states.StaleFence: a newer attempt has begun."""
     async with pool.acquire() as session, session.transaction():
-        fence = await session.fetchval(_FENCE, writer.connection_id)
-        if fence != writer.fence:
-            raise StaleFence(f"fence {writer.fence} is stale, the connection is at {fence}")
+        await hold_fence(session, writer)
         place = _Place(writer.connection_id, role, writer.job_id, writer.attempt, in_attempt=True)
         await _write(session, place, kept)
 

@@ -13,13 +13,22 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from airbyte_workers.models import Connector, Mapper, OpenJob, OpenOperation, Order, StreamChoice, SyncInput
+from airbyte_workers.models import (
+    Connector,
+    Destination,
+    Mapper,
+    OpenJob,
+    OpenOperation,
+    Order,
+    StreamChoice,
+    SyncInput,
+)
 from airbyte_workers.store.connections import Refused
 from airbyte_workers.store.database import Session
 from airbyte_workers.store.seal_errors import SealError
 from airbyte_workers.store.sealing import Seal, seal_for
 
-C = TypeVar("C", bound=Connector)
+C = TypeVar("C", Connector, Destination, Mapper)
 I = TypeVar("I", SyncInput, Order)  # noqa: E741  # an input
 
 
@@ -123,23 +132,17 @@ class Taker:
         for place, stream in enumerate(streams):
             known = before[place].mappers if place < len(before) else ()
             mappers = [
-                await self._mapper(mapper, known[number].config if number < len(known) else None)
+                await self._put_back(mapper, known[number] if number < len(known) else None)
                 for number, mapper in enumerate(stream.mappers)
             ]
             whole.append(stream.model_copy(update={"mappers": tuple(mappers)}))
         return tuple(whole)
 
-    async def _mapper(self, mapper: Mapper, before: dict[str, Any] | None) -> Mapper:
-        if mapper.config_id is None:
-            return mapper
-        config = await self._taken(mapper.config_id, before)
-        return mapper.model_copy(update={"config": config, "config_id": None})
-
-    async def _put_back(self, connector: C, before: Connector | None) -> C:
-        if connector.config_id is None:
-            return connector
-        config = await self._taken(connector.config_id, before.config if before is not None else None)
-        return connector.model_copy(update={"config": config, "config_id": None})
+    async def _put_back(self, holder: C, before: Connector | Mapper | None) -> C:
+        if holder.config_id is None:
+            return holder
+        config = await self._taken(holder.config_id, before.config if before is not None else None)
+        return holder.model_copy(update={"config": config, "config_id": None})
 
     async def _taken(self, handed: UUID, before: dict[str, Any] | None) -> dict[str, Any]:
         """`before`: what the run has taken from which this one was reset."""

@@ -15,7 +15,7 @@ from airbyte_workers.store import state_changes, stream_counts
 from airbyte_workers.store.database import Session
 from airbyte_workers.store.state_changes import StateRow, Writer
 
-__all__ = ["StaleFence", "StateRow", "Writer", "commit", "forget", "forget_all", "load"]
+__all__ = ["StaleFence", "StateRow", "Writer", "commit", "forget", "forget_all", "hold_fence", "load"]
 
 
 class StaleFence(Exception):
@@ -26,14 +26,19 @@ _FENCE = "select fence from connections where id = $1 for no key update"
 _KEPT = "select type, stream, namespace, state from states where connection_id = $1"
 
 
+async def hold_fence(session: Session, writer: Writer) -> None:
+    """Let no newer attempt begin until the transaction ends. Raises StaleFence."""
+    fence = await session.fetchval(_FENCE, writer.connection_id)
+    if fence != writer.fence:
+        raise StaleFence(f"fence {writer.fence} is stale, the connection is at {fence}")
+
+
 async def commit(
     pool: asyncpg.Pool, writer: Writer, states: Sequence[StateRow], counts: Sequence[StreamCounts]
 ) -> None:
     """States and their counts in one transaction, or nothing. Raises StaleFence."""
     async with pool.acquire() as connection, connection.transaction():
-        fence = await connection.fetchval(_FENCE, writer.connection_id)
-        if fence != writer.fence:
-            raise StaleFence(f"fence {writer.fence} is stale, the connection is at {fence}")
+        await hold_fence(connection, writer)
         if states:
             change = await state_changes.change_of(connection, writer)
             await state_changes.erase_other_types(connection, change, states[0].type)
