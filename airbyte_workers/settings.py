@@ -537,7 +537,7 @@ class Settings(BaseSettings):
         PositiveInt,
         Field(validation_alias=_env("MAX_MESSAGE_BYTES"), description="Longest message of a connector, bytes."),
     ] = 128 * MIB
-    block_bytes: Annotated[PositiveInt, Field(description="Bytes read from a source at once.")] = 256 * 1024
+    block_bytes: Annotated[PositiveInt, Field(description="Bytes read from a source at once.")] = 128 * 1024
     pipe_bytes: Annotated[PositiveInt, Field(description="Size asked for the two data pipes, bytes.")] = 256 * 1024
     staged_states_bytes: Annotated[
         PositiveInt,

@@ -20,8 +20,24 @@ from airbyte_workers.orchestrator.stopwatch import Stopwatch
 from airbyte_workers.replication.lines import LineCutter
 
 _LEFTOVER_S = 1.0
+_TURN_S = 0.005
+_DRAINED_AT_ONCE = 1024 * 1024
 _O_PATH: int | None = getattr(os, "O_PATH", None)
 _SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", None)
+
+
+class Turn:
+    """For tasks that might never wait: lets the others run once it has had the loop for long enough."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+
+    async def pause(self) -> None:
+        """Now, if it is time."""
+        if self._loop.time() - self._began >= _TURN_S:
+            await asyncio.sleep(0)
+            self._began = self._loop.time()
 
 
 class FifoReader:
@@ -31,6 +47,7 @@ class FifoReader:
         self._fd = fd
         self._waiter: asyncio.Future[None] | None = None
         self._writer_gone = False
+        self._writer_came = False
         self.interrupted = False
         self.waited = Stopwatch()
         self.bytes_read = 0
@@ -38,14 +55,16 @@ class FifoReader:
     async def read(self, size: int) -> bytes:
         """Up to `size` bytes; empty at the end and after `interrupt`."""
         while not self.interrupted:
-            if not self._writer_gone:
+            if not (self._writer_came or self._writer_gone):
                 await self._readable()
             if self.interrupted:
                 break
             try:
                 data = os.read(self._fd, size)
             except BlockingIOError:
-                if self._writer_gone and not await self._more_within(_LEFTOVER_S):
+                if not self._writer_gone:
+                    await self._readable()
+                elif not await self._more_within(_LEFTOVER_S):
                     break
             else:
                 self.bytes_read += len(data)
@@ -90,6 +109,7 @@ class FifoReader:
         try:
             with self.waited:
                 await self._waiter
+            self._writer_came = True
         finally:
             loop.remove_reader(self._fd)
             self._waiter = None
@@ -202,21 +222,22 @@ def _checked(fd: int, path: Path, is_wanted: Callable[[int], bool]) -> int:
 async def blocks(reader: FifoReader, *, size: int, max_line_bytes: int) -> AsyncGenerator[bytes]:
     """Blocks of whole lines until the end or an interruption. Raises LineTooLong.
 
-    Lets other tasks run after every block: a source that never pauses must not starve them.
+    Lets other tasks run now and then: a source that never pauses must not starve them.
     """
-    cutter = LineCutter(max_line_bytes)
+    cutter, turn = LineCutter(max_line_bytes), Turn()
     while chunk := await reader.read(size):
         if block := cutter.feed(chunk):
             yield block
-        await asyncio.sleep(0)
+        await turn.pause()
     if not reader.interrupted and (rest := cutter.finish()):
         yield rest
 
 
 async def drain(reader: FifoReader) -> None:
     """Read on to the end, and throw it away."""
-    while await reader.read(1024 * 1024):
-        await asyncio.sleep(0)
+    turn = Turn()
+    while await reader.read(_DRAINED_AT_ONCE):
+        await turn.pause()
 
 
 def _enlarge(fd: int, size: int) -> bool:

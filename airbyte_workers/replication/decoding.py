@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any
@@ -20,7 +21,7 @@ from airbyte_workers.protocol.messages import ABSENT
 from airbyte_workers.replication.raw_members import raw_members
 
 
-class SniffedRecord(Struct):
+class SniffedRecord(Struct, gc=False):
     stream: str
     data: Raw
     namespace: str | None = None
@@ -28,7 +29,7 @@ class SniffedRecord(Struct):
     file: Any = None
 
 
-class Sniffed(Struct):
+class Sniffed(Struct, gc=False):
     """A line's type, and of a record just what is counted."""
 
     type: str
@@ -36,6 +37,8 @@ class Sniffed(Struct):
     state: Raw = ABSENT
 
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that it cannot make a message of."""
 _DECODER = msgspec.json.Decoder(Sniffed)
 _TYPE = re.compile(rb'"type"\s*:\s*"(?:RECORD|STATE)"')
 _ANY_TYPE = re.compile(rb'"type"\s*:\s*"(?:record|state)"', re.IGNORECASE)  # also stands in every Avro schema
@@ -43,6 +46,7 @@ _BODY = re.compile(rb'"(?:record|state)"\s*:\s*\{', re.IGNORECASE)
 _BODY_FIRST = re.compile(rb'\A\s*\{\s*"(?:record|state)"\s*:\s*\{', re.IGNORECASE)
 _CONTROL = re.compile(rb'"type"\s*:\s*"(?:CONTROL|CONNECTOR_CONFIG)"|"connectorConfig"\s*:')
 _BRACE = ord("{")
+_TEXT_AT_ONCE = 512 * 1024
 _LARGEST_FILE = 2**53  # bytes; what says that it has more is no size
 _LONGEST_INTEGER = 4_000
 _FIRST, _LAST = itemgetter(0), itemgetter(-1)
@@ -52,11 +56,26 @@ def sniff_block(block: bytes) -> list[Sniffed] | None:
     """One value a line when the whole block is sound and free of blank lines; else None: go line by line."""
     try:
         sniffed = _DECODER.decode_lines(block)
-        if not block.isascii():
-            block.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None
-    return sniffed if _is_one_a_line(block, len(sniffed)) else None
+    return sniffed if is_utf8(block) and _is_one_a_line(block, len(sniffed)) else None
+
+
+def is_utf8(text: bytes) -> bool:
+    """msgspec does not look at the text of what it leaves undecoded.
+
+    Piece by piece: a long line's text as Python keeps it can be four times as large as its bytes.
+    """
+    if text.isascii():
+        return True
+    decoder = getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(text), _TEXT_AT_ONCE):
+            decoder.decode(text[start : start + _TEXT_AT_ONCE])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _is_one_a_line(block: bytes, messages: int) -> bool:
@@ -72,11 +91,10 @@ def _is_one_a_line(block: bytes, messages: int) -> bool:
 
 def sniff_line(line: bytes) -> Sniffed | None:
     """What one line is; None when it is no message at all."""
-    try:
-        line.decode()
-        return _DECODER.decode(line)
-    except UnicodeDecodeError:
+    if not is_utf8(line):
         return None
+    try:
+        return _DECODER.decode(line)
     except (msgspec.DecodeError, RecursionError):
         return _second_opinion(line)
 

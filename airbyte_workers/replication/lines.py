@@ -40,7 +40,7 @@ class LineCutter:
             self._raise_refused()
         if end > self._max:
             end = self._refuse_long(chunk[:end])
-        block = b"".join((*self._held, chunk[:end])) if self._held else chunk[:end]
+        block = b"".join((*self._held, memoryview(chunk)[:end])) if self._held else chunk[:end]
         self._held, self._held_bytes = [], 0
         self._hold(chunk[end:])
         return block

@@ -28,6 +28,7 @@ from airbyte_workers.replication.source_states import SourceStates
 from airbyte_workers.replication.stamping import NotAState
 from airbyte_workers.replication.statistics import StreamTracker
 from airbyte_workers.replication.traces import lost_error, quota_of, read_trace, stream_status
+from airbyte_workers.replication.uniform import UniformBlock, UniformBlocks
 from airbyte_workers.replication.validation import CheckRules, RecordChecks
 from airbyte_workers.replication.words import LOGGED, not_a_message
 
@@ -53,6 +54,7 @@ class SourceSide:
         self._streams = ledger.streams
         self._states = SourceStates(ledger, self._routes)
         self._populated = ledger.measuring.populated
+        self._blocks = UniformBlocks(self._unchanged)
 
     def take(self, block: bytes) -> Iterator[bytes]:
         """What of a block goes on: RECORD bytes unchanged, STATE stamped. Raises ReplicationFailed."""
@@ -60,6 +62,14 @@ class SourceSide:
         self._checks.enforce()
 
     def _taken(self, block: bytes) -> Iterator[bytes]:
+        for piece, uniform in self._blocks.pieces(block):
+            if uniform is None:
+                yield from self._mixed(piece)
+            else:
+                self._count_uniform(uniform)
+                yield piece
+
+    def _mixed(self, block: bytes) -> Iterator[bytes]:
         sniffed = sniff_block(block)
         if sniffed is not None and all(map(_is_record, sniffed)) and self._count(sniffed):
             yield block
@@ -98,6 +108,10 @@ class SourceSide:
     def _goes_on_as_it_is(self, sniffed: Sniffed) -> bool:
         record = sniffed.record
         return record is not None and self._is_unchanged(stream_key(record.stream, record.namespace))
+
+    def _unchanged(self, called: tuple[str, str | None]) -> StreamTracker | None:
+        key = stream_key(*called)
+        return self._streams[key] if self._is_unchanged(key) else None
 
     def _is_unchanged(self, key: StreamKey) -> bool:
         """Whether records of this stream are known and go on byte for byte."""
@@ -145,6 +159,14 @@ class SourceSide:
         if self._populated is not None:
             self._populated.run(sniffed)
         return True
+
+    def _count_uniform(self, block: UniformBlock) -> None:
+        records = len(block.messages)
+        block.tracker.count(records, block.size)
+        self._ledger.counters.records_forwarded += records
+        self._checks.run(block.messages, {block.called: (records, block.size)})
+        if self._populated is not None:
+            self._populated.run(block.messages)
 
     def _tracker(self, name: str, namespace: str | None) -> StreamTracker:
         """The stream's counters; one that is not configured ends the attempt."""

@@ -9,7 +9,14 @@ from airbyte_lines import Attempt, error, line, log, record, status, stream_stat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airbyte_workers.replication.decoding import is_sound, looks_like_data, record_bytes, sniff_block, sniff_line
+from airbyte_workers.replication.decoding import (
+    is_sound,
+    is_utf8,
+    looks_like_data,
+    record_bytes,
+    sniff_block,
+    sniff_line,
+)
 from airbyte_workers.replication.lines import LineCutter
 
 DEEP = b"[" * 5000 + b"]" * 5000
@@ -283,3 +290,12 @@ def test_whatever_goes_on_is_one_sound_message_a_line(lines: list[bytes]) -> Non
     attempt = Attempt("users", "orders", ("orders", "shop"))
     for out in attempt.source(*lines):
         assert json.loads(out, parse_int=float)["type"] in ("RECORD", "STATE")  # Python reads no longer integers
+
+
+@pytest.mark.parametrize("character", ["ü", "€", "😀"])
+def test_a_long_text_is_looked_at_in_pieces_that_may_cut_a_character(character: str) -> None:
+    text = (character * 700_000).encode()
+    for shift in range(5):
+        assert is_utf8(b" " * shift + text)
+        assert not is_utf8(b" " * shift + text[:-1])
+        assert not is_utf8(b" " * shift + text + b"\xff")
