@@ -112,8 +112,7 @@ class Records:
             done[name] += count
             left -= count
             yield form.state(name, done[name])
-        for name in self.stream_names:
-            yield form.end(name)
+        yield from (each for each in map(form.end, self.stream_names) if each)
 
 
 class _Airbyte:
@@ -146,7 +145,7 @@ class _Singer:
     def beginning(self, stream: str) -> bytes:
         return _line({"type": "SCHEMA", "stream": stream, "schema": SCHEMA, "key_properties": ["id"]})
 
-    def end(self, stream: str) -> bytes:
+    def end(self, _: str) -> bytes:
         return b""
 
     def record(self, stream: str, data: dict[str, Any]) -> bytes:
