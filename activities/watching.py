@@ -31,7 +31,7 @@ from airbyte_workers.store.database import is_away
 from airbyte_workers.store.objects import StorageError
 
 _INSPECT_EVERY_S = 1.0
-_SHORTEST_PAUSE_S = 0.05
+_SHORTEST_PAUSE_S = 0.02
 _PAUSE_SHARE = 0.1  # of the time watched so far
 _EXIT_WAIT_S = 10.0
 _ENDED_BY_OTHERS = of_platform(
@@ -228,7 +228,7 @@ class Watch:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _EXIT_WAIT_S
         while loop.time() < deadline and await self._program_runs():
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_SHORTEST_PAUSE_S)
 
     async def _remove(self) -> bool:
         """Whether nothing of the pod is left; an engine may be restarting, so it is tried again."""

@@ -18,6 +18,9 @@ JOB_GONE, ATTEMPT_GONE = "JobGone", "AttemptGone"
 POD_VARIABLE = "AIRBYTE_WORKERS_POD"
 """The environment variable by which a local process says which pod it belongs to."""
 
+FORK_SERVER_MODULE = "airbyte_workers.orchestrator.fork_server"
+"""What the processes that keep pods' own programs run as, where those were not started cold."""
+
 LauncherName = Literal["process", "docker"]
 """What runs pods; each is made in pods/launchers.py."""
 CONTAINER_LAUNCHERS: frozenset[LauncherName] = frozenset({"docker"})

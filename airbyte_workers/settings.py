@@ -271,6 +271,13 @@ class Settings(BaseSettings):
     connector_start_timeout_s: Annotated[
         PositiveFloat, Field(description="How long a connector may take to open its end of the data path, s.")
     ] = 300
+    warm_programs: Annotated[
+        bool,
+        Field(
+            description="Start orchestrators and sidecars on this host as forks of a process that has loaded them: it "
+            "runs from the first pod on, beside each Temporal worker process."
+        ),
+    ] = True
     orchestrator_start_timeout_s: Annotated[
         PositiveFloat, Field(description="How long the orchestrator may take until it is ready, s.")
     ] = 60

@@ -22,11 +22,13 @@ from airbyte_workers.pods.container_starting import Starter
 from airbyte_workers.pods.engine import Engine, EngineError
 from airbyte_workers.pods.engine_calls import DOCKER
 from airbyte_workers.pods.folders import PodFolders, check_pod_name
+from airbyte_workers.pods.host_processes import OwnProgram
 from airbyte_workers.pods.image_pulls import Images
 from airbyte_workers.pods.locks import exclusive, to_its_end
 from airbyte_workers.pods.orchestrator_homes import HostHome, OrchestratorHome
 from airbyte_workers.pods.pod import ContainerStatus, LaunchFailed, PodSpec, PodStatus, Program, RemovalFailed
 from airbyte_workers.pods.process_starting import START_ORDER
+from airbyte_workers.pods.warm_programs import ForkServer
 from airbyte_workers.settings import Settings
 
 END_POLL_S = 0.05
@@ -41,7 +43,13 @@ class DockerLauncher:
     name = "docker"
     endpoint = DOCKER
 
-    def __init__(self, settings: Settings, *, orchestrator_command: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        orchestrator_command: Sequence[str] | None = None,
+        forks: ForkServer | None = None,
+    ) -> None:
         self._settings = settings
         self._engine = Engine(
             timeout_s=settings.docker_timeout_s,
@@ -53,7 +61,8 @@ class DockerLauncher:
         self._creator = Creator(self._engine, settings.stack_name)
         self._folders = PodFolders(settings.pods_dir.absolute())
         command = () if orchestrator_command is None else (orchestrator_command,)
-        host = HostHome(settings, self.name, self._folders, *command)
+        own = OwnProgram(forks=forks) if orchestrator_command is None else OwnProgram(tuple(orchestrator_command))
+        host = HostHome(settings, self.name, self._folders, own)
         container = ContainerHome(settings, self._creator, self._images, *command)
         self._homes: tuple[OrchestratorHome, ...] = (host, container)  # of pods that live: the setting may have changed
         home: OrchestratorHome = host if settings.orchestrator_image is None else container

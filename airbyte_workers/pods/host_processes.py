@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from airbyte_workers.names import Role
 from airbyte_workers.pods import process_starting, processes
@@ -12,27 +12,39 @@ from airbyte_workers.pods.folders import PodFolders, Record
 from airbyte_workers.pods.locks import to_its_end
 from airbyte_workers.pods.pod import ContainerStatus, LaunchFailed
 from airbyte_workers.pods.process_starting import ORCHESTRATOR_COMMAND, Start
+from airbyte_workers.pods.warm_programs import ForkServer
 from airbyte_workers.settings import Settings
 
 POLL_S = 0.02
 LOG_TAIL_BYTES = 2000
 
 
+@dataclass(frozen=True)
+class OwnProgram:
+    """What every pod runs beside its connectors: a command, or where there is a fork server, a fork of that."""
+
+    command: tuple[str, ...] = ORCHESTRATOR_COMMAND
+    forks: ForkServer | None = None
+
+
+COLD = OwnProgram()
+
+
 class HostProcesses:
     """The processes of the pods below one folder, which carry that folder as their label."""
 
-    def __init__(self, settings: Settings, folders: PodFolders, command: Sequence[str] = ORCHESTRATOR_COMMAND) -> None:
+    def __init__(self, settings: Settings, folders: PodFolders, program: OwnProgram = COLD) -> None:
         self._ready_within_s = settings.orchestrator_start_timeout_s
         self._folders = folders
-        self._command = tuple(command)
+        self._program = program
         self._children: dict[tuple[str, Role], subprocess.Popen[bytes]] = {}
 
     # --- starting ---
 
     async def start_orchestrator(self, record: Record) -> Record:
         """Start the pod's own program and wait until it is ready. Raises LaunchFailed, OSError."""
-        start = process_starting.orchestrator(record, self._folders, self._command)
-        record = await self.start(record, start)
+        start = process_starting.orchestrator(record, self._folders, self._program.command)
+        record = await to_its_end(self._spawn_own, record, start)
         await self._until_ready(record)
         return record
 
@@ -40,11 +52,21 @@ class HostProcesses:
         """Start one container and write down which process it is. Raises OSError."""
         return await to_its_end(self._spawn, record, start)
 
+    def _spawn_own(self, record: Record, start: Start) -> Record:
+        if self._program.forks is None:
+            return self._spawn(record, start)
+        start = replace(start, words=start.words[len(self._program.command) :])
+        pid = self._program.forks.fork(start, self._folders.label(record.name))
+        return self._started(record, start, pid)
+
     def _spawn(self, record: Record, start: Start) -> Record:
         self._bury()
         child = process_starting.spawn(start, self._folders.label(record.name))
         self._children[record.name, start.role] = child
-        record = record.started(start.role, processes.identify_child(child.pid))
+        return self._started(record, start, child.pid)
+
+    def _started(self, record: Record, start: Start, pid: int) -> Record:
+        record = record.started(start.role, processes.identify_child(pid))
         self._folders.write(record)
         return record
 

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 
 from airbyte_workers.pods.choice import Containers
 from airbyte_workers.pods.docker import DockerLauncher
+from airbyte_workers.pods.host_processes import OwnProgram
+from airbyte_workers.pods.locks import to_its_end
 from airbyte_workers.pods.pod import Launcher
 from airbyte_workers.pods.process import ProcessLauncher
+from airbyte_workers.pods.warm_programs import ForkServer
 from airbyte_workers.settings import Settings
 
 
@@ -25,11 +28,16 @@ class Launchers:
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Launchers]:
     """Nothing is asked of an engine here; at the end all let go of theirs, and pods go on."""
-    process, engine = await asyncio.to_thread(_made, settings)  # they look for the folders that the settings name
-    async with aclosing(engine) as docker:
-        launchers: tuple[Launcher, ...] = (process, docker)
-        yield Launchers({each.name: each for each in launchers}, docker)
+    forks = ForkServer(settings.orchestrator_start_timeout_s) if settings.warm_programs else None
+    process, engine = await asyncio.to_thread(_made, settings, forks)  # they look for the folders of the settings
+    try:
+        async with aclosing(engine) as docker:
+            launchers: tuple[Launcher, ...] = (process, docker)
+            yield Launchers({each.name: each for each in launchers}, docker)
+    finally:
+        if forks is not None:
+            await to_its_end(forks.close)
 
 
-def _made(settings: Settings) -> tuple[ProcessLauncher, DockerLauncher]:
-    return ProcessLauncher(settings), DockerLauncher(settings)
+def _made(settings: Settings, forks: ForkServer | None) -> tuple[ProcessLauncher, DockerLauncher]:
+    return ProcessLauncher(settings, program=OwnProgram(forks=forks)), DockerLauncher(settings, forks=forks)

@@ -10,7 +10,7 @@ import asyncio
 import os
 import stat
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -18,10 +18,9 @@ from typing import Protocol
 from airbyte_workers.names import Role
 from airbyte_workers.pods.container_plan import FOLDER, Mount, found_labels
 from airbyte_workers.pods.folders import FIFOS, PodFolders, leave_empty
-from airbyte_workers.pods.host_processes import HostProcesses
+from airbyte_workers.pods.host_processes import COLD, HostProcesses, OwnProgram
 from airbyte_workers.pods.locks import to_its_end
 from airbyte_workers.pods.pod import ContainerStatus, LaunchFailed, PodSpec
-from airbyte_workers.pods.process_starting import ORCHESTRATOR_COMMAND
 from airbyte_workers.settings import Settings
 
 
@@ -65,12 +64,10 @@ class OrchestratorHome(Protocol):
 class HostHome:
     """The orchestrator as a process of this host, which is the engine's own."""
 
-    def __init__(
-        self, settings: Settings, launcher: str, folders: PodFolders, command: Sequence[str] = ORCHESTRATOR_COMMAND
-    ) -> None:
+    def __init__(self, settings: Settings, launcher: str, folders: PodFolders, program: OwnProgram = COLD) -> None:
         self._launcher = launcher  # the folders of this host are shared with the other launchers
         self._folders = folders
-        self._processes = HostProcesses(settings, folders, command)
+        self._processes = HostProcesses(settings, folders, program)
 
     async def make(self, spec: PodSpec) -> int:
         if sys.platform != "linux":

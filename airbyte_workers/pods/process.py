@@ -6,17 +6,16 @@ They survive the Temporal worker that started them (each has a session of its ow
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 
 from airbyte_workers.names import Role
 from airbyte_workers.pods import process_starting
 from airbyte_workers.pods.environments import Environments, Executable
 from airbyte_workers.pods.folders import PodFolders, fill
-from airbyte_workers.pods.host_processes import HostProcesses
+from airbyte_workers.pods.host_processes import COLD, HostProcesses, OwnProgram
 from airbyte_workers.pods.locks import exclusive, to_its_end
 from airbyte_workers.pods.pod import ContainerSpec, LaunchFailed, PodSpec, PodStatus, Program, RemovalFailed, blaming
-from airbyte_workers.pods.process_starting import ORCHESTRATOR_COMMAND, START_ORDER
+from airbyte_workers.pods.process_starting import START_ORDER
 from airbyte_workers.settings import Settings
 
 
@@ -25,11 +24,11 @@ class ProcessLauncher:
 
     name = "process"
 
-    def __init__(self, settings: Settings, *, orchestrator_command: Sequence[str] = ORCHESTRATOR_COMMAND) -> None:
+    def __init__(self, settings: Settings, *, program: OwnProgram = COLD) -> None:
         self._settings = settings
         self._folders = PodFolders(settings.pods_dir.absolute())
         self._environments = Environments(settings)
-        self._processes = HostProcesses(settings, self._folders, orchestrator_command)
+        self._processes = HostProcesses(settings, self._folders, program)
 
     async def problem(self) -> str | None:
         """None: a program of this host needs nobody."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 import psutil
 
-from airbyte_workers.names import POD_VARIABLE
+from airbyte_workers.names import FORK_SERVER_MODULE, POD_VARIABLE
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -47,14 +47,23 @@ def alive(identity: Identity) -> bool:
 
 
 def members(label: str) -> Iterator[psutil.Process]:
-    """Every process that carries a pod's label in its environment, wherever it has moved to."""
+    """Every process that carries a pod's label in its environment, wherever it has moved to.
+
+    Forks of a fork server have its environment for whoever looks from outside: they are known by their directory.
+    """
     for pid in psutil.pids():
         if pid == os.getpid():
             continue
         with suppress(psutil.Error, OSError):
             process = psutil.Process(pid)
-            if process.environ().get(POD_VARIABLE) == label and process.status() != psutil.STATUS_ZOMBIE:
+            if _belongs(process, label) and process.status() != psutil.STATUS_ZOMBIE:
                 yield process
+
+
+def _belongs(process: psutil.Process, label: str) -> bool:
+    if process.environ().get(POD_VARIABLE) == label:
+        return True
+    return FORK_SERVER_MODULE in process.cmdline() and Path(label) in Path(process.cwd()).parents
 
 
 def kill(label: str, recorded: Iterable[Identity]) -> int:

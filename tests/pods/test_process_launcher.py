@@ -23,6 +23,7 @@ from pods_support import WAITING, Bench, until
 from airbyte_workers.names import POD_VARIABLE, Role
 from airbyte_workers.pods import processes
 from airbyte_workers.pods.folders import PodFolders, Record
+from airbyte_workers.pods.host_processes import OwnProgram
 from airbyte_workers.pods.pod import LaunchFailed, Program, RemovalFailed
 from airbyte_workers.pods.process import ProcessLauncher
 from airbyte_workers.settings import Settings
@@ -38,7 +39,7 @@ class ProcessBench(Bench):
         super().__init__(folder)
 
     def make(self) -> ProcessLauncher:
-        return ProcessLauncher(self.settings, orchestrator_command=STAND_IN)
+        return ProcessLauncher(self.settings, program=OwnProgram(STAND_IN))
 
     def python(self, code: str) -> Program:
         return Program(command=(*PYTHON, "-c", code))
