@@ -8,10 +8,10 @@ FUZZ_SEED ?= 0
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check metrics format bench fuzz images histories lock clean
+.PHONY: help demo test check metrics format bench bench-long fuzz images histories lock clean
 
 help:  ## What can be made
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -42,8 +42,11 @@ format: $(READY)  ## Bring the code into its form
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(READY)  ## Our figures beside the limits of this machine and the peers' published ones
+bench: $(READY)  ## How fast records move here, beside this machine's limits and what others do with the same
 	@$(BIN)/python -m benchmarks
+
+bench-long: $(READY)  ## One sync of 100,000,000 records: what it needs of memory and processor
+	@$(BIN)/python -m benchmarks --long
 
 fuzz: $(READY)  ## The relay against its reference for FUZZ_LINES lines from seed FUZZ_SEED on
 	@$(BIN)/python -m tests.fuzz --lines $(FUZZ_LINES) --seed $(FUZZ_SEED)

@@ -14,8 +14,8 @@ from statistics import median
 from typing import Any
 
 from airbyte_workers.store.database import connected, migrate
+from benchmarks.installed import program
 from benchmarks.past import LONG_JOB_ATTEMPTS, LONG_JOB_STREAMS, add_long_job, fill, new_database, running_server
-from benchmarks.workload import program
 
 JOBS = 10_000
 _COMMAND_S = 60.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import time
@@ -10,48 +9,52 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airbyte_workers.settings import Settings
-from benchmarks.workload import Workload
-
-_SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", None)  # Linux alone has it
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run: `size` are the bytes of whole messages on the pipe, `cpu_s` is what the relaying process used."""
+    """One run: `size` are the bytes of whole messages, `cpu_s` is what the relaying process used."""
 
     seconds: float
     records: int
     size: int = 0
     cpu_s: float = 0
 
+    @property
+    def mb_s(self) -> float:
+        """10^6 bytes in a second."""
+        return self.size / self.seconds / 1e6
 
-def plain_pipe(workload: Workload, folder: Path) -> Run:
-    """`source-synthetic read ... | cat >/dev/null`, with a pipe of the size that we ask for, too."""
+    @property
+    def cpu_s_per_gb(self) -> float:
+        """Processor seconds for 10^9 bytes."""
+        return self.cpu_s / self.size * 1e9
+
+
+def plain_pipe(file: Path, records: int) -> Run:
+    """`cat FILE | cat >/dev/null`."""
     began = time.perf_counter()
-    with subprocess.Popen(workload.read_command(folder), stdout=subprocess.PIPE) as source:
-        assert source.stdout is not None
-        _enlarge(source.stdout.fileno(), Settings().pipe_bytes)
+    with subprocess.Popen(["cat", file], stdout=subprocess.PIPE) as source:
         with subprocess.Popen(["cat"], stdin=source.stdout, stdout=subprocess.DEVNULL) as sink:
+            assert source.stdout is not None
             source.stdout.close()
             _expect_success(sink)
         _expect_success(source)
-    return Run(time.perf_counter() - began, workload.records)
+    return Run(time.perf_counter() - began, records, file.stat().st_size)
 
 
-def bare_relay(workload: Workload, folder: Path) -> Run:
+def bare_relay(file: Path, records: int) -> Run:
     """The same with `os.read` and `os.write` of this process between the two; nothing is looked at."""
-    settings = Settings()
+    block = Settings().block_bytes
     began, cpu_began, size = time.perf_counter(), time.process_time(), 0
     with (
-        subprocess.Popen(workload.read_command(folder), stdout=subprocess.PIPE) as source,
+        subprocess.Popen(["cat", file], stdout=subprocess.PIPE) as source,
         subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as sink,
     ):
         assert source.stdout is not None
         assert sink.stdin is not None
         reading, writing = source.stdout.fileno(), sink.stdin.fileno()
-        for pipe in (reading, writing):
-            _enlarge(pipe, settings.pipe_bytes)
-        while chunk := os.read(reading, settings.block_bytes):
+        while chunk := os.read(reading, block):
             size += len(chunk)
             view = memoryview(chunk)
             while view:
@@ -59,12 +62,7 @@ def bare_relay(workload: Workload, folder: Path) -> Run:
         sink.stdin.close()
         _expect_success(source)
         _expect_success(sink)
-    return Run(time.perf_counter() - began, workload.records, size, time.process_time() - cpu_began)
-
-
-def _enlarge(pipe: int, size: int) -> None:
-    if _SET_PIPE_SIZE is not None:
-        fcntl.fcntl(pipe, _SET_PIPE_SIZE, size)
+    return Run(time.perf_counter() - began, records, size, time.process_time() - cpu_began)
 
 
 def _expect_success(process: subprocess.Popen[bytes]) -> None:

@@ -102,8 +102,7 @@ class Records:
         data = _data(self.record_bytes)
         lines = {name: cycle([form.record(name, each) for each in data]) for name in self.stream_names}
         done = dict.fromkeys(self.stream_names, 0)
-        for name in self.stream_names:
-            yield form.beginning(name)
+        yield from (each for each in map(form.beginning, self.stream_names) if each)
         left, turns = self.records, cycle(self.stream_names)
         while left:
             name = next(turns)
@@ -112,17 +111,13 @@ class Records:
             done[name] += count
             left -= count
             yield form.state(name, done[name])
-        yield from (each for each in map(form.end, self.stream_names) if each)
 
 
 class _Airbyte:
     """As the common Python connectors write: compact, the record's own members in this order."""
 
-    def beginning(self, stream: str) -> bytes:
-        return self._status(stream, "STARTED")
-
-    def end(self, stream: str) -> bytes:
-        return self._status(stream, "COMPLETE")
+    def beginning(self, _: str) -> bytes:
+        return b""
 
     def record(self, stream: str, data: dict[str, Any]) -> bytes:
         return _line(
@@ -133,20 +128,12 @@ class _Airbyte:
         of_stream = {"stream_descriptor": {"name": stream}, "stream_state": {"next": done}}
         return _line({"type": "STATE", "state": {"type": "STREAM", "stream": of_stream}})
 
-    def _status(self, stream: str, status: str) -> bytes:
-        body = {"stream_descriptor": {"name": stream}, "status": status}
-        trace = {"type": "STREAM_STATUS", "emitted_at": _EMITTED_AT, "stream_status": body}
-        return _line({"type": "TRACE", "trace": trace})
-
 
 class _Singer:
     """As Singer's taps write."""
 
     def beginning(self, stream: str) -> bytes:
         return _line({"type": "SCHEMA", "stream": stream, "schema": SCHEMA, "key_properties": ["id"]})
-
-    def end(self, _: str) -> bytes:
-        return b""
 
     def record(self, stream: str, data: dict[str, Any]) -> bytes:
         return _line({"type": "RECORD", "stream": stream, "record": data, "time_extracted": "2026-11-26T12:00:00Z"})

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from benchmarks.workload import program
+from benchmarks.installed import program
 
 RUNS = 15
 _HELP_S = 30.0

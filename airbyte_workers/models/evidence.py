@@ -157,7 +157,7 @@ class Evidence(Ends, Counters, frozen=True):
 class AttemptSummary(Waits):
     """The body of a final marker of a replication pod.
 
-    `retry_at`: when the quota is reset that a stream of the source still waited for at the end (RATE_LIMITED).
+    `processor_s`: of the orchestrator. `retry_at`: when the quota is reset that a stream of the source still waited for at the end (RATE_LIMITED).
     """
 
     status: Literal["succeeded", "failed", "cancelled"]
@@ -167,6 +167,7 @@ class AttemptSummary(Waits):
     streams: tuple[StreamCounts, ...] = ()
     log_lines_dropped: int = 0
     peak_memory_bytes: int = 0
+    processor_s: float = 0
     unproven: bool = False
     retry_at: datetime | None = None
     validation: tuple[StreamValidation, ...] = ()

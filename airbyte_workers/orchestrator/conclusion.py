@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -84,6 +85,7 @@ def conclude(ledger: Ledger, ending: Ending, given: ReplicationInput, desk: Desk
         streams=streams,
         log_lines_dropped=desk.log.lines_dropped,
         peak_memory_bytes=peak_memory_bytes(),
+        processor_s=round(time.process_time(), 2),
         unproven=verdict.unproven,
         retry_at=None if verdict.status == "succeeded" else ledger.retry_at,
         validation=record_findings.foremost(ending.found, desk.settings.report_max_streams),

@@ -136,11 +136,10 @@ class HostProcesses:
 
     async def kill(self, pod: str) -> None:
         """Strike until two looks in a row find nothing: a process that is just being started has no environment yet."""
-        quiet = 0
-        while quiet < 2:
-            struck = await to_its_end(self._strike, pod)
-            quiet = 0 if struck else quiet + 1
+        struck, before = await to_its_end(self._strike, pod), 1
+        while struck or before:
             await asyncio.sleep(POLL_S)
+            struck, before = await to_its_end(self._strike, pod), struck
 
     def _strike(self, pod: str) -> int:
         record = self._folders.read(pod)
