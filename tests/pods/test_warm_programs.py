@@ -134,6 +134,8 @@ async def test_programs_go_on_without_the_server(
     launcher: ProcessLauncher, forks: ForkServer, settings: Settings
 ) -> None:
     await launcher.launch(spec(settings, WAITS))
+    keeper = record(settings).processes[Role.SIDECAR].pid
+    assert {os.getsid(each.pid) for each in own_processes(settings)} == {keeper}
     await asyncio.to_thread(forks.close)
     assert len(own_processes(settings)) == 2
     await launcher.remove(POD)
