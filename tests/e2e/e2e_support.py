@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 import yaml
 
-from airbyte_workers.names import POD_VARIABLE
+from airbyte_workers.names import FORK_SERVER_MODULE, POD_VARIABLE
 from airbyte_workers.pods.container_plan import STACK_LABEL
 from airbyte_workers.settings import Settings
 from tests import images
@@ -341,8 +341,10 @@ class Place:
 
 
 def _pod_of(process: psutil.Process) -> str:
-    """The pod it says it belongs to; empty for every other process, and for one that is gone."""
+    """The pod it says it belongs to, or is a program of; empty for every other process, and for one that is gone."""
     with suppress(psutil.Error):
+        if FORK_SERVER_MODULE in process.cmdline() and process.cwd() != "/":
+            return str(Path(process.cwd()).parent)
         return process.environ().get(POD_VARIABLE, "")
     return ""
 

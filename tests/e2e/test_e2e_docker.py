@@ -45,7 +45,7 @@ def kill(place: Place, role: str) -> None:
     if role == "orchestrator" and "ORCHESTRATOR_IMAGE" not in place.variables:
         (record,) = (place.home / "pods").glob("replication-*/pod.json")
         pid = json.loads(record.read_text())["processes"]["orchestrator"]["pid"]
-        for process in [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]:
+        for process in psutil.Process(pid).children(recursive=True):
             process.kill()
         return
     subprocess.run(["docker", "kill", container(place, role)["Id"]], capture_output=True, check=True, timeout=60)

@@ -90,15 +90,13 @@ async def _look_on(place: Place, client: Client, kind: str, samples: Samples) ->
         await asyncio.sleep(SAMPLE_S)
 
 
-def pods_with_a_program(place: Place, prefix: str) -> set[bytes]:
-    """The pods whose orchestrator or sidecar lives: it names its pod's folder."""
-    own = re.compile(
-        rb"airbyte_workers\.orchestrator\0.*" + re.escape(f"{place.home}/pods/{prefix}-".encode()) + rb"([^/]+)"
-    )
-    found = set()
+def pods_with_a_program(place: Place, prefix: str) -> set[str]:
+    """The pods whose orchestrator or sidecar lives: it is in its pod's folder."""
+    own = re.compile(re.escape(f"{place.home}/pods/{prefix}-") + r"([^/]+)/(?:orchestrator|sidecar)")
+    found: set[str] = set()
     for name in os.listdir("/proc"):  # noqa: PTH208  # names are all it takes
         with contextlib.suppress(OSError):
-            if name.isdigit() and (seen := own.search(Path(f"/proc/{name}/cmdline").read_bytes())):
+            if name.isdigit() and (seen := own.match(os.readlink(f"/proc/{name}/cwd"))):  # noqa: PTH115
                 found.add(seen[1])
     return found
 
