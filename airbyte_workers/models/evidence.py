@@ -157,8 +157,8 @@ class Evidence(Ends, Counters, frozen=True):
 class AttemptSummary(Waits):
     """The body of a final marker of a replication pod.
 
-    `processor_s`: of the orchestrator. `retry_at`: when the quota is reset that a stream of the source still waited for at
-    the end (RATE_LIMITED).
+    `processor_s`: of the orchestrator. `retry_at`: when the quota is reset that a stream still waited for at the end
+    (RATE_LIMITED).
     """
 
     status: Literal["succeeded", "failed", "cancelled"]
