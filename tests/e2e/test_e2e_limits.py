@@ -96,7 +96,7 @@ def pods_with_a_program(place: Place, prefix: str) -> set[str]:
     found: set[str] = set()
     for name in os.listdir("/proc"):  # noqa: PTH208  # names are all it takes
         with contextlib.suppress(OSError):
-            if name.isdigit() and (seen := own.match(os.readlink(f"/proc/{name}/cwd"))):  # noqa: PTH115
+            if name.isdigit() and (seen := own.match(os.readlink(f"/proc/{name}/cwd"))):  # noqa: PTH115  # a Path each for thousands
                 found.add(seen[1])
     return found
 
