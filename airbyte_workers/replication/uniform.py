@@ -23,7 +23,8 @@ Called = tuple[str, str | None]
 
 _DATA = re.compile(rb'"data"\s*:\s*\{')
 _LONGEST_HEAD = 4096
-_MOST_SPELLINGS = 10_000  # one that spells every record anew shall not fill the memory
+_SPELLINGS = 64  # and so many more for each stream: one that spells every record anew shall not fill the memory
+_SPELLINGS_OF_A_STREAM = 4
 _SHORTEST_TAIL = len(b',"emitted_at":1700000000000}}\n')
 _MOMENT = Annotated[int, Meta(ge=10**12)]  # milliseconds since 2001: never shorter than in the tail
 
@@ -58,6 +59,7 @@ class UniformBlocks:
     def __init__(self, tracker: Callable[[Called], StreamTracker | None]) -> None:
         self._tracker = tracker
         self._spellings: dict[bytes, _Spelling] = {}
+        self._decoders: dict[Called, msgspec.json.Decoder[Any]] = {}
         self._state = b""
         self._had_states = False
 
@@ -97,28 +99,37 @@ class UniformBlocks:
         tracker = self._tracker(called)
         if tracker is None:
             return None
-        if len(self._spellings) >= _MOST_SPELLINGS:
+        if called not in self._decoders:
+            self._decoders[called] = _decoder(called)
+        if len(self._spellings) >= _SPELLINGS + _SPELLINGS_OF_A_STREAM * len(self._decoders):
             self._spellings.clear()
-        spelling = self._spellings[head] = _Spelling(head, tracker, called)
+        spelling = self._spellings[head] = _Spelling(head, _Stream(tracker, called, self._decoders[called]))
         return spelling
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """A stream whose records go on as they are, and what reads nothing else."""
+
+    tracker: StreamTracker
+    called: Called
+    decoder: msgspec.json.Decoder[Any]
 
 
 class _Spelling:
     """Records of one stream that begin alike: `head` ends with the brace that opens their `data`."""
 
-    def __init__(self, head: bytes, tracker: StreamTracker, called: Called) -> None:
+    def __init__(self, head: bytes, stream: _Stream) -> None:
         self._between = b"}\n" + head
         kind = head.find(b'"RECORD"')
         self.state = b"" if kind < 0 else b"\n" + head[:kind] + b'"STATE"'
         """How a state begins in the same spelling, after the newline before it; empty: nobody knows."""
         self._least = len(head) - 1 + _SHORTEST_TAIL
-        self._tracker = tracker
-        self._called = called
-        self._decoder = _decoder(called)
+        self._stream = stream
 
     def read(self, block: bytes) -> UniformBlock | None:
         try:
-            messages = self._decoder.decode_lines(block)
+            messages = self._stream.decoder.decode_lines(block)
         except UNREADABLE:
             return None
         data = b"".join([each.record.data for each in messages])
@@ -127,7 +138,7 @@ class _Spelling:
             return None
         if not (self._is_shortest(block, count, data) or _has_lines(block, messages)):
             return None
-        return UniformBlock(self._tracker, self._called, messages, len(data))
+        return UniformBlock(self._stream.tracker, self._stream.called, messages, len(data))
 
     def _is_shortest(self, block: bytes, count: int, data: bytes) -> bool:
         """Whether nothing stands around the data of each message but what must.

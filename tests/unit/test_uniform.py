@@ -109,7 +109,7 @@ def test_states_are_cut_out_where_the_source_writes_spaces_too() -> None:
 
 
 def test_a_source_that_spells_every_record_anew_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airbyte_workers.replication.uniform._MOST_SPELLINGS", 5)
+    monkeypatch.setattr("airbyte_workers.replication.uniform._SPELLINGS", 1)
     blocks = new()
     for spaces in range(20):
         line = record().replace(b'"data":', b'"data":' + b" " * spaces)
