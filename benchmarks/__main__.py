@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +21,7 @@ from benchmarks.containers import engine_answers
 from benchmarks.grid import Bench, Beside, Cell, available, cells, with_image
 from benchmarks.peer_runs.__main__ import every_peer
 from benchmarks.peer_runs.environments import default_folder
+from benchmarks.peer_runs.peer import PeerFailedError
 from benchmarks.pods import Place, Pods
 from benchmarks.publish import markdown
 from benchmarks.waiting import AT_ONCE, at_once, growth, questions, starts
@@ -71,9 +73,13 @@ class Plan:
                 await bench.measure(cell)
                 if cell is measured[0]:
                     await bench.measure_containers(cell)
-                    for beside in besides:
+                    for beside in tuple(besides):
                         ours = cell.runs["process"][-1]
-                        await asyncio.to_thread(beside.measure, bench.place.folder, ours, self.scale)
+                        try:
+                            await asyncio.to_thread(beside.measure, bench.place.folder, ours, self.scale)
+                        except (PeerFailedError, subprocess.SubprocessError) as error:
+                            besides.remove(beside)
+                            _say(f"without a peer that failed: {beside.peer.name}: {error}")
             for file in bench.place.folder.glob("airbyte-*.jsonl"):
                 file.unlink()
         return measured

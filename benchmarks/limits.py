@@ -44,12 +44,15 @@ def plain_pipe(file: Path, records: int) -> Run:
 
 
 def bare_relay(file: Path, records: int) -> Run:
-    """The same with `os.read` and `os.write` of this process between the two; nothing is looked at."""
-    block = Settings().block_bytes
+    """The same with `os.read` and `os.write` of this process between the two; nothing is looked at.
+
+    Blocks and pipes are as large as ours.
+    """
+    block, pipe = (Settings.model_fields[name].default for name in ("block_bytes", "pipe_bytes"))
     began, cpu_began, size = time.perf_counter(), time.process_time(), 0
     with (
-        subprocess.Popen(["cat", file], stdout=subprocess.PIPE) as source,
-        subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as sink,
+        subprocess.Popen(["cat", file], stdout=subprocess.PIPE, pipesize=pipe) as source,
+        subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, pipesize=pipe) as sink,
     ):
         assert source.stdout is not None
         assert sink.stdin is not None

@@ -16,6 +16,7 @@ from typing import Any
 
 from airbyte_workers.client import Client
 from airbyte_workers.models import SyncReport
+from airbyte_workers.pods.host import allowed_variables
 from benchmarks.installed import program
 from benchmarks.limits import Run
 from benchmarks.records import Records
@@ -23,7 +24,7 @@ from benchmarks.records import Records
 CONNECTOR = Path(__file__).parent / "connectors" / "file_connector.sh"
 IMAGE = "airbyte-workers-bench/file:1"
 _STOP_S = 90.0
-_FOREIGN = ("TEMPORAL_ADDRESS", "DATABASE_URL", "STORAGE_URL", "AIRBYTE_WORKERS_")
+_KEPT = frozenset({"PATH", "DOCKER_HOST", "DOCKER_CONFIG", "XDG_DATA_HOME", "XDG_CACHE_HOME"})
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "": {},
     "with validation": {"validation": {"mode": "full"}},
@@ -58,8 +59,10 @@ class Place:
         self.local.mkdir(parents=True, exist_ok=True)
         self.local.chmod(0o1777)
         ours = {"AIRBYTE_WORKERS_HOME": str(self.home), "LOCAL_ROOT": str(self.local)}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-        os.environ |= ours
+        before = dict(os.environ)
+        kept = {name: value for name, value in before.items() if name in _KEPT} | allowed_variables()
+        os.environ.clear()  # no setting of whoever runs this leads to another stack, or makes ours another one
+        os.environ.update(kept | ours)
         with (self.folder / "local.log").open("wb") as log:
             local = subprocess.Popen(
                 [program("airbyte-workers"), "local"],
@@ -75,6 +78,8 @@ class Place:
                 raise RuntimeError(f"the stack did not start:\n{(self.folder / 'local.log').read_text()}")
             yield
         finally:
+            os.environ.clear()
+            os.environ.update(before)
             local.send_signal(signal.SIGTERM)
             local.wait(_STOP_S)
 
@@ -162,8 +167,9 @@ class Started:
 async def first_record(client: Client, pods: Pods, records: Records) -> Started:
     """A sync of few records; its own connectors need a millisecond to start."""
     folder = pods.place.put(records, timed=True)
+    asked = {**pods.asked(records, folder), "connection": f"started-{pods.launcher}"}
     began = time.time()
-    await client.sync(pods.asked(records, folder))
+    await client.sync(asked)
     whole = time.time() - began
     source_s, first_s = (float((folder / name).read_text()) - began for name in ("started", "came"))
     return Started(source_s, first_s, whole)

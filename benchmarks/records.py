@@ -150,7 +150,7 @@ def _data(size: int) -> list[dict[str, Any]]:
 
 def _one(number: int, size: int, chance: random.Random) -> dict[str, Any]:
     if size < 300:
-        short = {"id": number, "age": chance.randint(18, 90), "is_active": number % 3 > 0, "notes": ""}
+        short = {"id": number, "email": f"p{number}@example.com", "is_active": number % 3 > 0, "notes": ""}
         return _filled(short, size, chance)
     data = {
         "id": number,

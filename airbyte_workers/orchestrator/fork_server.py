@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -21,6 +24,9 @@ from airbyte_workers.orchestrator import __main__ as program
 
 ALSO = ("structlog", "airbyte_workers.replication.record_faults", "airbyte_workers.mappers.chain")
 """What a program loads when something needs it; here it is loaded once the first program is under way."""
+
+_REAP_AFTER_S = 5.0
+_MAX_ORDER = 1024 * 1024
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -33,10 +39,9 @@ class Order(msgspec.Struct, frozen=True):
 
 def main() -> None:
     """Each line of stdin is an order; the answer is a line with the process that keeps the program, or what failed."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the programs: none shall stay a zombie
     _freeze()
     first = True
-    for line in sys.stdin.buffer:
+    for line in _lines():
         sys.stdout.write(_started(msgspec.json.decode(line, type=Order)) + "\n")
         sys.stdout.flush()
         if first:
@@ -44,17 +49,35 @@ def main() -> None:
             _load_the_rest()
 
 
+def _lines() -> Iterator[bytes]:
+    """Of stdin, until its end. A program that has ended keeps its number until whoever asked has written it down."""
+    while True:
+        if select.select([0], [], [], _REAP_AFTER_S)[0]:
+            line = os.read(0, 1)
+            while line and not line.endswith(b"\n"):
+                line += os.read(0, _MAX_ORDER)
+            if not line:
+                return
+            _reap()
+            yield line
+        else:
+            _reap()
+
+
+def _reap() -> None:
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
 def _started(order: Order) -> str:
     try:
-        os.chdir(order.folder)  # before the fork: by it a process is known as the pod's from its first moment
-    except OSError as error:
-        return str(error)
-    try:
+        Path(order.folder).stat()
         pid = os.fork()
-        if not pid:
-            _keep(order)
-    finally:
-        os.chdir("/")
+    except OSError as error:
+        return ascii(str(error))
+    if not pid:
+        _keep(order)
     return str(pid)
 
 
@@ -72,8 +95,8 @@ def _freeze() -> None:
 
 def _keep(order: Order) -> NoReturn:
     """Run the program, hand it SIGTERM, and write down its exit code."""
+    os.chdir(order.folder)  # by it we are known as the pod's
     os.setsid()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _join(order)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     pid = os.fork()
@@ -82,6 +105,8 @@ def _keep(order: Order) -> NoReturn:
         os._exit(_run(order))
     signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGTERM))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # until it is reaped, its number is nobody else's
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     code = code if code >= 0 else 128 - code
     partial = Path(order.folder) / "exit_code.tmp"

@@ -109,7 +109,7 @@ class FifoReader:
         try:
             with self.waited:
                 await self._waiter
-            self._writer_came = True
+            self._writer_came |= not (self.interrupted or self._writer_gone)
         finally:
             loop.remove_reader(self._fd)
             self._waiter = None

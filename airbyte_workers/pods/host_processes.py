@@ -12,6 +12,7 @@ from airbyte_workers.pods.folders import PodFolders, Record
 from airbyte_workers.pods.locks import to_its_end
 from airbyte_workers.pods.pod import ContainerStatus, LaunchFailed
 from airbyte_workers.pods.process_starting import ORCHESTRATOR_COMMAND, Start
+from airbyte_workers.pods.processes import Identity
 from airbyte_workers.pods.warm_programs import ForkServer
 from airbyte_workers.settings import Settings
 
@@ -56,17 +57,16 @@ class HostProcesses:
         if self._program.forks is None:
             return self._spawn(record, start)
         start = replace(start, words=start.words[len(self._program.command) :])
-        pid = self._program.forks.fork(start, self._folders.label(record.name))
-        return self._started(record, start, pid)
+        return self._started(record, start, self._program.forks.fork(start, self._folders.label(record.name)))
 
     def _spawn(self, record: Record, start: Start) -> Record:
         self._bury()
         child = process_starting.spawn(start, self._folders.label(record.name))
         self._children[record.name, start.role] = child
-        return self._started(record, start, child.pid)
+        return self._started(record, start, processes.identify_child(child.pid))
 
-    def _started(self, record: Record, start: Start, pid: int) -> Record:
-        record = record.started(start.role, processes.identify_child(pid))
+    def _started(self, record: Record, start: Start, identity: Identity) -> Record:
+        record = record.started(start.role, identity)
         self._folders.write(record)
         return record
 

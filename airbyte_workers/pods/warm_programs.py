@@ -14,6 +14,7 @@ import structlog
 from airbyte_workers.names import FORK_SERVER_MODULE, POD_VARIABLE
 from airbyte_workers.pods.host import allowed_variables, search_path
 from airbyte_workers.pods.process_starting import Start
+from airbyte_workers.pods.processes import Identity, identify_child
 
 FORK_SERVER = (sys.executable, "-m", FORK_SERVER_MODULE)
 _END_S = 5.0
@@ -29,14 +30,14 @@ class ForkServer:
         self._server: subprocess.Popen[bytes] | None = None
         self._closed = False
 
-    def fork(self, start: Start, label: str) -> int:
+    def fork(self, start: Start, label: str) -> Identity:
         """The process that keeps the pod's program. Blocks. Raises OSError, and then a process may yet be there."""
         order = {"folder": str(start.folder), "words": start.words, "variables": _variables(start, label)}
         with self._one_at_a_time:
             said = self._answer(msgspec.json.encode(order) + b"\n")
-        if not said.isdecimal():
-            raise OSError(f"the program could not be started: {said or 'the fork server does not answer'}")
-        return int(said)
+            if not said.isdecimal():
+                raise OSError(f"the program could not be started: {said or 'the fork server does not answer'}")
+            return identify_child(int(said))  # before the next order, at which the server lets go of numbers
 
     def close(self) -> None:
         """End the server. Blocks."""
@@ -51,7 +52,7 @@ class ForkServer:
         try:
             server.stdin.write(order)
             server.stdin.flush()
-            answers = bool(select.select([server.stdout], [], [], self._timeout_s)[0])
+            answers = _says_something(server.stdout.fileno(), self._timeout_s)
             said = server.stdout.readline().decode(errors="replace").strip() if answers else ""
         except BaseException:
             self._end(kill=True)
@@ -71,7 +72,6 @@ class ForkServer:
                 FORK_SERVER,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
                 env=allowed_variables() | {"PATH": search_path()},
                 cwd="/",
                 start_new_session=True,
@@ -93,6 +93,12 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+
+
+def _says_something(pipe: int, within_s: float) -> bool:
+    waiting = select.poll()
+    waiting.register(pipe, select.POLLIN)
+    return bool(waiting.poll(within_s * 1000))
 
 
 def _variables(start: Start, label: str) -> dict[str, str]:

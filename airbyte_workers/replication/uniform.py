@@ -15,16 +15,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct, defstruct
 
-from airbyte_workers.replication.decoding import UNREADABLE, Sniffed, is_sound, is_utf8, sniff_line
+from airbyte_workers.replication.decoding import UNREADABLE, Sniffed, is_utf8, sniff_line
 from airbyte_workers.replication.statistics import StreamTracker
 
 Called = tuple[str, str | None]
 """A stream as the source spells its name and namespace."""
 
 _DATA = re.compile(rb'"data"\s*:\s*\{')
-_LONGEST_HEAD = 4096
-_SPELLINGS = 64  # and so many more for each stream: one that spells every record anew shall not fill the memory
+_LONGEST_HEAD = 1024
+_SPELLINGS = 16  # and so many more for each stream: one that spells every record anew shall not fill the memory
 _SPELLINGS_OF_A_STREAM = 4
+_LONGEST_PAUSE = 15  # blocks that are not tried after one that was no use
 _SHORTEST_TAIL = len(b',"emitted_at":1700000000000}}\n')
 _MOMENT = Annotated[int, Meta(ge=10**12)]  # milliseconds since 2001: never shorter than in the tail
 
@@ -58,34 +59,48 @@ class UniformBlocks:
 
     def __init__(self, tracker: Callable[[Called], StreamTracker | None]) -> None:
         self._tracker = tracker
-        self._spellings: dict[bytes, _Spelling] = {}
+        self._spellings: dict[bytes, _Spelling | None] = {}
         self._decoders: dict[Called, msgspec.json.Decoder[Any]] = {}
         self._state = b""
         self._had_states = False
+        self._pause = self._paused = 0
 
     def pieces(self, block: bytes) -> Iterator[tuple[bytes, UniformBlock | None]]:
         """A block of whole lines with its records, whole or cut at the states in it; None: more must be looked at."""
+        if self._paused:
+            self._paused -= 1
+            yield block, None
+            return
         whole = None if self._had_states else self._read(block)
         if whole is not None:
+            self._pause = 0
             yield block, whole
             return
         pieces = list(_cut_at(self._state, block)) if self._state else [block]
-        self._had_states = len(pieces) > 1
-        for piece in pieces:
-            yield piece, self._read(piece)
+        had_states, self._had_states = self._had_states, len(pieces) > 1
+        if self._had_states or had_states:
+            yield from ((piece, self._read(piece)) for piece in pieces)
+            return
+        self._pause = min(2 * self._pause + 1, _LONGEST_PAUSE)
+        self._paused = self._pause
+        yield block, None
 
     def _read(self, block: bytes) -> UniformBlock | None:
         found = _DATA.search(block, 0, _LONGEST_HEAD)
         if found is None:
             return None
         head = block[: found.end()]
-        spelling = self._spellings.get(head) or self._learn(head, block)
+        if head not in self._spellings:
+            if len(self._spellings) >= _SPELLINGS + _SPELLINGS_OF_A_STREAM * len(self._decoders):
+                self._spellings.clear()
+            self._spellings[head] = self._learnt(head, block)
+        spelling = self._spellings[head]
         if spelling is None:
             return None
         self._state = spelling.state
         return spelling.read(block)
 
-    def _learn(self, head: bytes, block: bytes) -> _Spelling | None:
+    def _learnt(self, head: bytes, block: bytes) -> _Spelling | None:
         if not head.startswith(b"{") or b"\n" in head:
             return None
         try:
@@ -101,10 +116,7 @@ class UniformBlocks:
             return None
         if called not in self._decoders:
             self._decoders[called] = _decoder(called)
-        if len(self._spellings) >= _SPELLINGS + _SPELLINGS_OF_A_STREAM * len(self._decoders):
-            self._spellings.clear()
-        spelling = self._spellings[head] = _Spelling(head, _Stream(tracker, called, self._decoders[called]))
-        return spelling
+        return _Spelling(head, _Stream(tracker, called, self._decoders[called]))
 
 
 @dataclass(frozen=True)
@@ -132,11 +144,11 @@ class _Spelling:
             messages = self._stream.decoder.decode_lines(block)
         except UNREADABLE:
             return None
-        data = b"".join([each.record.data for each in messages])
-        count = len(messages)
+        parts = [each.record.data for each in messages]
+        data, count = b"".join(parts), len(parts)
         if block.count(self._between) != count - 1 or not is_utf8(block):
             return None
-        if not (self._is_shortest(block, count, data) or _has_lines(block, messages)):
+        if not (self._is_shortest(block, count, data) or _has_lines(block, parts)):
             return None
         return UniformBlock(self._stream.tracker, self._stream.called, messages, len(data))
 
@@ -162,10 +174,9 @@ def _cut_at(beginning: bytes, block: bytes) -> Iterator[bytes]:
             yield block[at:start]
 
 
-def _has_lines(block: bytes, messages: Sequence[Sniffed]) -> bool:
+def _has_lines(block: bytes, data: Sequence[Raw]) -> bool:
     """The same for messages with more in them: as many newlines as messages, and objects for data."""
-    count = len(messages)
-    return block.count(b"\n") == count and all(is_sound(each) for each in messages)
+    return block.count(b"\n") == len(data) and bytes([memoryview(each)[0] for each in data]) == b"{" * len(data)
 
 
 def _decoder(called: Called) -> msgspec.json.Decoder[Any]:

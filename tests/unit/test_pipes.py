@@ -399,3 +399,21 @@ async def test_a_source_that_never_pauses_does_not_starve_other_tasks(reader: Fi
     await task
     assert len(seen) == 100
     assert len(set(seen)) > 5
+
+
+async def test_a_reader_that_was_interrupted_before_anybody_wrote_still_waits_for_a_writer(
+    reader: FifoReader, path: Path
+) -> None:
+    reading = asyncio.create_task(reader.read(100))
+    await asyncio.sleep(0)
+    reader.interrupt()
+    assert await reading == b""
+    reader.resume()
+    reading = asyncio.create_task(reader.read(100))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not reading.done()
+    writer = opened(path)
+    writer.write_now(b"late\n")
+    assert await reading == b"late\n"
+    writer.close()

@@ -117,6 +117,26 @@ def test_a_source_that_spells_every_record_anew_fills_no_memory(monkeypatch: pyt
     assert len(blocks._spellings) <= 5
 
 
+def test_blocks_that_are_no_use_are_tried_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks, tried = new(), []
+    read = UniformBlocks._read
+    monkeypatch.setattr(UniformBlocks, "_read", lambda self, block: tried.append(number) or read(self, block))
+    mixed = record() + b"a word\n" + record()
+    for number in range(40):  # noqa: B007  # what is noted of a try
+        assert taken(mixed, blocks) == [(mixed, None)]
+    assert tried == [0, 2, 6, 14, 30]
+    number = 46
+    assert [taken(record(), blocks)[0][1] for _ in range(8)] == [None] * 6 + [1, 1]
+
+
+def test_a_stream_with_rules_is_asked_for_once() -> None:
+    asked: list[Called] = []
+    blocks = UniformBlocks(asked.append)
+    for _ in range(50):
+        assert taken(record(), blocks) == [(record(), None)]
+    assert asked == [("users", None)]
+
+
 LINES = st.sampled_from([record(), record({"a": "}\n{", "b": [{}]}), record(at=MOMENT * 10), record({}), STATE])
 EDITS = st.lists(
     st.tuples(st.floats(0, 1), st.sampled_from([b"", b"\n", b" ", b"}", b"{", b'"', b"\xff", b'"data":1,', b"\r"])),
