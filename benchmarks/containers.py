@@ -15,6 +15,7 @@ from benchmarks.pods import CONNECTOR, IMAGE
 
 _TOOLS = ("sh", "cat", "grep", "date", "mv", "sleep", "setsid", "rm")
 _CALL_S = 120
+NO_LOG = ("--log-driver", "none")
 
 
 def engine_answers() -> bool:
@@ -55,13 +56,13 @@ def remove_image() -> None:
     subprocess.run(["docker", "image", "rm", "-f", IMAGE], stdout=subprocess.DEVNULL, timeout=_CALL_S, check=False)
 
 
-def docker_run_pipe(folder: Path, records: int, size: int) -> Run:
-    """`docker run source | docker run -i destination`, with no log of what goes through, the start of both left out."""
+def docker_run_pipe(folder: Path, records: int, size: int, options: tuple[str, ...] = ()) -> Run:
+    """`docker run source | docker run -i destination`, the start of both left out. `options`: more for both."""
     both = time.perf_counter()
-    _pipe(folder, "true", "true")
+    _pipe(folder, options, "true", "true")
     starts = time.perf_counter() - both
     began = time.perf_counter()
-    _pipe(folder, "read", "write")
+    _pipe(folder, options, "read", "write")
     return Run(max(1e-3, time.perf_counter() - began - starts), records, size)
 
 
@@ -72,10 +73,11 @@ def bare_container_s(folder: Path, word: str) -> float:
     return time.perf_counter() - began
 
 
-def _pipe(folder: Path, source: str, destination: str) -> None:
-    with subprocess.Popen([*_run(folder), IMAGE, source], stdout=subprocess.PIPE) as reading:
+def _pipe(folder: Path, options: tuple[str, ...], source: str, destination: str) -> None:
+    run = [*_run(folder), *options]
+    with subprocess.Popen([*run, IMAGE, source], stdout=subprocess.PIPE) as reading:
         writing = subprocess.run(
-            [*_run(folder), "-i", IMAGE, destination],
+            [*run, "-i", IMAGE, destination],
             stdin=reading.stdout,
             stdout=subprocess.DEVNULL,
             timeout=_CALL_S * 10,
@@ -88,7 +90,7 @@ def _pipe(folder: Path, source: str, destination: str) -> None:
 
 
 def _run(folder: Path) -> list[str]:
-    return ["docker", "run", "--rm", "--log-driver", "none", "--network", "none", "-v", f"{folder}:/local/bench"]
+    return ["docker", "run", "--rm", "--network", "none", "-v", f"{folder}:/local/bench"]
 
 
 def _files() -> list[tuple[str, Path]]:

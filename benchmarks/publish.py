@@ -23,6 +23,7 @@ PATHS = {
     "process": "airbyte-workers, process pods",
     "docker": "airbyte-workers, Docker pods",
     "docker_run": "docker run | docker run -i",
+    "docker_run_quiet": "docker run | docker run -i, no log",
 }
 OURS = ("process", "docker")
 README_PEERS = ("PyAirbyte", "airbyte_serverless", "Meltano")
@@ -31,6 +32,7 @@ RATIOS = {
     "process/bare": "process pods / bare relay",
     "docker/process": "Docker pods / process pods",
     "docker/docker_run": "Docker pods / docker run | docker run -i",
+    "docker/docker_run_quiet": "Docker pods / the same without a log",
 }
 _NONE = "-"
 

@@ -134,12 +134,15 @@ class HostProcesses:
         if record and (identity := record.processes.get(record.orchestrator)):
             await asyncio.to_thread(processes.terminate, identity)
 
-    async def kill(self, pod: str) -> None:
-        """Strike until two looks in a row find nothing: a process that is just being started has no environment yet."""
-        struck, before = await to_its_end(self._strike, pod), 1
-        while struck or before:
+    async def kill(self, pod: str, *, looks: int = 2) -> None:
+        """Strike until so many looks in a row find nothing: what is just being started is not seen at once."""
+        quiet = 0
+        while True:
+            struck = await to_its_end(self._strike, pod)
+            quiet = 0 if struck else quiet + 1
+            if quiet >= looks:
+                return
             await asyncio.sleep(POLL_S)
-            struck, before = await to_its_end(self._strike, pod), struck
 
     def _strike(self, pod: str) -> int:
         record = self._folders.read(pod)
@@ -149,9 +152,9 @@ class HostProcesses:
                 child.poll()
         return struck
 
-    async def clear(self, pod: str) -> None:
-        """End the pod's processes and delete its folder."""
-        await self.kill(pod)
+    async def clear(self, pod: str, *, looks: int = 2) -> None:
+        """End the pod's processes, as `kill` does, and delete its folder."""
+        await self.kill(pod, looks=looks)
         await to_its_end(self._folders.delete, pod)
         for key in [key for key in tuple(self._children) if key[0] == pod]:
             del self._children[key]

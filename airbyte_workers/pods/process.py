@@ -76,7 +76,9 @@ class ProcessLauncher:
             async with asyncio.timeout(self._settings.removal_timeout_s):
                 await self._processes.kill(pod)  # ends a launch that is under way, too: its orchestrator is gone
                 async with exclusive(self._folders.lock(pod)):
-                    await self._processes.clear(pod)
+                    await self._processes.clear(
+                        pod, looks=1
+                    )  # whoever has the lock knows that nothing is being started
                     await to_its_end(self._folders.lock(pod).unlink, missing_ok=True)
         except TimeoutError:
             raise await self._not_removed(pod) from None
