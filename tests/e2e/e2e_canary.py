@@ -142,7 +142,7 @@ class Watcher:
 
     def _look_at(self, pid: int) -> None:
         variables, words = (_content(f"/proc/{pid}/{name}") for name in ("environ", "cmdline"))
-        if self._mark in variables or b"/airbyte-pod" in words:
+        if self._mark in variables or b"/airbyte-pod" in words or b"airbyte_workers.orchestrator" in words:
             self.programs.add(words.replace(b"\0", b" ").decode(errors="replace"))
         if pid != os.getpid() and found(variables + words):
             self.telling[pid] = words.replace(b"\0", b" ").decode(errors="replace")
