@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from airbyte_workers.store.database import connected, migrate
@@ -93,3 +94,9 @@ def _seconds(url: str, folder: Path, words: Sequence[str]) -> float:
         timeout=_COMMAND_S,
     )
     return round(time.perf_counter() - began, 4)
+
+
+if __name__ == "__main__":
+    with TemporaryDirectory(prefix="airbyte-workers-history-") as name:
+        for each in look_back(3, Path(name)):
+            print(f"{median(each.many):.2f} s, {each.more_s * 1000:+.0f} ms of them for {JOBS:,} jobs  {each.words}")

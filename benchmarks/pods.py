@@ -157,9 +157,8 @@ class Pods:
 
 @dataclass(frozen=True)
 class Started:
-    """Seconds from a run's start to its source's start, to the destination's first line, and to its end."""
+    """Seconds from a run's start to the destination's first line, and to its end."""
 
-    source_s: float
     first_record_s: float
     whole_s: float
 
@@ -171,5 +170,4 @@ async def first_record(client: Client, pods: Pods, records: Records) -> Started:
     began = time.time()
     await client.sync(asked)
     whole = time.time() - began
-    source_s, first_s = (float((folder / name).read_text()) - began for name in ("started", "came"))
-    return Started(source_s, first_s, whole)
+    return Started(float((folder / "came").read_text()) - began, whole)

@@ -22,13 +22,14 @@ from airbyte_workers.replication.decoding import (
     sniff_line,
 )
 from airbyte_workers.replication.ledger import Ledger
+from airbyte_workers.replication.record_samples import Counts
 from airbyte_workers.replication.rewriting import Rewriter
 from airbyte_workers.replication.routes import Routes
 from airbyte_workers.replication.source_states import SourceStates
 from airbyte_workers.replication.stamping import NotAState
 from airbyte_workers.replication.statistics import StreamTracker
 from airbyte_workers.replication.traces import lost_error, quota_of, read_trace, stream_status
-from airbyte_workers.replication.uniform import UniformBlock, UniformBlocks
+from airbyte_workers.replication.uniform import UniformBlocks
 from airbyte_workers.replication.validation import CheckRules, RecordChecks
 from airbyte_workers.replication.words import LOGGED, not_a_message
 
@@ -54,7 +55,7 @@ class SourceSide:
         self._streams = ledger.streams
         self._states = SourceStates(ledger, self._routes)
         self._populated = ledger.measuring.populated
-        self._blocks = UniformBlocks(self._unchanged)
+        self._blocks = UniformBlocks(lambda called: self._is_unchanged(stream_key(*called)))
 
     def take(self, block: bytes) -> Iterator[bytes]:
         """What of a block goes on: RECORD bytes unchanged, STATE stamped. Raises ReplicationFailed."""
@@ -66,7 +67,7 @@ class SourceSide:
             if uniform is None:
                 yield from self._mixed(piece)
             else:
-                self._count_uniform(uniform)
+                self._book(uniform.messages, {uniform.called: (len(uniform.messages), uniform.size)})
                 yield piece
 
     def _mixed(self, block: bytes) -> Iterator[bytes]:
@@ -109,10 +110,6 @@ class SourceSide:
         record = sniffed.record
         return record is not None and self._is_unchanged(stream_key(record.stream, record.namespace))
 
-    def _unchanged(self, called: tuple[str, str | None]) -> StreamTracker | None:
-        key = stream_key(*called)
-        return self._streams[key] if self._is_unchanged(key) else None
-
     def _is_unchanged(self, key: StreamKey) -> bool:
         """Whether records of this stream are known and go on byte for byte."""
         return key in self._streams and key not in self._rewriters
@@ -152,21 +149,17 @@ class SourceSide:
             count[1] += record_bytes(record)
         if not all(self._is_unchanged(stream_key(*key)) for key in counts):
             return False
+        self._book(sniffed, counts)
+        return True
+
+    def _book(self, sniffed: Sequence[Sniffed], counts: Counts) -> None:
+        """Records go on as they are; `counts` are theirs."""
         for key, (records, size) in counts.items():
             self._streams[stream_key(*key)].count(records, size)
             self._ledger.counters.records_forwarded += records
         self._checks.run(sniffed, counts)
         if self._populated is not None:
             self._populated.run(sniffed)
-        return True
-
-    def _count_uniform(self, block: UniformBlock) -> None:
-        records = len(block.messages)
-        block.tracker.count(records, block.size)
-        self._ledger.counters.records_forwarded += records
-        self._checks.run(block.messages, {block.called: (records, block.size)})
-        if self._populated is not None:
-            self._populated.run(block.messages)
 
     def _tracker(self, name: str, namespace: str | None) -> StreamTracker:
         """The stream's counters; one that is not configured ends the attempt."""

@@ -16,7 +16,6 @@ import msgspec
 from msgspec import Meta, Raw, Struct, defstruct
 
 from airbyte_workers.replication.decoding import UNREADABLE, Sniffed, is_utf8, sniff_line
-from airbyte_workers.replication.statistics import StreamTracker
 
 Called = tuple[str, str | None]
 """A stream as the source spells its name and namespace."""
@@ -48,17 +47,16 @@ _HEAD = msgspec.json.Decoder(_Head)
 class UniformBlock:
     """A block's records, as a `Sniffed` each. `size`: bytes of their `data`."""
 
-    tracker: StreamTracker
     called: Called
     messages: Sequence[Sniffed]
     size: int
 
 
 class UniformBlocks:
-    """Learns how the records of each stream begin. `tracker`: that of a stream whose records go on as they are."""
+    """Learns how the records of each stream begin. `go_on`: whether a stream's records do, as they are."""
 
-    def __init__(self, tracker: Callable[[Called], StreamTracker | None]) -> None:
-        self._tracker = tracker
+    def __init__(self, go_on: Callable[[Called], bool]) -> None:
+        self._go_on = go_on
         self._spellings: dict[bytes, _Spelling | None] = {}
         self._decoders: dict[Called, msgspec.json.Decoder[Any]] = {}
         self._state = b""
@@ -111,19 +109,17 @@ class UniformBlocks:
         if first is None or first.record is None:
             return None
         called = (record.stream, first.record.namespace)
-        tracker = self._tracker(called)
-        if tracker is None:
+        if not self._go_on(called):
             return None
         if called not in self._decoders:
             self._decoders[called] = _decoder(called)
-        return _Spelling(head, _Stream(tracker, called, self._decoders[called]))
+        return _Spelling(head, _Stream(called, self._decoders[called]))
 
 
 @dataclass(frozen=True)
 class _Stream:
     """A stream whose records go on as they are, and what reads nothing else."""
 
-    tracker: StreamTracker
     called: Called
     decoder: msgspec.json.Decoder[Any]
 
@@ -150,7 +146,7 @@ class _Spelling:
             return None
         if not (self._is_shortest(block, count, data) or _has_lines(block, parts)):
             return None
-        return UniformBlock(self._stream.tracker, self._stream.called, messages, len(data))
+        return UniformBlock(self._stream.called, messages, len(data))
 
     def _is_shortest(self, block: bytes, count: int, data: bytes) -> bool:
         """Whether nothing stands around the data of each message but what must.

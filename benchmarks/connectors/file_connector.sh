@@ -3,7 +3,7 @@
 #
 # FOLDER/messages.jsonl  what the source sends, FOLDER/repeat times one after another (once where there is no such file)
 # FOLDER/catalog.json    the line with its CATALOG
-# FOLDER/started, FOLDER/came   when the source was started, and when the destination had its first line (seconds)
+# FOLDER/came            when the destination had its first line, in seconds; told where there is a file FOLDER/timed
 # The destination echoes every state and forgets the rest.
 folder=$1
 case $2 in
@@ -11,7 +11,6 @@ case $2 in
   check) echo '{"type":"CONNECTION_STATUS","connectionStatus":{"status":"SUCCEEDED"}}' ;;
   discover) exec cat "$folder/catalog.json" ;;
   read)
-    date +%s.%N >"$folder/started"
     [ -e "$folder/repeat" ] || exec cat "$folder/messages.jsonl"
     read -r times <"$folder/repeat"
     while [ "$times" -gt 0 ]; do
