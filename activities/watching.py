@@ -12,6 +12,8 @@ from activities.job_time import ends_by
 from activities.lifecycle import hand_over, hand_over_if_stopping
 from activities.means import Means
 from activities.time_limits import limit_s
+from airbyte_workers import failpoints
+from airbyte_workers.failpoints import Failpoint
 from airbyte_workers.jobs.endings import orderly_end_s
 from airbyte_workers.jobs.failures import for_history, of_platform
 from airbyte_workers.models import (
@@ -81,6 +83,7 @@ class Watch:
                 if await self._is_lost():
                     return
             await asyncio.sleep(self._pause_s(loop.time() - began))
+        await failpoints.passed(Failpoint.FINAL_MARKER_WRITTEN, self._pod)
 
     async def stop(self) -> None:
         """The job was cancelled: end the pod in order, or at once when somebody asks for that."""
@@ -176,6 +179,8 @@ class Watch:
         """One path for every end that is not the pod's own: in order, then by force, each step with a limit."""
         self._stopped_because = failure
         await self._terminate()
+        if self._cancelled:
+            await failpoints.passed(Failpoint.DURING_CANCEL, self._pod)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + orderly_end_s(self._settings)
         while not (await self._read()).final:
@@ -232,6 +237,7 @@ class Watch:
 
     async def _remove(self) -> bool:
         """Whether nothing of the pod is left; an engine may be restarting, so it is tried again."""
+        await failpoints.passed(Failpoint.TEARDOWN_BEGUN, self._pod)
         for tried in range(self._settings.removal_tries):
             await asyncio.sleep(tried**3)
             try:

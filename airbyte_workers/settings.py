@@ -146,6 +146,11 @@ class Settings(BaseSettings):
     ] = 5
     max_watches: Annotated[PositiveInt, Field(description="Pods one Temporal worker process watches at once.")] = 200
 
+    failpoints: Annotated[
+        Path | None,
+        Field(description="For tests of faults alone: a folder in which somebody asks programs to stop at a moment."),
+    ] = None
+
     # --- containers ---
     stack: Annotated[
         str | None,

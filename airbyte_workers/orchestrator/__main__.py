@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from airbyte_workers import failpoints
 from airbyte_workers.models import AttemptSummary, ConnectorResult
 from airbyte_workers.names import Role
 from airbyte_workers.orchestrator.commits import Committer
@@ -62,6 +63,7 @@ def _arguments() -> argparse.Namespace:
 
 async def _replicate(given: ReplicationInput, redact: Redactor, arguments: argparse.Namespace) -> int:
     desk = open_desk(given, redact)
+    failpoints.use(desk.settings.failpoints)
     with _source(given, arguments.source) as source, _leg(Role.DESTINATION, arguments.destination) as destination:
         replication = Replication(given, desk, source, destination)
         with _on_sigterm(replication.cancel):

@@ -9,6 +9,8 @@ from functools import partial
 
 import asyncpg
 
+from airbyte_workers import failpoints
+from airbyte_workers.failpoints import Failpoint
 from airbyte_workers.models import FailureOrigin
 from airbyte_workers.names import Role
 from airbyte_workers.protocol.streams import StreamKey, shown
@@ -68,6 +70,7 @@ class Committer:
         rows = [_row(commit, batch) for commit in batch.commits if commit.stored]
         if not await self._written("states wait", lambda: states.commit(self._db, self._writer, rows, counts)):
             return False
+        failpoints.reached(Failpoint.COMMITTED, Role.ORCHESTRATOR)
         self._ledger.committed(batch)
         self._tell(batch)
         return True

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from airbyte_workers import failpoints
+from airbyte_workers.failpoints import Failpoint
 from airbyte_workers.jobs.failures import cut, of_platform
 from airbyte_workers.models import AttemptSummary, ConnectorResult, Failure, FailureType, StreamValidation
+from airbyte_workers.names import Role
 from airbyte_workers.orchestrator.dead_letters import DeadLetterLimits, DeadLetterWriter
 from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
 from airbyte_workers.orchestrator.joblog import LogLimits, LogWriter
@@ -50,6 +53,8 @@ class Desk:
         await self.flush()
         marker = Marker.SUCCESS if result.status == "succeeded" else Marker.FAILURE
         body = _redacted(result, self.log.redact).model_dump_json().encode()
+        if isinstance(result, AttemptSummary):
+            failpoints.reached(Failpoint.FINAL_MARKER, Role.ORCHESTRATOR)
         async with asyncio.timeout(self.settings.lease_seconds):
             while True:
                 try:

@@ -10,8 +10,11 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 
+from airbyte_workers import failpoints
+from airbyte_workers.failpoints import Failpoint
 from airbyte_workers.jobs.endings import EndPeriods
 from airbyte_workers.models import AttemptSummary, Failure, FailureOrigin, FailureType, Progress
+from airbyte_workers.names import Role
 from airbyte_workers.orchestrator.closing import Closing
 from airbyte_workers.orchestrator.commits import Committer
 from airbyte_workers.orchestrator.conclusion import Ending, Stop, conclude
@@ -120,8 +123,11 @@ class Replication:
                 await self._move()
         self.phase = "finishing"
         await self._closing.end_source(self._ending)
+        _reached(Failpoint.SOURCE_EXITED)
         await self._end_input()
+        _reached(Failpoint.END_OF_INPUT)
         await self._closing.end_destination(self._ending)
+        _reached(Failpoint.DESTINATION_EXITED)
 
     async def _open(self) -> bool:
         """Wait for both connectors; False when one cannot take part."""
@@ -169,14 +175,27 @@ class Replication:
         assert self._input is not None
         parts: list[bytes] = []
         failed: ReplicationFailed | None = None
+        self._reached_before(block)
         try:
             parts.extend(self._source.take(block))
         except ReplicationFailed as error:
             failed = error
         if forwarded := b"".join(parts):
+            self._reached_with(Failpoint.STATE_READ)
             await self._input.write(forwarded)
+            _reached(Failpoint.FIRST_RECORD_FORWARDED)
+            self._reached_with(Failpoint.STATE_FORWARDED)
         if failed is not None:
             raise failed
+
+    def _reached_before(self, block: bytes) -> None:
+        _reached(Failpoint.FIRST_BYTE)
+        if failpoints.armed() and b'"STATE"' in block:
+            _reached(Failpoint.BEFORE_FIRST_STATE)
+
+    def _reached_with(self, point: Failpoint) -> None:
+        if self.ledger.states.emitted:
+            _reached(point)
 
     def _input_refused(self) -> None:
         """The destination has closed its input, by ending or otherwise; unless we had given it up ourselves."""
@@ -214,6 +233,8 @@ class Replication:
         try:
             async for block in self._blocks(leg):
                 self._destination.take(block)
+                if self.ledger.counters.acknowledgements:
+                    _reached(Failpoint.ECHO_READ)
                 self._speed.acknowledged(self.ledger.counters.acknowledgements)
                 committer.wake()
         except LineTooLong as error:
@@ -248,3 +269,7 @@ class Replication:
         if self._input is not None:
             takes = 0 if stop is Stop.DESTINATION_ENDED or self._closing.is_stuck else self._closing.periods.input
             asyncio.get_running_loop().call_later(takes, self._input.give_up)
+
+
+def _reached(point: Failpoint) -> None:
+    failpoints.reached(point, Role.ORCHESTRATOR)

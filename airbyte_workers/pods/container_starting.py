@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from airbyte_workers import failpoints
+from airbyte_workers.failpoints import Failpoint
 from airbyte_workers.names import Role, container_name
 from airbyte_workers.pods.archives import Folder, Owner
 from airbyte_workers.pods.container_creation import Creator, user_of
@@ -26,7 +28,7 @@ from airbyte_workers.pods.folders import FIFOS, check_file_names
 from airbyte_workers.pods.image_pulls import Images
 from airbyte_workers.pods.orchestrator_homes import OrchestratorHome
 from airbyte_workers.pods.pod import ContainerSpec, LaunchFailed, PodSpec, Program, blaming
-from airbyte_workers.pods.process_starting import START_ORDER, WRAPPER
+from airbyte_workers.pods.process_starting import START_ORDER, STARTED, WRAPPER
 from airbyte_workers.pods.shells import static_shell
 from airbyte_workers.settings import Settings
 
@@ -82,6 +84,7 @@ class Starter:
         for role in START_ORDER:
             if role in created:
                 await self._engine.start(created[role], container_name(spec.name, role))
+                await failpoints.passed(STARTED[role], role)
 
     async def _create(self, spec: PodSpec, container: ContainerSpec, image: ImageFacts, group: int) -> _Made:
         """The container, with a shell to lend if its image has none."""
@@ -99,10 +102,13 @@ class Starter:
 
     async def _fill(self, spec: PodSpec, container: ContainerSpec, made: _Made) -> None:
         """What the container will read, for the user of its image alone; secrets only where they will be found."""
+        await failpoints.passed(Failpoint.POD_CREATED, container.role)
         await self._put(made, Folder({}, FIFOS[container.role]))
+        await failpoints.passed(Failpoint.FIFOS_MADE, container.role)
         await self._home.check_reach(replace(spec, containers=(container,)))
         files = {**container.files, WRAPPER_NAME: await asyncio.to_thread(WRAPPER.read_bytes)}
         await self._put(made, Folder(files, (), made.programs))
+        await failpoints.passed(Failpoint.FILES_WRITTEN, container.role)
 
     async def _put(self, made: _Made, folder: Folder) -> None:
         await self._engine.put(made.id, folder.packed(FOLDER, made.owner))

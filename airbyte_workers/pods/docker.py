@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from airbyte_workers import failpoints
+from airbyte_workers.failpoints import Failpoint
 from airbyte_workers.names import Role
 from airbyte_workers.pods import archives
 from airbyte_workers.pods.archives import Folder, Owner
@@ -148,6 +150,7 @@ class DockerLauncher:
         try:
             async with asyncio.timeout(self._settings.removal_timeout_s):
                 await self._kill(pod)  # ends a launch that is under way, too: its orchestrator is gone
+                await failpoints.passed(Failpoint.TEARDOWN_HALF_DONE, pod)
                 async with exclusive(self._folders.lock(pod)):
                     await self._clear(pod)
                     await to_its_end(self._folders.lock(pod).unlink, missing_ok=True)

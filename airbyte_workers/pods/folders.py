@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from airbyte_workers import failpoints
+from airbyte_workers.failpoints import Failpoint
 from airbyte_workers.names import JobKind, Role
 from airbyte_workers.pods.pod import ContainerSpec, PodSpec
 from airbyte_workers.pods.processes import Identity
@@ -150,10 +152,13 @@ def check_pod_name(pod: str) -> str:
 
 def fill(own: Path, container: ContainerSpec) -> None:
     """A connector's files and FIFOs, for a connector that runs as this process's user."""
+    failpoints.reached(Failpoint.POD_CREATED, container.role)
     for name, content in container.files.items():
         _write_new(own / name, content)
+    failpoints.reached(Failpoint.FILES_WRITTEN, container.role)
     for name in FIFOS[container.role]:
         os.mkfifo(own / name, 0o600)
+    failpoints.reached(Failpoint.FIFOS_MADE, container.role)
 
 
 def leave_empty(own: Path, _: ContainerSpec) -> None:

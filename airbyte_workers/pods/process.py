@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+from airbyte_workers import failpoints
+from airbyte_workers.failpoints import Failpoint
 from airbyte_workers.names import Role
 from airbyte_workers.pods import process_starting
 from airbyte_workers.pods.environments import Environments, Executable
@@ -15,7 +17,7 @@ from airbyte_workers.pods.folders import PodFolders, fill
 from airbyte_workers.pods.host_processes import COLD, HostProcesses, OwnProgram
 from airbyte_workers.pods.locks import exclusive, to_its_end
 from airbyte_workers.pods.pod import ContainerSpec, LaunchFailed, PodSpec, PodStatus, Program, RemovalFailed, blaming
-from airbyte_workers.pods.process_starting import START_ORDER
+from airbyte_workers.pods.process_starting import START_ORDER, STARTED
 from airbyte_workers.settings import Settings
 
 
@@ -75,6 +77,7 @@ class ProcessLauncher:
         try:
             async with asyncio.timeout(self._settings.removal_timeout_s):
                 await self._processes.kill(pod)  # ends a launch that is under way, too: its orchestrator is gone
+                await failpoints.passed(Failpoint.TEARDOWN_HALF_DONE, pod)
                 async with exclusive(self._folders.lock(pod)):
                     await self._processes.clear(
                         pod, looks=1
@@ -110,6 +113,7 @@ class ProcessLauncher:
             for container in sorted(spec.containers, key=lambda each: START_ORDER.index(each.role)):
                 start = process_starting.connector(record, self._folders, container, executables[container.role])
                 record = await self._processes.start(record, start)
+                await failpoints.passed(STARTED[container.role], container.role)
             await to_its_end(self._folders.write, record.complete())
         except (OSError, ValueError) as error:
             await self._abandon(spec.name)

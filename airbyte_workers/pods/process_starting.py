@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from airbyte_workers.failpoints import Failpoint
 from airbyte_workers.names import POD_VARIABLE, Role
 from airbyte_workers.pods.environments import Executable
 from airbyte_workers.pods.folders import PodFolders, Record
@@ -20,6 +21,11 @@ ORCHESTRATOR_COMMAND = (sys.executable, "-m", "airbyte_workers.orchestrator")
 ORCHESTRATOR_WORDS = {Role.ORCHESTRATOR: "replicate", Role.SIDECAR: "sidecar"}
 START_ORDER = (Role.DESTINATION, Role.SOURCE, Role.MAIN)
 """After the orchestrator, which must be reading before anything writes."""
+STARTED = {
+    Role.DESTINATION: Failpoint.DESTINATION_STARTED,
+    Role.SOURCE: Failpoint.SOURCE_STARTED,
+    Role.MAIN: Failpoint.SOURCE_STARTED,
+}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from activities.means import Means
 from activities.repairs import Repairs
 from activities.run_looks import RunLooks
 from activities.workloads import WorkloadActivities
+from airbyte_workers import failpoints
 from airbyte_workers.names import WATCH_QUEUE, WORKFLOW_QUEUE, JobKind, launch_queue
 from airbyte_workers.pods.launchers import Launchers, opened
 from airbyte_workers.pods.pod import Launcher
@@ -78,6 +79,7 @@ class Served:
 @asynccontextmanager
 async def serving(settings: Settings, roles: Sequence[str] = ROLES) -> AsyncIterator[Served]:
     """Migrate, then poll the queues of `roles` until the block ends; then all workers drain together."""
+    failpoints.use(settings.failpoints)
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(reached(settings, size=settings.database_pool_size))
         for migration in await migrate(db):

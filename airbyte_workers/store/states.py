@@ -8,7 +8,10 @@ import asyncpg
 import msgspec
 from msgspec import Raw
 
+from airbyte_workers import failpoints
+from airbyte_workers.failpoints import Failpoint
 from airbyte_workers.models import StreamCounts
+from airbyte_workers.names import Role
 from airbyte_workers.protocol.streams import StreamKey, stream_key
 from airbyte_workers.replication.state_forms import without_streams
 from airbyte_workers.store import state_changes, stream_counts
@@ -45,6 +48,7 @@ async def commit(
             await state_changes.write(connection, change, states)
         await stream_counts.write(connection, writer.job_id, writer.attempt, counts)
         await stream_counts.add_up(connection, writer.job_id, writer.attempt)
+        failpoints.reached(Failpoint.DURING_COMMIT, Role.ORCHESTRATOR)
 
 
 async def forget(session: Session, writer: Writer, streams: Collection[StreamKey], *, whole: bool = False) -> None:
