@@ -18,6 +18,9 @@ JOB_GONE, ATTEMPT_GONE = "JobGone", "AttemptGone"
 POD_VARIABLE = "AIRBYTE_WORKERS_POD"
 """The environment variable by which a local process says which pod it belongs to."""
 
+JOURNAL = "journal"
+"""The file in an orchestrator's own folder that holds what is acknowledged and not committed (store/journals.py)."""
+
 FORK_SERVER_MODULE = "airbyte_workers.orchestrator.fork_server"
 """What the processes that keep pods' own programs run as, where those were not started cold."""
 

@@ -19,6 +19,7 @@ from airbyte_workers.orchestrator.commits import Committer
 from airbyte_workers.orchestrator.desk import Desk, bug, open_desk, own_redactor
 from airbyte_workers.orchestrator.empty_source import EmptySource
 from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
+from airbyte_workers.orchestrator.journal import JournalFile
 from airbyte_workers.orchestrator.leg import Leg, SourceLeg
 from airbyte_workers.orchestrator.markers import Marker
 from airbyte_workers.orchestrator.replicate import Replication
@@ -76,7 +77,8 @@ async def _attempt(given: ReplicationInput, desk: Desk, replication: Replication
     async with connected(given.database_url, size=2, timeout=desk.settings.database_timeout_s) as db:
         upkeep = Upkeep(given, desk, db, replication)
         writer = Writer(given.connection_id, given.job_id, given.attempt, given.fence)
-        committer = Committer(db, writer, replication.ledger, upkeep.superseded)
+        journal = JournalFile(own, writer, longest=desk.settings.journal_bytes)
+        committer = Committer(db, journal, replication.ledger, upkeep.superseded)
         (own / "ready").touch()
         try:
             async with asyncio.TaskGroup() as tasks:

@@ -1,44 +1,46 @@
 """Brings acknowledged states to PostgreSQL as they come, many at once when they come faster than it writes; and configs
-that connectors sent anew."""
+that connectors sent anew. While PostgreSQL is away, what waits is in the pod's journal."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
 
 import asyncpg
 
-from airbyte_workers import failpoints
-from airbyte_workers.failpoints import Failpoint
-from airbyte_workers.models import FailureOrigin
+from airbyte_workers.models import FailureOrigin, FailureType
 from airbyte_workers.names import Role
-from airbyte_workers.protocol.streams import StreamKey, shown
+from airbyte_workers.orchestrator.journal import JournalFile
+from airbyte_workers.orchestrator.pending import Pending, PendingConfig, PendingStates, entries
+from airbyte_workers.protocol.streams import StreamKey
 from airbyte_workers.replication.control import NewConfig
 from airbyte_workers.replication.ledger import Batch, Ledger
-from airbyte_workers.replication.state_ledger import Commit
-from airbyte_workers.store import connector_configs, states
+from airbyte_workers.store import connector_configs
 from airbyte_workers.store.database import is_away
 from airbyte_workers.store.seal_errors import SealError
-from airbyte_workers.store.states import StaleFence, StateRow, Writer
+from airbyte_workers.store.states import StaleFence
 
 _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 5.0
-_TELL_EVERY_S = 10.0  # per stream; some commit a hundred times a second
 
 
 class Committer:
-    """Commits the ledger's batches one after the other, under the attempt's fence."""
+    """Commits what the ledger has, one thing after the other, under the attempt's fence."""
 
-    def __init__(self, db: asyncpg.Pool, writer: Writer, ledger: Ledger, on_stale: Callable[[], None]) -> None:
+    def __init__(self, db: asyncpg.Pool, journal: JournalFile, ledger: Ledger, on_stale: Callable[[], None]) -> None:
         self._db = db
-        self._writer = writer
+        self._journal = journal
         self._ledger = ledger
         self._on_stale = on_stale
         self._wake = asyncio.Event()
         self._closing = False
+        self._waiting: deque[Pending] = deque()
         self._told: dict[StreamKey, float] = {}
         self._kept: set[Role] = set()
+        self._is_journalled = True
+        self._is_refused = False
         ledger.configs.arrived = self.wake
 
     def wake(self) -> None:
@@ -51,52 +53,63 @@ class Committer:
         self._wake.set()
 
     async def run(self) -> None:
-        """Commit until closed. A database that is away is waited for; a stale fence ends it."""
+        """Commit until closed. A database that is away is waited for; a stale fence ends it.
+
+        So does a lease that is lost, once the journal has what waits: whoever removes the pod commits it.
+        """
         while True:
             await self._wake.wait()
             self._wake.clear()
-            for new in self._ledger.configs.take():
-                if not await self._keep(new):
+            self._take()
+            while self._waiting:
+                if not await self._written(self._waiting[0]):
                     return
-            while batch := self._ledger.take_batch():
-                if not await self._commit(batch):
-                    return
+                self._waiting.popleft()
+                self._take()
+            await self._journal.clear()
             if self._closing:
                 return
 
-    async def _commit(self, batch: Batch) -> bool:
-        """False when that cannot be any more."""
-        counts = self._ledger.counts_after(batch)
-        rows = [_row(commit, batch) for commit in batch.commits if commit.stored]
-        if not await self._written("states wait", lambda: states.commit(self._db, self._writer, rows, counts)):
-            return False
-        failpoints.reached(Failpoint.COMMITTED, Role.ORCHESTRATOR)
-        self._ledger.committed(batch)
-        self._tell(batch)
-        return True
+    # --- what waits ---
 
-    async def _keep(self, new: NewConfig) -> bool:
-        """As `_commit`. One that cannot be sealed is lost, and the attempt goes on."""
+    def _take(self) -> None:
+        """What came meanwhile joins what waits; the first may be under way, and stays as it is."""
+        for new in self._ledger.configs.take():
+            self._add_config(new)
+        if batch := self._ledger.take_batch():
+            self._add_states(batch)
+
+    def _add_states(self, batch: Batch) -> None:
+        self._is_journalled = False
+        for later in islice(self._waiting, 1, None):
+            if isinstance(later, PendingStates):
+                later.batch = later.batch.with_later(batch)
+                return
+        self._waiting.append(PendingStates(self._ledger, batch, self._told))
+
+    def _add_config(self, new: NewConfig) -> None:
+        """One that cannot be sealed is lost, and the attempt goes on."""
         try:
             sealed = connector_configs.sealed(new)
         except SealError as error:
             self._say("ERROR", f"the {new.origin} sent a new config (token refresh), which cannot be stored: {error}")
-            return True
+            return
+        self._is_journalled = False
         role = Role(new.origin)
-        keep = partial(connector_configs.keep, self._db, self._writer, role, sealed)
-        if not await self._written(f"a new config of the {role} waits", keep):
-            return False
-        level = "DEBUG" if role in self._kept else "INFO"  # some send one every few minutes
-        self._kept.add(role)
-        self._say(level, f"the {role} sent a new config (token refresh): stored, used from the next launch")
-        return True
+        for later in islice(self._waiting, 1, None):
+            if isinstance(later, PendingConfig) and later.role is role:
+                later.sealed = sealed
+                return
+        self._waiting.append(PendingConfig(self._ledger, role, sealed, self._kept))
 
-    async def _written(self, what: str, write: Callable[[], Awaitable[None]]) -> bool:
-        """False: a newer attempt has begun. A database that is away is waited for."""
+    # --- writing ---
+
+    async def _written(self, first: Pending) -> bool:
+        """False: it cannot be any more, or is left to the journal."""
         wait = _FIRST_WAIT_S
         while True:
             try:
-                await write()
+                await first.write(self._db, self._journal.writer)
             except StaleFence:
                 self._say("ERROR", "a newer attempt of this connection has begun: nothing more is committed")
                 self._on_stale()
@@ -105,35 +118,46 @@ class Committer:
                 if not is_away(error):
                     raise
                 if wait == _FIRST_WAIT_S:
-                    self._say("WARN", f"{what} for the database: {type(error).__name__}")
-                await asyncio.sleep(wait)
+                    self._say("WARN", f"{first.what} for the database: {type(error).__name__}")
+                if not await self._wait_out(wait):
+                    return False
                 wait = min(wait * 2, _LONGEST_WAIT_S)
             else:
+                first.done()
                 return True
 
-    def _tell(self, batch: Batch) -> None:
-        """How much of a stream is durable stands in the job's log, now and then."""
-        now = asyncio.get_running_loop().time()
-        for key in batch.counts:
-            if now - self._told.get(key, -_TELL_EVERY_S) >= _TELL_EVERY_S:
-                self._told[key] = now
-                committed = self._ledger.streams[key].committed
-                text = f"{shown(key)}: {committed.taken:,} records committed"
-                self._say("INFO", text, key)
+    async def _wait_out(self, seconds: float) -> bool:
+        """What comes until the next try is journalled as it comes. False: the attempt shall wait no longer."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            self._take()
+            is_safe = await self._kept_in_journal()
+            if is_safe and self._closing and self._has_lost_its_lease():
+                self._say("WARN", "what is not committed is in the pod's journal: it is committed with its removal")
+                return False
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._wake.wait()
+            except TimeoutError:
+                return True
+            self._wake.clear()
 
-    def _say(self, level: str, text: str, stream: StreamKey | None = None) -> None:
-        self._ledger.log(FailureOrigin.PLATFORM, level, text, stream)
+    async def _kept_in_journal(self) -> bool:
+        """Where there is no room for it, it waits in memory alone."""
+        if self._is_journalled:
+            return True
+        try:
+            await self._journal.keep(entries(self._ledger, self._waiting))
+        except OSError as error:
+            if not self._is_refused:
+                self._is_refused = True
+                self._say("WARN", f"what waits for the database cannot be journalled: {error.strerror}")
+            return False
+        self._is_journalled = True
+        return True
 
+    def _has_lost_its_lease(self) -> bool:
+        return any(failure.type is FailureType.LEASE_LOST for failure in self._ledger.failures)
 
-def _row(commit: Commit, batch: Batch) -> StateRow:
-    """The newest commit of a key; what the batch's earlier ones counted is committed with it."""
-    name, namespace = commit.key.stream or ("", None)
-    counts = batch.counts if commit.key.stream is None else {commit.key.stream: batch.counts.get(commit.key.stream)}
-    return StateRow(
-        type=commit.key.type,
-        stream=name,
-        namespace=namespace,
-        state=None if commit.state is None else commit.state.decode(),
-        seq=commit.number,
-        records=sum(tally.taken for tally in counts.values() if tally is not None),
-    )
+    def _say(self, level: str, text: str) -> None:
+        self._ledger.log(FailureOrigin.PLATFORM, level, text)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from airbyte_workers.names import Role, container_name
+from airbyte_workers.names import JOURNAL, Role, container_name
 from airbyte_workers.pods.archives import Folder, Owner
 from airbyte_workers.pods.container_creation import Creator, user_of
 from airbyte_workers.pods.container_plan import FOLDER, POD_LABEL, WRAPPER_NAME, ContainerPlan, Mount, wrapped
@@ -119,6 +119,13 @@ class ContainerHome:
 
     async def look(self, pod: str) -> ContainerStatus | None:
         """The engine knows it as a container."""
+
+    async def journal(self, pod: str) -> bytes | None:
+        name = await self._creator.find(pod, Role.ORCHESTRATOR)
+        if name is None:
+            return None
+        path = f"{_own_folder(Role.ORCHESTRATOR)}/{JOURNAL}"
+        return await self._engine.get(name, path, longest=self._settings.journal_bytes)
 
     async def pods(self) -> Collection[str]:
         return {labels[POD_LABEL] for labels in (await self._engine.volumes(self._creator.filters())).values()}

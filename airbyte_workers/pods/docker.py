@@ -117,6 +117,13 @@ class DockerLauncher:
         """What can be seen of the pod now. Raises EngineError."""
         return await self._status(pod, await self._creator.containers(pod))
 
+    async def journal(self, pod: str) -> bytes | None:
+        """What the pod's orchestrator has left uncommitted. Raises EngineError."""
+        for home in self._homes:
+            if (journal := await home.journal(pod)) is not None:
+                return journal
+        return None
+
     async def report_exits(self, pod: str) -> None:
         """Write down exit codes for the orchestrator, which cannot ask the engine: a container that was killed whole
         has no wrapper left to do it. Raises EngineError."""

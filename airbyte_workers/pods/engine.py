@@ -169,9 +169,9 @@ class Engine:
         """Unpack a tar archive at the root of a container, running or not."""
         await self.do("put files into the container", lambda client: client.put_archive(container, "/", archive))
 
-    async def get(self, container: str, path: str) -> bytes | None:
-        """The first mebibyte of a file; None when there is none. A link's content is empty."""
-        return await self._or_none(f"read {path}", lambda client: engine_calls.read(client, container, path))
+    async def get(self, container: str, path: str, *, longest: int = engine_calls.MAX_FILE_BYTES) -> bytes | None:
+        """The first so many bytes of a file; None when there is none. A link's content is empty."""
+        return await self._or_none(f"read {path}", lambda client: engine_calls.read(client, container, path, longest))
 
     async def has(self, container: str, path: str) -> bool:
         """Whether there is something at this path of a container."""

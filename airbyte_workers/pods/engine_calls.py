@@ -75,17 +75,17 @@ def has(client: docker.APIClient, container: str, path: str) -> bool:
     return True
 
 
-def read(client: docker.APIClient, container: str, path: str) -> bytes:
+def read(client: docker.APIClient, container: str, path: str, longest: int) -> bytes:
     stream, _ = client.get_archive(container, path)
     packed = bytearray()
     for chunk in stream:
         packed += chunk
-        if len(packed) > MAX_FILE_BYTES + 10 * tarfile.BLOCKSIZE:
+        if len(packed) > longest + 10 * tarfile.BLOCKSIZE:
             break
     with tarfile.open(fileobj=io.BytesIO(packed), mode="r|") as archive:
         member = archive.next()
         content = archive.extractfile(member) if member is not None and member.isreg() else None
-        return content.read(MAX_FILE_BYTES) if content is not None else b""
+        return content.read(longest) if content is not None else b""
 
 
 def said(error: APIError) -> str:

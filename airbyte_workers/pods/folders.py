@@ -13,7 +13,7 @@ import msgspec
 
 from airbyte_workers import failpoints
 from airbyte_workers.failpoints import Failpoint
-from airbyte_workers.names import JobKind, Role
+from airbyte_workers.names import JOURNAL, JobKind, Role
 from airbyte_workers.pods.pod import ContainerSpec, PodSpec
 from airbyte_workers.pods.processes import Identity
 
@@ -114,6 +114,13 @@ class PodFolders:
         try:
             return int((self.path(pod, role) / "exit_code").read_text())
         except (FileNotFoundError, ValueError):
+            return None
+
+    def journal(self, pod: str) -> bytes | None:
+        """What the pod's orchestrator has left uncommitted."""
+        try:
+            return (self.path(pod, Role.ORCHESTRATOR) / JOURNAL).read_bytes()
+        except FileNotFoundError:
             return None
 
     def names(self, launcher: str) -> list[str]:

@@ -42,6 +42,9 @@ class OrchestratorHome(Protocol):
     async def look(self, pod: str) -> ContainerStatus | None:
         """The orchestrator, where the engine does not know it."""
 
+    async def journal(self, pod: str) -> bytes | None:
+        """What the orchestrator has left uncommitted."""
+
     async def pods(self) -> Collection[str]:
         """Pods of which something is left that the engine does not know as a container."""
 
@@ -107,6 +110,9 @@ class HostHome:
     def _look(self, pod: str) -> ContainerStatus | None:
         record = self._folders.read(pod)
         return None if record is None else self._processes.look(record, record.orchestrator)
+
+    async def journal(self, pod: str) -> bytes | None:
+        return await asyncio.to_thread(self._folders.journal, pod)
 
     async def pods(self) -> Collection[str]:
         return await asyncio.to_thread(self._folders.names, self._launcher)

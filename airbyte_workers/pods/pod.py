@@ -150,6 +150,9 @@ class Launcher(Protocol):
     async def inspect(self, pod: str) -> PodStatus:
         """What can be seen of the pod now."""
 
+    async def journal(self, pod: str) -> bytes | None:
+        """What the pod's orchestrator has left uncommitted (store/journals.py); None: nothing."""
+
     async def report_exits(self, pod: str) -> None:
         """Tell the pod's own program of connectors that ended without being able to say so themselves."""
 

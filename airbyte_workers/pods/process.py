@@ -52,6 +52,10 @@ class ProcessLauncher:
         """What can be seen of the pod now."""
         return await asyncio.to_thread(self._look, pod)
 
+    async def journal(self, pod: str) -> bytes | None:
+        """What the pod's orchestrator has left uncommitted."""
+        return await asyncio.to_thread(self._folders.journal, pod)
+
     async def report_exits(self, pod: str) -> None:
         """Nothing to tell: a wrapper that was killed may have left its connector running."""
 

@@ -52,6 +52,14 @@ class Batch:
     counts: dict[StreamKey, Tally]
     states: int
 
+    def with_later(self, later: Batch) -> Batch:
+        """Both as one."""
+        return Batch(
+            commits=tuple(_newest([*self.commits, *later.commits]).values()),
+            counts=merged(self.counts, later.counts),
+            states=self.states + later.states,
+        )
+
 
 class Ledger:
     """What both directions of one attempt know together: streams, states, failures, counts."""
@@ -92,11 +100,8 @@ class Ledger:
         """Everything acknowledged since the last call; None when nothing was."""
         if not self._pending:
             return None
-        newest: dict[StateKey, Commit] = {}
-        for commit in self._pending:
-            newest[commit.key] = commit.after(newest.get(commit.key))
         batch = Batch(
-            commits=tuple(newest.values()),
+            commits=tuple(_newest(self._pending).values()),
             counts=merged(*(commit.counts for commit in self._pending)),
             states=sum(commit.covers for commit in self._pending),
         )
@@ -231,6 +236,14 @@ class Ledger:
             unmatched_acknowledgements=self.states.unmatched,
             records_emitted=self.emitted[0],
         )
+
+
+def _newest(commits: Iterable[Commit]) -> dict[StateKey, Commit]:
+    """The last of each key, with the states of those before it."""
+    newest: dict[StateKey, Commit] = {}
+    for commit in commits:
+        newest[commit.key] = commit.after(newest.get(commit.key))
+    return newest
 
 
 def _add(batch: Batch, streams: Mapping[StreamKey, StreamTracker]) -> None:

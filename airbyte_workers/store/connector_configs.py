@@ -80,9 +80,14 @@ async def drop(db: Database, connection_id: int, role: Role, kept: bytes) -> Non
 async def keep(pool: asyncpg.Pool, writer: Writer, role: Role, kept: bytes) -> None:
     """What a connector sent during an attempt. Raises states.StaleFence: a newer attempt has begun."""
     async with pool.acquire() as session, session.transaction():
-        await hold_fence(session, writer)
-        place = _Place(writer.connection_id, role, writer.job_id, writer.attempt, in_attempt=True)
-        await _write(session, place, kept)
+        await hold_fence(session, writer.connection_id, writer.fence)
+        await write(session, writer, role, kept)
+
+
+async def write(session: Session, writer: Writer, role: Role, kept: bytes) -> None:
+    """The same, with the fence held."""
+    place = _Place(writer.connection_id, role, writer.job_id, writer.attempt, in_attempt=True)
+    await _write(session, place, kept)
 
 
 async def keep_told(pool: asyncpg.Pool, ref: AttemptRef, told: str | None) -> None:

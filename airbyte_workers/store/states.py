@@ -18,7 +18,7 @@ from airbyte_workers.store import state_changes, stream_counts
 from airbyte_workers.store.database import Session
 from airbyte_workers.store.state_changes import StateRow, Writer
 
-__all__ = ["StaleFence", "StateRow", "Writer", "commit", "forget", "forget_all", "hold_fence", "load"]
+__all__ = ["StaleFence", "StateRow", "Writer", "commit", "forget", "forget_all", "hold_fence", "load", "write"]
 
 
 class StaleFence(Exception):
@@ -29,26 +29,31 @@ _FENCE = "select fence from connections where id = $1 for no key update"
 _KEPT = "select type, stream, namespace, state from states where connection_id = $1"
 
 
-async def hold_fence(session: Session, writer: Writer) -> None:
+async def hold_fence(session: Session, connection_id: int, fence: int) -> None:
     """Let no newer attempt begin until the transaction ends. Raises StaleFence."""
-    fence = await session.fetchval(_FENCE, writer.connection_id)
-    if fence != writer.fence:
-        raise StaleFence(f"fence {writer.fence} is stale, the connection is at {fence}")
+    current = await session.fetchval(_FENCE, connection_id)
+    if current != fence:
+        raise StaleFence(f"fence {fence} is stale, the connection is at {current}")
 
 
 async def commit(
     pool: asyncpg.Pool, writer: Writer, states: Sequence[StateRow], counts: Sequence[StreamCounts]
 ) -> None:
     """States and their counts in one transaction, or nothing. Raises StaleFence."""
-    async with pool.acquire() as connection, connection.transaction():
-        await hold_fence(connection, writer)
-        if states:
-            change = await state_changes.change_of(connection, writer)
-            await state_changes.erase_other_types(connection, change, states[0].type)
-            await state_changes.write(connection, change, states)
-        await stream_counts.write(connection, writer.job_id, writer.attempt, counts)
-        await stream_counts.add_up(connection, writer.job_id, writer.attempt)
+    async with pool.acquire() as session, session.transaction():
+        await hold_fence(session, writer.connection_id, writer.fence)
+        await write(session, writer, states, counts)
         failpoints.reached(Failpoint.DURING_COMMIT, Role.ORCHESTRATOR)
+
+
+async def write(session: Session, writer: Writer, states: Sequence[StateRow], counts: Sequence[StreamCounts]) -> None:
+    """States and their counts, with the fence held."""
+    if states:
+        change = await state_changes.change_of(session, writer)
+        await state_changes.erase_other_types(session, change, states[0].type)
+        await state_changes.write(session, change, states)
+    await stream_counts.write(session, writer.job_id, writer.attempt, counts)
+    await stream_counts.add_up(session, writer.job_id, writer.attempt)
 
 
 async def forget(session: Session, writer: Writer, streams: Collection[StreamKey], *, whole: bool = False) -> None:

@@ -20,11 +20,20 @@ TOTALS = (
     "bytes_filtered",
 )
 """Those of which `attempts` has the sums over its streams; a GLOBAL state counts for each, so states have none."""
+
+
+def _newer(column: str) -> str:
+    """What was committed stays: a pod that left states in its journal has not counted them."""
+    if column.endswith("_committed"):
+        return f"greatest(excluded.{column}, stream_stats.{column})"
+    return f"excluded.{column}"
+
+
 _WRITE = f"""
 insert into stream_stats (job_id, attempt, stream, namespace, {", ".join(STATED)})
 values ($1, $2, $3, $4, {", ".join(f"${number}" for number, _ in enumerate(STATED, start=5))})
 on conflict (job_id, attempt, stream, coalesce(namespace, '')) do update
-    set {", ".join(f"{column} = excluded.{column}" for column in STATED)}, updated_at = now()
+    set {", ".join(f"{column} = {_newer(column)}" for column in STATED)}, updated_at = now()
 """  # noqa: S608  # names of fields
 _ADD_UP = f"""
 update attempts set ({", ".join(TOTALS)}) = (

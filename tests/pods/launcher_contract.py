@@ -295,6 +295,16 @@ class LauncherContract:
 
     # --- removal ---
 
+    async def test_what_an_orchestrator_left_in_its_journal_is_there_after_its_end(self, bench: Bench) -> None:
+        spec = bench.spec(orchestrator="journals")
+        assert await bench.launcher.journal(spec.name) is None
+        await bench.launcher.launch(spec)
+        await bench.launcher.kill(spec.name)
+
+        assert await bench.launcher.journal(spec.name) == b"x" * 3_000_000
+        await bench.launcher.remove(spec.name)
+        assert await bench.launcher.journal(spec.name) is None
+
     async def test_removal_leaves_nothing_and_says_so(self, bench: Bench) -> None:
         spec = bench.spec(source=STUBBORN)
         await bench.launcher.launch(spec)

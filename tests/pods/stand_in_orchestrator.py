@@ -19,6 +19,8 @@ def main() -> None:
         for folder in connectors:
             for name in ("out", "err"):
                 os.open(folder / name, os.O_RDONLY | os.O_NONBLOCK)
+    if mode == "journals":
+        (own / "journal").write_bytes(b"x" * 3_000_000)
     signal.signal(signal.SIGTERM, lambda *_: end(connectors))
     if mode != "never ready":
         (own / "ready").touch()

@@ -19,6 +19,7 @@ from airbyte_workers.names import JobKind, Role
 from airbyte_workers.orchestrator.commits import Committer
 from airbyte_workers.orchestrator.desk import open_desk
 from airbyte_workers.orchestrator.input import Checks, ReplicationInput
+from airbyte_workers.orchestrator.journal import JournalFile
 from airbyte_workers.orchestrator.leg import Leg
 from airbyte_workers.orchestrator.pipes import FifoWriter, open_reader, try_open_writer
 from airbyte_workers.orchestrator.replicate import Replication
@@ -154,10 +155,14 @@ class Pod:
         self.replication = Replication(self.given, desk, self.source.leg, self.destination.leg)
         self.upkeep = Upkeep(self.given, desk, db, self.replication)
         writer = Writer(connection_id, attempt.job_id, attempt.number, attempt.fence)
-        self.committer = Committer(db, writer, self.replication.ledger, self.upkeep.superseded)
+        self.own = folder / "own"
+        self.own.mkdir()
+        journal = JournalFile(self.own, writer, longest=self.desk.settings.journal_bytes)
+        self.committer = Committer(db, journal, self.replication.ledger, self.upkeep.superseded)
         self.received: list[bytes] = []
         self.reads = asyncio.Event()
         """The destination takes nothing before this is set."""
+        self.writing: asyncio.Task[None] | None = None
 
     async def run(self) -> AttemptSummary:
         """As the orchestrator's own program does."""

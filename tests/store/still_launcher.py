@@ -25,6 +25,9 @@ class StillLauncher:
     async def list(self) -> list[PodStatus]:
         return []
 
+    async def journal(self, pod: str) -> bytes | None:
+        return None
+
     async def report_exits(self, pod: str) -> None: ...
 
     async def terminate(self, pod: str) -> None: ...

@@ -24,6 +24,7 @@ from airbyte_workers.names import JobKind, Role, pod_name
 from airbyte_workers.orchestrator.commits import Committer
 from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
 from airbyte_workers.orchestrator.joblog import LogLimits, LogWriter
+from airbyte_workers.orchestrator.journal import JournalFile
 from airbyte_workers.orchestrator.markers import Marker, Markers
 from airbyte_workers.redaction import Redactor
 from airbyte_workers.replication.control import Launched, NewConfig, NewConfigs
@@ -310,7 +311,7 @@ class Program:
         self._log = LogWriter(desk_objects(folder), "logs", Redactor(), LogLimits.of(Settings(home=folder)))
         configs = NewConfigs({FailureOrigin.SOURCE: launched})
         self.ledger = Ledger([("users", None)], self, staged_states_bytes=1, configs=configs)
-        self.committer = Committer(db, place, self.ledger, self._superseded)
+        self.committer = Committer(db, JournalFile(folder, place, longest=1 << 20), self.ledger, self._superseded)
 
     @property
     def redact(self) -> Redactor:

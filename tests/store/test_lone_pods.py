@@ -9,9 +9,11 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from lone_host import Host
 from lone_pod import Pod, complete, pod_of, record, state
 from outage import Way
 
+from activities.harvesting import Harvest
 from airbyte_workers.models import AttemptSummary, FailureType
 from airbyte_workers.store import states
 from airbyte_workers.store.sealing import Seal
@@ -125,8 +127,9 @@ async def test_a_pod_that_could_not_renew_its_lease_ends_itself_and_keeps_what_w
         await pod.source.say(state(1), record(2))
         await until(lambda: "TERM" in pod.source.heard)
         await until((pod.destination.folder / "exit_code").exists)
-        await way.open()
         summary = await ended(running)
+        await way.open()
+        await Harvest(db).of_own(Host(pod), pod.given.pod)
     assert (summary.status, summary.failures[0].type) == ("failed", FailureType.LEASE_LOST)
     assert [each.type for each in pod.replication.ledger.failures].count(FailureType.LEASE_LOST) == 1
     assert await committed(db) == 1

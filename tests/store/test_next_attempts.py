@@ -10,15 +10,18 @@ from typing import Any
 
 import pytest
 from desk import DESTINATION, SOURCE, Desk, sync
+from hosts import lease_over, seen
 from rows import CATALOG, next_attempt, open_attempt
 from still_launcher import StillLauncher
 from temporalio.testing import ActivityEnvironment
 
 from activities.workloads import WorkloadActivities
-from airbyte_workers.models import AttemptRef, FailureType, Launched
+from airbyte_workers.models import AttemptRef, AttemptSummary, Evidence, FailureType, Launched
 from airbyte_workers.names import JobKind, Role
+from airbyte_workers.orchestrator.markers import Marker, Markers
 from airbyte_workers.pods.pod import ContainerStatus, PodSpec, PodStatus, RemovalFailed
 from airbyte_workers.store import attempts, jobs, states
+from airbyte_workers.store.journals import Entry, Journal, States
 from airbyte_workers.store.states import StateRow, Writer
 
 pytestmark = pytest.mark.postgres
@@ -32,6 +35,10 @@ class Launcher(StillLauncher):
     resists: int = 0
     done: list[str] = field(default_factory=list)
     specs: dict[str, PodSpec] = field(default_factory=dict)
+    journals: dict[str, bytes] = field(default_factory=dict)
+
+    async def journal(self, pod: str) -> bytes | None:
+        return self.journals.get(pod)
 
     async def launch(self, spec: PodSpec) -> PodStatus:
         self.done.append(f"launch {spec.name}")
@@ -70,15 +77,32 @@ class Connection:
         ref = AttemptRef(job_id=1, attempt=number, kind=JobKind.SYNC)
         return await ActivityEnvironment().run(activities.launch_workload, ref)
 
+    async def waits(self, launching: asyncio.Task[Launched]) -> None:
+        """No second pod is started meanwhile."""
+        await asyncio.wait([launching], timeout=0.7)
+        assert not launching.done()
+        assert self.launcher.done == [f"launch {FIRST}"]
+
     async def live(self) -> list[str]:
         rows = await self.desk.db.fetch("select pod from workloads where status in ('claimed', 'launched', 'running')")
         return [row["pod"] for row in rows]
 
     async def commit(self, position: int, *, number: int) -> None:
-        fence = (await attempts.read_attempt(self.desk.db, 1, number)).fence
-        body = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "users"}, "stream_state": {"n": position}}}
-        row = StateRow("STREAM", "users", None, json.dumps(body), seq=position)
-        await states.commit(self.desk.db, Writer(1, 1, number, fence), [row], [])
+        await states.commit(self.desk.db, await self.writer(number), [row(position)], [])
+
+    async def writer(self, number: int) -> Writer:
+        return Writer(1, 1, number, (await attempts.read_attempt(self.desk.db, 1, number)).fence)
+
+    async def leave_in_journal(self, position: int, *, number: int) -> None:
+        """What the attempt's pod could not commit."""
+        entry = Entry(states=States(rows=(row(position),), counts=()))
+        journal = Journal(writer=await self.writer(number), entries=(entry,))
+        self.launcher.journals[FIRST] = journal.model_dump_json().encode()
+
+
+def row(position: int, stream: str = "users") -> StateRow:
+    body = {"type": "STREAM", "stream": {"stream_descriptor": {"name": stream}, "stream_state": {"n": position}}}
+    return StateRow("STREAM", stream, None, json.dumps(body), seq=position)
 
 
 @pytest.fixture
@@ -117,14 +141,44 @@ async def test_an_older_pod_on_a_host_out_of_reach_is_waited_for_until_its_lease
     await next_attempt(connection.desk.db, 1, 1)
     launching = asyncio.create_task(connection.launch(1, dataplane="there"))
     db = connection.desk.db
+    await seen(db, "there")
     async with asyncio.timeout(30):
         while await db.fetchval("select count(*) from workloads") < 2:
             await asyncio.sleep(0.01)
-    await asyncio.wait([launching], timeout=0.7)
-    assert connection.launcher.done == [f"launch {FIRST}"]
-    await db.execute("update workloads set lease_until = now() - interval '1 second' where pod = $1", FIRST)
+    await connection.waits(launching)
+    await lease_over(db, FIRST, 30)  # it may be ending in order
+    await connection.waits(launching)
+    await lease_over(db, FIRST)
     assert (await launching).launched
     assert connection.launcher.done == [f"launch {FIRST}", f"launch {SECOND}"]
+
+
+async def test_a_lease_that_nobody_could_renew_ends_no_older_pod(connection: Connection) -> None:
+    """The database has only just come back, and the pod with it."""
+    db = connection.desk.db
+    await next_attempt(db, 1, 1)
+    await lease_over(db, FIRST)
+    await seen(db, "there", since_s=1)
+    launching = asyncio.create_task(connection.launch(1, dataplane="there"))
+    await connection.waits(launching)
+    await seen(db, "there")
+    assert (await launching).launched
+
+
+@pytest.mark.parametrize("marker", [Marker.SUCCESS, Marker.FAILURE])
+async def test_an_older_pod_out_of_reach_that_proved_its_own_end_is_not_waited_for(
+    connection: Connection, marker: Marker
+) -> None:
+    """Also where its watcher had given it up before."""
+    markers = Markers(connection.desk.objects(), FIRST)
+    given_up = AttemptSummary(status="failed")
+    await markers.write(Marker.FAILURE, given_up.model_dump_json().encode())
+    await next_attempt(connection.desk.db, 1, 1)
+    launching = asyncio.create_task(connection.launch(1, dataplane="there"))
+    await connection.waits(launching)
+    own = AttemptSummary(status="failed", evidence=Evidence(source_exit_code=1, destination_exit_code=0))
+    await markers.write(marker, own.model_dump_json().encode())
+    assert (await launching).launched
 
 
 async def test_the_source_of_the_next_attempt_is_given_what_was_committed(connection: Connection) -> None:
@@ -136,6 +190,15 @@ async def test_the_source_of_the_next_attempt_is_given_what_was_committed(connec
     assert state["stream"]["stream_state"] == {"n": 7}
     assert given[Role.SOURCE].arguments[-2:] == ("--state", "{folder}/state.json")
     assert "state.json" not in given[Role.DESTINATION].files
+
+
+async def test_it_is_given_what_was_acknowledged_but_could_not_be_committed_too(connection: Connection) -> None:
+    await connection.leave_in_journal(8, number=0)
+    await next_attempt(connection.desk.db, 1, 1)
+    await connection.launch(1)
+    given = {each.role: each for each in connection.launcher.specs[SECOND].containers}
+    (state,) = json.loads(given[Role.SOURCE].files["state.json"])
+    assert state["stream"]["stream_state"] == {"n": 8}
 
 
 async def test_each_pod_and_its_place_carry_the_fence_of_their_attempt(connection: Connection) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -20,6 +21,7 @@ import pytest
 from state_pasts import Past
 
 from airbyte_workers.orchestrator.commits import Committer
+from airbyte_workers.orchestrator.journal import JournalFile
 from airbyte_workers.protocol.messages import State, parse
 from airbyte_workers.redaction import Redactor
 from airbyte_workers.replication.ledger import Ledger
@@ -52,11 +54,11 @@ class NoLog:
 class Orchestrator:
     """An attempt's end of the line: what a source sends and its destination acknowledges at once is to be committed."""
 
-    def __init__(self, db: asyncpg.Pool, owner: Writer) -> None:
+    def __init__(self, db: asyncpg.Pool, owner: Writer, folder: Path) -> None:
         self.db, self.owner = db, owner
         self.ledger = Ledger([(name, None) for name in (A, B, C)], NoLog(), staged_states_bytes=1 << 20)
         self.stale = False
-        self.committer = Committer(db, owner, self.ledger, self._superseded)
+        self.committer = Committer(db, JournalFile(folder, owner, longest=1 << 20), self.ledger, self._superseded)
 
     def _superseded(self) -> None:
         self.stale = True
@@ -100,8 +102,8 @@ class Orchestrator:
 
 
 @pytest.fixture
-async def attempt(db: asyncpg.Pool, seal: Seal) -> Orchestrator:
-    return Orchestrator(db, await Past(db, seal).writer())
+async def attempt(db: asyncpg.Pool, seal: Seal, tmp_path: Path) -> Orchestrator:
+    return Orchestrator(db, await Past(db, seal).writer(), tmp_path)
 
 
 async def test_m1_two_types_in_one_sync_are_refused(attempt: Orchestrator) -> None:

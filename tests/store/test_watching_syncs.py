@@ -32,9 +32,10 @@ from airbyte_workers.models import (
 from airbyte_workers.names import JobKind, Role
 from airbyte_workers.orchestrator.markers import Marker, Markers
 from airbyte_workers.pods.pod import ContainerStatus, PodStatus, RemovalFailed
-from airbyte_workers.store import states, workloads
+from airbyte_workers.store import journals, states, workloads
 from airbyte_workers.store.database import connected, is_away
-from airbyte_workers.store.states import Writer
+from airbyte_workers.store.journals import Entry, Journal, States
+from airbyte_workers.store.states import StateRow, Writer
 from airbyte_workers.store.workloads import Workload
 
 pytestmark = pytest.mark.postgres
@@ -56,6 +57,10 @@ class Launcher(StillLauncher):
     runs: bool = True
     resists: bool = False
     done: list[str] = field(default_factory=list)
+    kept: bytes | None = None
+
+    async def journal(self, pod: str) -> bytes | None:
+        return None if "remove" in self.done else self.kept
 
     async def inspect(self, pod: str) -> PodStatus:
         return PodStatus(pod, (ContainerStatus(Role.ORCHESTRATOR, self.runs, None if self.runs else 9),))
@@ -209,3 +214,17 @@ async def test_without_proof_that_nothing_is_left_a_pod_keeps_its_place(desk: De
     await ended(desk, AttemptSummary(status="succeeded"))
     outcome = await ActivityEnvironment().run(watcher(desk, launcher).watch_workload, ref)
     assert (outcome.status, launcher.done, await place(desk)) == ("succeeded", ["remove"], "launched")
+
+
+async def test_what_a_pod_could_not_commit_is_committed_before_it_is_removed(desk: Desk) -> None:
+    ref, launcher = await launched(desk), Launcher(runs=False)
+    writer = await journals.writer_of(desk.db, POD)
+    assert writer is not None
+    counts = (StreamCounts(name="users", records_emitted=9, records_committed=7),)
+    body = '{"type":"STREAM","stream":{"stream_descriptor":{"name":"users"},"stream_state":{"n":7}}}'
+    entry = Entry(states=States(rows=(StateRow("STREAM", "users", None, body, seq=1, records=7),), counts=counts))
+    launcher.kept = Journal(writer=writer, entries=(entry,)).model_dump_json().encode()
+    await ended(desk, AttemptSummary(status="failed", streams=(StreamCounts(name="users", records_emitted=9),)))
+    outcome = await ActivityEnvironment().run(watcher(desk, launcher).watch_workload, ref)
+    assert (outcome.status, outcome.records_committed, launcher.done) == ("failed", 7, ["remove"])
+    assert await states.load(desk.db, 1) == f"[{body}]".encode()
