@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from desk import DESTINATION, SOURCE, Desk, sync
+from hosts import lease_over, seen
 from rows import CATALOG, open_attempt
 from still_launcher import StillLauncher
 from temporalio.exceptions import ApplicationError
@@ -292,6 +293,17 @@ async def test_a_check_that_nobody_looked_after_at_the_cancel_is_ended(desk: Des
     assert (launcher.alive, await live(desk)) == (set(), [])
 
 
+async def test_a_check_on_another_host_is_ended_by_whoever_serves_that(desk: Desk) -> None:
+    """Nobody may be there: the cancel does not wait."""
+    ref, launcher = await attempt(desk), Launcher(desk, alive={SOURCE_CHECK})
+    check = Workload(SOURCE_CHECK, JobKind.CHECK, 1, 0, None, "there", "process", 1)
+    await workloads.claim(desk.db, check, limit=1, lease_s=600)
+
+    assert (await end(desk, launcher, ref)).status == "cancelled"
+
+    assert (launcher.alive, await live(desk)) == ({SOURCE_CHECK}, [SOURCE_CHECK])
+
+
 async def test_markers_of_another_database_prove_nothing(desk: Desk) -> None:
     """The database was made anew and counts jobs from 1 again; object storage was kept."""
     summary = AttemptSummary(status="succeeded", streams=(StreamCounts(name="users", records_committed=9),))
@@ -339,6 +351,10 @@ async def test_what_has_a_place_on_another_host_is_left_to_a_worker_there(desk: 
 
     assert launcher.launched == []
     assert await workloads.dataplane_of(desk.db, pod) == "there"
-    await desk.db.execute("update workloads set lease_until = now() - interval '1 second' where pod = $1", pod)
+    await seen(desk.db, "here")
+    await lease_over(desk.db, pod, 1)
+    with pytest.raises(ApplicationError, match=f"pod {pod} has its place on there"):
+        await ActivityEnvironment().run(working(desk, launcher).launch_workload, ref)
+    await lease_over(desk.db, pod)
     assert (await ActivityEnvironment().run(working(desk, launcher).launch_workload, ref)).launched
     assert await workloads.dataplane_of(desk.db, pod) == "here"

@@ -56,12 +56,13 @@ async def test_a_pod_whose_lease_is_over_takes_no_place(db: asyncpg.Pool, seal: 
 async def test_renewing_tells_progress_until_a_newer_attempt_begins(db: asyncpg.Pool, seal: Seal) -> None:
     mine = await workload(db, seal, "a")
     await workloads.claim(db, mine, limit=1, lease_s=60)
-    assert await workloads.renew(db, workloads.Lease(mine.pod, mine.fence, 60), Progress(records_emitted=7))
+    held = await workloads.renew(db, workloads.Lease(mine.pod, mine.fence, 60), Progress(records_emitted=7))
+    assert held == workloads.Renewal(is_held=True)
     told = await workloads.progress_of(db, mine.pod)
     assert told is not None
     assert told.records_emitted == 7
     newer = await next_attempt(db, mine.job_id, 1)
-    assert not await workloads.renew(db, workloads.Lease(mine.pod, mine.fence, 60), Progress())
+    assert not (await workloads.renew(db, workloads.Lease(mine.pod, mine.fence, 60), Progress())).is_held
     assert mine.connection_id is not None
     assert [pod.pod for pod in await workloads.older_pods(db, mine.connection_id, newer.fence)] == [mine.pod]
 
@@ -70,7 +71,7 @@ async def test_a_released_pod_cannot_renew(db: asyncpg.Pool, seal: Seal) -> None
     mine = await workload(db, seal, "a")
     await workloads.claim(db, mine, limit=1, lease_s=60)
     await workloads.release(db, mine.pod, "failure")
-    assert not await workloads.renew(db, workloads.Lease(mine.pod, mine.fence, 60), Progress())
+    assert not (await workloads.renew(db, workloads.Lease(mine.pod, mine.fence, 60), Progress())).is_held
 
 
 # --- what runs a pod ---
@@ -118,7 +119,7 @@ async def test_of_an_older_pod_it_is_told_what_runs_it(db: asyncpg.Pool, seal: S
     newest = await next_attempt(db, first.job_id, 2)
     assert first.connection_id is not None
     older = await workloads.older_pods(db, first.connection_id, newest.fence)
-    assert sorted((pod.pod, pod.launcher, pod.dataplane, pod.lease_over) for pod in older) == [
+    assert sorted((pod.pod, pod.launcher, pod.dataplane, pod.lease_over_s > 0) for pod in older) == [
         (first.pod, "docker", "here", False),
         (second.pod, "process", "there", True),
     ]
