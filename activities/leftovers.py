@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 import structlog
 
 from activities.means import Means
 from activities.pod_specs import DATABASE, RUN
 from activities.watching import Watch
-from airbyte_workers.jobs.reconciliation import Listed, Placed, reason_to_end, reason_to_remove
+from airbyte_workers.jobs.reconciliation import UNRENEWED, Listed, Placed, reason_to_end, reason_to_remove
 from airbyte_workers.names import REPLICATION_KINDS
 from airbyte_workers.pods.pod import Launcher, LauncherAway, PodStatus, RemovalFailed
 from airbyte_workers.store import reaping, workloads
@@ -23,6 +25,24 @@ _QUIET_S = 60.0  # between a place that is given back and one that is taken agai
 _ENDS_AT_ONCE = 8
 _LONGEST_PAUSE_S = 600.0
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """A pod that has a place though nobody looks after it, and why it goes."""
+
+    pod: PlacedPod
+    why: str
+
+
+@dataclass(frozen=True)
+class Stray:
+    """A pod that a launcher has and no place is for, and why it goes."""
+
+    launcher: Launcher
+    pod: str
+    job_id: int | None
+    why: str
 
 
 class Leftovers:
@@ -53,50 +73,69 @@ class Leftovers:
 
     async def sweep_places(self, *, leases_count: bool) -> None:
         """Begin to end pods that still have a place though nobody looks after them."""
-        for pod in await reaping.placed(self._db, self._settings.dataplane):
-            why = reason_to_end(self._facts(pod), leases_count=leases_count)
-            if why and pod.pod not in self._ending and self._is_due(pod.pod):
-                self._begin(pod, why)
+        for each in await self.overdue(leases_count=leases_count):
+            if each.pod.pod not in self._ending and self._is_due(each.pod.pod):
+                self._begin(each)
+
+    async def overdue(self, *, leases_count: bool) -> Sequence[Overdue]:
+        """Those pods; nothing is done to them. `leases_count`: as `reason_to_end` has it."""
+        placed = await reaping.placed(self._db, self._settings.dataplane)
+        found = (Overdue(each, reason_to_end(self._facts(each), leases_count=leases_count)) for each in placed)
+        return [each for each in found if each.why]
 
     def _facts(self, pod: PlacedPod) -> Placed:
+        is_replication = pod.ref.kind in REPLICATION_KINDS
         return Placed(
-            is_replication=pod.ref.kind in REPLICATION_KINDS,
+            is_replication=is_replication,
             job_ended=pod.job_ended,
             run_over=pod.run_over,
             attempt_ended=pod.attempt_ended,
-            lease_over=pod.lease_over,
+            lease_over=pod.lease_over_s > (self._settings.lease_margin_seconds if is_replication else 0),
             about_to_start=pod.is_claimed and pod.age_s < self._settings.launch_timeout_minutes * 60 + _QUIET_S,
         )
 
-    def _begin(self, pod: PlacedPod, why: str) -> None:
-        task = asyncio.create_task(self._end(pod, why))
-        self._ending[pod.pod] = task
-        task.add_done_callback(lambda _: self._ending.pop(pod.pod, None))
+    def _begin(self, overdue: Overdue) -> None:
+        pod = overdue.pod.pod
+        task = asyncio.create_task(self._end(overdue))
+        self._ending[pod] = task
+        task.add_done_callback(lambda _: self._ending.pop(pod, None))
 
-    async def _end(self, pod: PlacedPod, why: str) -> None:
+    async def _end(self, overdue: Overdue) -> None:
+        pod = overdue.pod.pod
         async with self._at_once:
             try:
-                if await self._ended(pod):
-                    self._forget(pod.pod)
-                    _log.warning("pod removed", pod=pod.pod, job=pod.ref.job_id, why=why)
-                    with suppress(JobGone):  # with whoever would have read of it
-                        await reaping.tell_removed(self._db, pod.ref.job_id, pod.pod, why)
+                if await self.end(overdue):
+                    self._forget(pod)
                 else:
-                    self._put_off(pod.pod)
+                    self._put_off(pod)
             except (LauncherAway, StorageError) as error:
-                self._trouble(pod.pod, error)
+                self._trouble(pod, error)
             except Exception as error:  # a bug of ours keeps no other pod from being ended
                 if not is_away(error):
-                    self._trouble(pod.pod, error, bug=error)
+                    self._trouble(pod, error, bug=error)
 
-    async def _ended(self, pod: PlacedPod) -> bool:
+    async def end(self, overdue: Overdue) -> bool:
+        """End it and give its place back, which its job's past tells; False: something of it resists.
+
+        Raises LauncherAway, StorageError, and what a database raises.
+        """
+        pod, why = overdue.pod, overdue.why
+        if not await self._ended(pod, hangs=why == UNRENEWED):
+            return False
+        _log.warning("pod removed", pod=pod.pod, job=pod.ref.job_id, why=why)
+        with suppress(JobGone):  # with whoever would have read of it
+            await reaping.tell_removed(self._db, pod.ref.job_id, pod.pod, why)
+        return True
+
+    async def _ended(self, pod: PlacedPod, *, hangs: bool) -> bool:
         """Whether it is gone now and its place free. A pod of its name that is another database's is left alone."""
         launcher = self._launchers[pod.launcher]
         seen = await launcher.inspect(pod.pod)
         if seen.exists and seen.labels.get(RUN, pod.run) != pod.run:  # what is half removed may have none
             await workloads.release(self._db, pod.pod, "failure")
             return True
-        await Watch(self._means, pod.launcher, pod.ref).end()
+        watch = Watch(self._means, pod.launcher, pod.ref)
+        await (watch.end_unrenewed() if hangs else watch.end())
         return not await workloads.is_live(self._db, pod.pod)
 
     # --- pods that have none ---
@@ -106,34 +145,39 @@ class Leftovers:
         place first, and what is being removed is gone soon."""
         for name, launcher in self._launchers.items():
             try:
-                listed = [each for each in await launcher.list() if each.name not in self._ending]
+                strays = await self.strays(launcher)
             except LauncherAway as error:  # also of a host that has no engine, and needs none
                 _log.debug("pods cannot be listed", launcher=name, error=str(error))
                 continue
-            await self._sweep(launcher, listed)
+            for each in strays:
+                try:
+                    await self.remove(each)
+                except RemovalFailed as error:
+                    self._trouble(each.pod, error)
+                else:
+                    self._forget(each.pod)
 
-    async def _sweep(self, launcher: Launcher, listed: list[PodStatus]) -> None:
+    async def strays(self, launcher: Launcher) -> Sequence[Stray]:
+        """Those of this launcher that the call before saw, too; nothing is done to them. Raises LauncherAway."""
+        listed = [each for each in await launcher.list() if each.name not in self._ending]
         rows = await reaping.rows_of(self._db, [each.name for each in listed])
         database = await reaping.installation(self._db)
         before = self._listed_before.get(launcher.name, frozenset())
+        self._listed_before[launcher.name] = frozenset(each.name for each in listed)
+        found = []
         for each in listed:
             row = rows.get(each.name)
             why = reason_to_remove(facts_of(each, row, database), seen_before=each.name in before)
-            if why:
-                await self._remove(launcher, each.name, row, why)
-        self._listed_before[launcher.name] = frozenset(each.name for each in listed)
+            found.append(Stray(launcher, each.name, row.job_id if row is not None else None, why))
+        return [each for each in found if each.why]
 
-    async def _remove(self, launcher: Launcher, pod: str, row: PodRow | None, why: str) -> None:
-        try:
-            await launcher.remove(pod)
-        except RemovalFailed as error:
-            self._trouble(pod, error)
-            return
-        self._forget(pod)
-        _log.warning("pod removed", pod=pod, job=row.job_id if row is not None else None, why=why)
-        if row is not None:
+    async def remove(self, stray: Stray) -> None:
+        """Remove it, which its job's past tells. Raises RemovalFailed."""
+        await stray.launcher.remove(stray.pod)
+        _log.warning("pod removed", pod=stray.pod, job=stray.job_id, why=stray.why)
+        if stray.job_id is not None:
             with suppress(JobGone):
-                await reaping.tell_removed(self._db, row.job_id, pod, why)
+                await reaping.tell_removed(self._db, stray.job_id, stray.pod, stray.why)
 
     # --- what resists ---
 

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from datetime import datetime, timedelta
 
 import structlog
 
-from activities.job_time import ends_by
-from activities.lifecycle import hand_over, hand_over_if_stopping
+from activities.harvesting import Harvest
+from activities.lifecycle import hand_over_if_stopping
 from activities.means import Means
-from activities.time_limits import limit_s
+from activities.pod_ends import CANCELLED, PodEnd
 from airbyte_workers import failpoints
 from airbyte_workers.failpoints import Failpoint
 from airbyte_workers.jobs.endings import orderly_end_s
-from airbyte_workers.jobs.failures import for_history, of_platform
-from airbyte_workers.models import (
-    AttemptOutcome,
-    AttemptRef,
-    AttemptSummary,
-    ConnectorResult,
-    Failure,
-    FailureType,
-    Progress,
-)
+from airbyte_workers.jobs.failures import of_platform
+from airbyte_workers.models import AttemptOutcome, AttemptRef, Failure, FailureType, Progress
 from airbyte_workers.names import REPLICATION_KINDS, Role
 from airbyte_workers.orchestrator.markers import FoundMarker, Marker, Markers
 from airbyte_workers.pods.pod import ContainerStatus, LauncherAway, RemovalFailed
-from airbyte_workers.store import attempts, connector_configs, jobs, workloads
+from airbyte_workers.store import jobs, workloads
 from airbyte_workers.store.database import is_away
 from airbyte_workers.store.objects import StorageError
 
@@ -36,10 +26,6 @@ _INSPECT_EVERY_S = 1.0
 _SHORTEST_PAUSE_S = 0.02
 _PAUSE_SHARE = 0.1  # of the time watched so far
 _EXIT_WAIT_S = 10.0
-_ENDED_BY_OTHERS = of_platform(
-    FailureType.ORCHESTRATOR_LOST,
-    "the pod was told to end, but not by us: a shutdown of its host, or somebody's SIGTERM",
-)
 _log = structlog.get_logger(__name__)
 
 
@@ -49,33 +35,24 @@ class Watch:
     def __init__(self, means: Means, launcher: str, ref: AttemptRef) -> None:
         self._db = means.db
         self._settings = means.settings
-        self._seal = means.seal
         self._launcher = means.launchers[launcher]
         self._markers = Markers(means.objects, ref.pod)
         self._ref = ref
         self._pod = ref.pod
-        self._limit_s = limit_s(means.settings, ref.kind)
-        self._stopped_because: Failure | None = None
-        self._cancelled = False
+        self._end = PodEnd(means, ref)
         self.progress: Progress | None = None
-
-    async def require_here(self) -> None:
-        """Leave a pod of another host to a worker there: from here it would look lost. Raises WorkerShutdown."""
-        dataplane = await workloads.dataplane_of(self._db, self._pod)
-        if dataplane not in (None, self._settings.dataplane):
-            hand_over(f"pod {self._pod} runs on {dataplane}, a Temporal worker there must watch it")
 
     async def until_final(self) -> None:
         """Return once the pod has a final marker, its own or one it was given. Raises WorkerShutdown."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        deadline = began + self._limit_s - await workloads.age_s(self._db, self._pod)
+        deadline = began + self._end.limit_s - await workloads.age_s(self._db, self._pod)
         inspect_at = loop.time() + _INSPECT_EVERY_S
         while not (await self._read()).final:
             hand_over_if_stopping()
             await self._look()
             if loop.time() >= deadline:
-                await self._stop(self._timed_out())
+                await self._stop(self._end.timed_out())
                 return
             if loop.time() >= inspect_at:
                 inspect_at = loop.time() + _INSPECT_EVERY_S
@@ -87,10 +64,8 @@ class Watch:
 
     async def stop(self) -> None:
         """The job was cancelled: end the pod in order, or at once when somebody asks for that."""
-        self._cancelled = True
-        await self._stop(
-            of_platform(FailureType.MANUAL_CANCELLATION, "the job was cancelled; its pod had to be ended at once")
-        )
+        self._end.cancelled = True
+        await self._stop(CANCELLED)
 
     async def end(self) -> AttemptOutcome:
         """End a pod that nobody looked after when its job was cancelled; one that was never launched is as good."""
@@ -101,12 +76,19 @@ class Watch:
         await self.stop()
         return await self.finish()
 
+    async def end_unrenewed(self) -> AttemptOutcome:
+        """End a pod at once whose orchestrator hangs: it has not renewed its lease though it could have."""
+        await self._kill()
+        if not (await self._markers.read()).final:
+            await self._end.write(self._end.unrenewed())
+        return await self.finish()
+
     async def finish(self) -> AttemptOutcome:
         """Remove the pod, prove that nothing is left, and say how it ended."""
         reading = await self._markers.read()
         await self._wait_for_exit()
         gone = await self._remove()
-        outcome = await self._outcome(reading)
+        outcome = await self._end.outcome(reading)
         if gone:  # else it keeps its place until its lease is over, and the connection's next attempt ends it first
             ends = {"succeeded": "success", "failed": "failure", "cancelled": "cancelled"}
             await workloads.release(self._db, self._pod, ends[outcome.status])
@@ -145,7 +127,7 @@ class Watch:
         except LauncherAway:
             return False
         seen = ", ".join(f"{each.role} {_state(each)}" for each in status.containers)
-        await self._write_failure(
+        await self._end.write(
             of_platform(
                 FailureType.ORCHESTRATOR_LOST,
                 f"the pod's orchestrator ended without a result ({seen or 'the pod is gone'})",
@@ -177,9 +159,9 @@ class Watch:
 
     async def _stop(self, failure: Failure) -> None:
         """One path for every end that is not the pod's own: in order, then by force, each step with a limit."""
-        self._stopped_because = failure
+        self._end.stopped_because = failure
         await self._terminate()
-        if self._cancelled:
+        if self._end.cancelled:
             await failpoints.passed(Failpoint.DURING_CANCEL, self._pod)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + orderly_end_s(self._settings)
@@ -188,7 +170,7 @@ class Watch:
             if await self._is_hurried() or loop.time() >= deadline or not await self._program_runs():
                 await self._kill()
                 if not (await self._markers.read()).final:
-                    await self._write_failure(failure)
+                    await self._end.write(failure)
                 return
             await asyncio.sleep(self._settings.marker_poll_interval_ms / 1000)
 
@@ -213,21 +195,6 @@ class Watch:
         except RemovalFailed as error:  # the removal that follows tries again, and tells what is left
             _log.error("pod not killed", pod=self._pod, error=str(error))
 
-    def _timed_out(self) -> Failure:
-        return of_platform(
-            FailureType.TIMED_OUT,
-            f"it ran longer than {timedelta(seconds=round(self._limit_s))}, the limit, and was stopped",
-        )
-
-    async def _write_failure(self, failure: Failure) -> None:
-        if self._ref.kind in REPLICATION_KINDS:
-            status = "cancelled" if self._cancelled else "failed"
-            summary = AttemptSummary(status=status, failures=(failure,))
-            await self._markers.write(Marker.FAILURE, summary.model_dump_json().encode())
-            return
-        result = ConnectorResult(status="failed", failures=(failure,))
-        await self._markers.write(Marker.FAILURE, result.model_dump_json().encode())
-
     async def _wait_for_exit(self) -> None:
         """The marker comes a moment before its writer's exit."""
         loop = asyncio.get_running_loop()
@@ -238,6 +205,8 @@ class Watch:
     async def _remove(self) -> bool:
         """Whether nothing of the pod is left; an engine may be restarting, so it is tried again."""
         await failpoints.passed(Failpoint.TEARDOWN_BEGUN, self._pod)
+        if self._ref.kind in REPLICATION_KINDS:
+            await Harvest(self._db).of_own(self._launcher, self._pod)
         for tried in range(self._settings.removal_tries):
             await asyncio.sleep(tried**3)
             try:
@@ -247,46 +216,6 @@ class Watch:
             else:
                 return True
         return False
-
-    # --- the outcome ---
-
-    async def _outcome(self, reading: FoundMarker) -> AttemptOutcome:
-        if self._ref.kind not in REPLICATION_KINDS:
-            result = ConnectorResult.model_validate_json(reading.body)
-            await connector_configs.keep_told(self._db, self._ref, result.new_config)
-            if result.status == "succeeded" and not self._cancelled:  # an answer that came just in time counts
-                return AttemptOutcome(status="succeeded")
-            status = "cancelled" if self._cancelled else "failed"
-            return AttemptOutcome(status=status, failures=for_history(self._failures(result)))
-        summary = AttemptSummary.model_validate_json(reading.body)
-        committed, rejected = await attempts.committed(self._db, self._ref.job_id, self._ref.attempt)
-        return AttemptOutcome(
-            status=self._status(summary),
-            failures=for_history(self._failures(summary)),
-            records_committed=committed,
-            records_rejected=rejected,
-            retry_at=summary.retry_at,
-            ends_by=await self._ends_by(),
-        )
-
-    async def _ends_by(self) -> datetime | None:
-        with suppress(LookupError):  # of a job that is gone the workflow is told by others
-            return await ends_by(self._db, self._settings, await jobs.read_job(self._db, self._seal, self._ref.job_id))
-        return None
-
-    def _status(self, summary: AttemptSummary) -> str:
-        """Terminated because of the time limit, the orchestrator calls itself cancelled: for the job it failed."""
-        if summary.status == "cancelled" and not self._cancelled:
-            return "failed"
-        return summary.status
-
-    def _failures(self, summary: AttemptSummary | ConnectorResult) -> tuple[Failure, ...]:
-        if self._cancelled:
-            return summary.failures
-        others = tuple(each for each in summary.failures if each.type is not FailureType.MANUAL_CANCELLATION)
-        if self._stopped_because is not None:
-            return (self._stopped_because, *others)
-        return others if len(others) == len(summary.failures) else (_ENDED_BY_OTHERS, *others)
 
 
 def _state(container: ContainerStatus) -> str:

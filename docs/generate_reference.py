@@ -18,7 +18,10 @@ import click
 from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 
+from airbyte_workers.chaos.cases import LAUNCHERS, POINTS, Case, Expected, Victim
+from airbyte_workers.chaos.cases import decide as decided
 from airbyte_workers.cli.main import main as command_line
+from airbyte_workers.failpoints import Failpoint
 from airbyte_workers.jobs.advice import ADVICE
 from airbyte_workers.jobs.retries import decide
 from airbyte_workers.models import (
@@ -191,6 +194,7 @@ def pages() -> dict[str, str]:
         "sync-file.md": sync_file_page(),
         "workflows.md": workflows_page(),
         "cli.md": cli_page(),
+        "chaos.md": chaos_page(),
     }
 
 
@@ -437,6 +441,30 @@ def _helps(command: click.Command, name: str, parent: click.Context | None) -> I
 
 
 # --- small print ------------------------------------------------------------------------------------------------------
+
+
+# --- chaos ------------------------------------------------------------------------------------------------------------
+
+
+def chaos_page() -> str:
+    """Every victim at every moment: how the job must end, or why the case does not apply."""
+    intro = (
+        "What [`airbyte-workers chaos`](../how-to/break-it-on-purpose.md) plays: whom it strikes, at which moment of a "
+        "sync, and how the job must end. Moments are in the order of a sync, but for the last two. "
+        "`airbyte-workers chaos --table` prints the same."
+    )
+    parts = [_title("Chaos cases"), intro]
+    for victim in Victim:
+        rows = [(f"`{point}`", *_of_launchers(victim, point)) for point in POINTS]
+        parts += [f"## {victim}", _table(("moment", *LAUNCHERS, "why"), rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _of_launchers(victim: Victim, point: Failpoint) -> Sequence[str]:
+    """The cell of each launcher; reasons that both share are told once."""
+    ends = [decided(Case(victim, point, launcher)) for launcher in LAUNCHERS]
+    said = [f"{each.status}, {each.attempts}" if isinstance(each, Expected) else "-" for each in ends]
+    return (*said, " ".join(dict.fromkeys(each.why for each in ends)))
 
 
 def _title(text: str) -> str:

@@ -41,11 +41,20 @@ _PLACES = {
     "gc": Place(
         "gc", "gc", "Remove old jobs with their logs, old states and catalogs, and what belongs to nobody any more."
     ),
+    "reap": Place("reap", "reap", "End and remove pods of this host that nobody looks after any more."),
     "local": Place("servers", "local", "Run the embedded stack (Temporal, PostgreSQL, Temporal workers) until Ctrl-C."),
     "worker": Place(
         "servers",
         "worker",
         "Run Temporal workers against TEMPORAL_ADDRESS and DATABASE_URL until SIGTERM; pods go on without them.",
+    ),
+    "versions": Place(
+        "versions",
+        "versions",
+        "Show the versions of the Temporal workers of WORKER_DEPLOYMENT_NAME; choose the one that gets new jobs.",
+    ),
+    "chaos": Place(
+        "chaos", "chaos", "Strike a program at an exact moment of a real sync, and prove that nothing was lost."
     ),
     "db": Place("database", "db", "Look after the job database."),
 }

@@ -146,8 +146,8 @@ ADVICE: Mapping[FailureType, Advice] = {
         "Nothing: the newer attempt is the one that counts.",
     ),
     FailureType.LEASE_LOST: Advice(
-        "The attempt could not reach the database for LEASE_SECONDS and ended itself.",
-        "Bring the database back.",
+        "The attempt could not reach the database for LEASE_SECONDS and ended itself, or hung and was ended.",
+        "Bring the database back; look at what stopped the orchestrator's process if the database was there.",
     ),
     FailureType.ORCHESTRATOR_LOST: Advice(
         "The pod's own program ended without a result: killed, or the host went down.",

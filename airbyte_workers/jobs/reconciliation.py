@@ -217,8 +217,9 @@ def is_cancel(sighting: Sighting) -> bool:
 class Placed:
     """A pod that has a place on this dataplane, as rows tell of it.
 
-    `attempt_ended`: of a replication pod alone. `about_to_start`: its place was taken so lately that its launch may
-    not have come to its end.
+    `attempt_ended`: of a replication pod alone, which renews its lease itself: `lease_over` tells that it has been over
+    for as long as that may take to be noticed. `about_to_start`: its place was taken so lately that its launch may not
+    have come to its end.
     """
 
     is_replication: bool
@@ -229,21 +230,25 @@ class Placed:
     about_to_start: bool
 
 
+UNRENEWED = "its orchestrator has not renewed the pod's lease"
+
+
 def reason_to_end(pod: Placed, *, leases_count: bool) -> str:
     """Why it is ended, in order, and its place given back; empty: it is left alone.
 
     `leases_count`: the database was reachable long enough for pods to renew theirs.
 
-    A replication pod whose job and attempt go on has a watcher, who judges it better; what a lease that is over tells
-    is that a connector's pod, which renews nothing itself, has none.
+    What a lease that is over tells: a connector's pod, which renews nothing itself, has no watcher; the orchestrator of
+    a replication pod hangs, for else it would have renewed it, or ended itself.
     """
-    why = _why_left(pod)
-    if not why and pod.lease_over and leases_count and not pod.is_replication and not pod.about_to_start:
-        return "nobody has looked after it for longer than its lease"
-    return why
+    why = why_left(pod)
+    if why or not pod.lease_over or not leases_count or pod.about_to_start:
+        return why
+    return UNRENEWED if pod.is_replication else "nobody has looked after it for longer than its lease"
 
 
-def _why_left(pod: Placed) -> str:
+def why_left(pod: Placed) -> str:
+    """Why nobody needs it any more, whatever its lease says; empty: somebody may."""
     if pod.job_ended:
         return "its job has ended"
     if pod.run_over:

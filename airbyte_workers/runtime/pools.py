@@ -16,7 +16,6 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-import airbyte_workers
 from activities.bookkeeping import BookkeepingActivities
 from activities.leftovers import Leftovers
 from activities.means import Means
@@ -27,11 +26,14 @@ from airbyte_workers import failpoints
 from airbyte_workers.names import WATCH_QUEUE, WORKFLOW_QUEUE, JobKind, launch_queue
 from airbyte_workers.pods.launchers import Launchers, opened
 from airbyte_workers.pods.pod import Launcher
-from airbyte_workers.runtime import temporal
+from airbyte_workers.runtime import deployments, temporal
 from airbyte_workers.runtime.database import reached
+from airbyte_workers.runtime.farewell import Farewell
 from airbyte_workers.runtime.gc.order import Reach
 from airbyte_workers.runtime.gc.schedule import Schedule, scheduled
+from airbyte_workers.runtime.live_pods import LivePods
 from airbyte_workers.runtime.reconciler import reconciling
+from airbyte_workers.runtime.signs import telling
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import handed, jobs
 from airbyte_workers.store.database import migrate
@@ -77,8 +79,11 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, roles: Sequence[str] = ROLES) -> AsyncIterator[Served]:
-    """Migrate, then poll the queues of `roles` until the block ends; then all workers drain together."""
+async def serving(settings: Settings, farewell: Farewell, roles: Sequence[str] = ROLES) -> AsyncIterator[Served]:
+    """Migrate, then poll the queues of `roles` until the block ends; then all workers drain together.
+
+    What becomes of pods then is told to `farewell`.
+    """
     failpoints.use(settings.failpoints)
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(reached(settings, size=settings.database_pool_size))
@@ -86,13 +91,17 @@ async def serving(settings: Settings, roles: Sequence[str] = ROLES) -> AsyncIter
             _log.info("migration applied", version=migration.version, name=migration.name)
         client = await stack.enter_async_context(temporal.connected(settings, core_logs=True))
         launchers = await stack.enter_async_context(opened(settings))
-        means = await _means(db, settings, launchers)
+        means = await means_of(db, settings, launchers)
         repairs = Repairs(means, RunLooks(client))
         books = BookkeepingActivities(means, launchers.containers, repairs)
         workers = [_worker(client, settings, *queue) for queue in _queues(means, books, roles)]
+        pods = await LivePods.of(db, settings, means.launchers)
+        stack.push_async_callback(farewell.end, pods)
         await stack.enter_async_context(_polling(workers))
+        await stack.enter_async_context(telling(db, client, settings, roles))
         await stack.enter_async_context(reconciling(repairs, Leftovers(means), settings))
         gc = await stack.enter_async_context(scheduled(Reach(db, settings, means.objects, means.launchers)))
+        stack.push_async_callback(farewell.begin, pods)
         yield Served([worker.task_queue for worker in workers], db, client, means.launchers, gc)
 
 
@@ -108,7 +117,8 @@ async def _polling(workers: Sequence[Worker]) -> AsyncIterator[None]:
             await asyncio.gather(*(worker.shutdown() for worker in workers))
 
 
-async def _means(db: asyncpg.Pool, settings: Settings, launchers: Launchers) -> Means:
+async def means_of(db: asyncpg.Pool, settings: Settings, launchers: Launchers) -> Means:
+    """What activities of this host work with."""
     seal = await asyncio.to_thread(load_seal, settings.key_file)
     await handed.publish_key(db, seal)
     return Means(db, seal, settings, open_objects(settings), launchers.by_name)
@@ -140,8 +150,8 @@ def _worker(client: Client, settings: Settings, queue: str, options: Mapping[str
         client,
         task_queue=queue,
         identity=identity(queue),
-        build_id=f"airbyte-workers-{airbyte_workers.__version__}",  # else the SDK hashes every loaded module: a second
         graceful_shutdown_timeout=timedelta(seconds=settings.worker_shutdown_timeout_s),
         max_heartbeat_throttle_interval=timedelta(seconds=settings.heartbeat_throttle_s),
+        **deployments.options_for(settings, queue),
         **options,
     )

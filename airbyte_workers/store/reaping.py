@@ -26,7 +26,7 @@ class PlacedPod:
     job_ended: bool
     run_over: bool
     attempt_ended: bool
-    lease_over: bool
+    lease_over_s: float
 
 
 async def placed(db: asyncpg.Pool, dataplane: str) -> Sequence[PlacedPod]:
@@ -36,7 +36,8 @@ async def placed(db: asyncpg.Pool, dataplane: str) -> Sequence[PlacedPod]:
         select workloads.*, coalesce(opening_run_id, run_id) as run,
             jobs.status in ('failed', 'succeeded', 'cancelled') as job_ended,
             over_at is not null as run_over, attempts.status <> 'running' as attempt_ended,
-            lease_until < now() as lease_over, extract(epoch from now() - workloads.created_at) as age_s
+            extract(epoch from now() - lease_until) as lease_over_s,
+            extract(epoch from now() - workloads.created_at) as age_s
         from workloads join jobs on jobs.id = job_id left join job_runs using (job_id)
             left join attempts on attempts.pod = workloads.pod
         where workloads.dataplane = $1 and workloads.status in ('claimed', 'launched', 'running')
@@ -58,7 +59,7 @@ def _placed(row: asyncpg.Record) -> PlacedPod:
         job_ended=row["job_ended"],
         run_over=row["run_over"],
         attempt_ended=bool(row["attempt_ended"]),
-        lease_over=row["lease_over"],
+        lease_over_s=float(row["lease_over_s"]),
     )
 
 

@@ -14,7 +14,7 @@ from rows import FAILED, SUCCEEDED, close_attempt
 from still_launcher import StillLauncher
 
 from activities.leftovers import Leftovers
-from airbyte_workers.models import AttemptOutcome, AttemptSummary
+from airbyte_workers.models import AttemptOutcome, AttemptSummary, FailureType
 from airbyte_workers.names import JobKind, Role, pod_name
 from airbyte_workers.orchestrator.markers import Marker, Markers
 from airbyte_workers.pods.pod import ContainerStatus, LauncherAway, PodStatus, RemovalFailed
@@ -180,12 +180,26 @@ async def test_what_cannot_be_removed_is_tried_again_later_and_later(plane: Plan
     assert (leftovers._ending, plane.engine.done) == ({}, [])
 
 
-async def test_pods_of_attempts_that_go_on_are_left_alone_even_when_their_lease_is_over(plane: Plane) -> None:
+@pytest.mark.parametrize(("over_s", "leases_count"), [(-1, True), (40, True), (86_400, False)])
+async def test_pods_of_attempts_that_go_on_are_left_alone_as_long_as_they_may_renew_their_lease(
+    plane: Plane, over_s: int, leases_count: bool
+) -> None:
     job_id = await plane.stand.job()
     pod = await plane.pod_of(job_id)
-    await plane.stand.db.execute("update workloads set lease_until = now() - interval '1 day'")
-    await plane.sweep()
+    await plane.stand.db.execute("update workloads set lease_until = now() - make_interval(secs => $1)", over_s)
+    await plane.sweep(leases_count=leases_count)
     assert (plane.engine.done, await plane.place_of(pod)) == ([], "launched")
+
+
+async def test_a_pod_that_has_not_renewed_its_lease_is_killed_and_its_marker_says_why(plane: Plane) -> None:
+    job_id = await plane.stand.job()
+    pod = await plane.pod_of(job_id)
+    await plane.stand.db.execute("update workloads set lease_until = now() - make_interval(secs => 46)")
+    await plane.sweep()
+    assert (plane.engine.done, await plane.place_of(pod)) == ([("kill", pod), ("remove", pod)], "failure")
+    marker = await Markers(plane.stand.desk.objects(), pod).read()
+    summary = AttemptSummary.model_validate_json(marker.body)
+    assert (summary.status, [each.type for each in summary.failures]) == ("failed", [FailureType.LEASE_LOST])
 
 
 async def test_pods_of_other_dataplanes_are_left_to_workers_there(plane: Plane) -> None:

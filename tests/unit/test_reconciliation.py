@@ -278,17 +278,18 @@ def placed(*flags: str) -> Placed:
         (placed("run_over", "about_to_start"), "the run of its job is over"),
         (placed("is_replication", "attempt_ended"), "its attempt has ended"),
         (placed("lease_over"), "nobody has looked after it for longer than its lease"),
+        (placed("lease_over", "is_replication"), "its orchestrator has not renewed the pod's lease"),
     ],
 )
 def test_a_pod_that_nobody_looks_after_is_ended_and_says_why(pod: Placed, why: str) -> None:
     assert reason_to_end(pod, leases_count=True) == why
 
 
-def test_no_pod_of_an_attempt_that_goes_on_is_touched() -> None:
+def test_no_pod_of_an_attempt_that_goes_on_is_touched_while_its_lease_lasts() -> None:
     for *flags, leases_count in itertools.product((False, True), repeat=len(FLAGS) + 1):
         pod = Placed(*flags)
         lives = not (pod.job_ended or pod.run_over or pod.attempt_ended)
-        stays = lives and (pod.is_replication or pod.about_to_start or not pod.lease_over or not leases_count)
+        stays = lives and (pod.about_to_start or not pod.lease_over or not leases_count)
         why = reason_to_end(pod, leases_count=leases_count)
         assert bool(why) is not stays, (pod, leases_count)
 
