@@ -8,7 +8,7 @@ FUZZ_SEED ?= 0
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check metrics format bench bench-long fuzz images histories lock clean
+.PHONY: help demo test chaos check metrics format bench bench-long fuzz images histories lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ demo: $(READY)  ## A real source into files on this machine, everything stopped 
 
 test: $(READY)  ## All tests, TESTS_AT_ONCE=2 files at the same time
 	@$(BIN)/pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder
+
+chaos: $(READY)  ## Every fault at every moment of a sync, with both launchers; the proof that nothing is lost
+	@$(BIN)/airbyte-workers chaos --all
 
 check: $(READY)  ## Format, lint, types, import contracts, spelling, metrics: no server needed
 	@$(BIN)/ruff format --check .

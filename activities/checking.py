@@ -79,8 +79,8 @@ class Checks:
         """End checks that a cancel left without anybody who looks after them."""
         for role in ref.checks:
             workload = await self._launching.workload(job, _check_of(ref, role))
-            await self._launching.require_here(workload)
-            if await workloads.is_live(self._db, workload.pod):
+            here = await workloads.place_elsewhere(self._db, workload.pod, workload.dataplane) is None
+            if here and await workloads.is_live(self._db, workload.pod):  # else it is ended by whoever serves its host
                 await self._launching.end(workload, "cancelled")
 
     async def _judged(self, job: Job, ref: AttemptRef, outcome: AttemptOutcome) -> Failure | None:

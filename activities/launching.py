@@ -8,17 +8,21 @@ from contextlib import suppress
 
 import structlog
 
+from activities.harvesting import Harvest
 from activities.launch_configs import LaunchConfigs
-from activities.lifecycle import hand_over, hand_over_if_stopping
+from activities.lifecycle import AWAY_DELAY, HANDOVER_DELAY, hand_over, hand_over_if_stopping
 from activities.means import Means
+from activities.out_of_reach import OutOfReach
 from activities.pod_specs import RUN, Author, origin_of, program
 from airbyte_workers.models import AttemptRef, Connector, JobStatus
 from airbyte_workers.names import REPLICATION_KINDS, Role
 from airbyte_workers.orchestrator.markers import Markers
 from airbyte_workers.pods.pod import Launcher, LauncherAway, LaunchFailed, PodSpec, PodStatus, RemovalFailed
-from airbyte_workers.store import attempts, jobs, workloads
+from airbyte_workers.protocol import generations
+from airbyte_workers.store import attempts, catalogs, dataplanes, jobs, workloads
 from airbyte_workers.store.attempts import Attempt
 from airbyte_workers.store.jobs import Job, Move
+from airbyte_workers.store.journals import Taker
 from airbyte_workers.store.workloads import Workload
 
 _PLACE_POLL_S = 0.5
@@ -33,6 +37,8 @@ class Launching:
         self._settings = means.settings
         self._objects = means.objects
         self._launchers = means.launchers
+        self._reach = OutOfReach(means)
+        self._harvest = Harvest(means.db)
         self._author = Author(means.db, means.settings, LaunchConfigs(means.db, means.seal, means.settings))
 
     async def is_launched(self, workload: Workload, run_id: str) -> bool:
@@ -56,13 +62,26 @@ class Launching:
         )
 
     async def require_here(self, workload: Workload) -> None:
-        """Leave a pod with a place on another dataplane, where it may run, to a worker there while its lease lasts.
+        """Leave a pod with a place on another dataplane, where it may run, to a worker there until its lease is over.
 
         Raises WorkerShutdown.
         """
         elsewhere = await workloads.place_elsewhere(self._db, workload.pod, workload.dataplane)
-        if elsewhere is not None:
-            hand_over(f"pod {workload.pod} has its place on {elsewhere}, a Temporal worker there must launch it")
+        if elsewhere is None or await self._reach.is_gone(elsewhere.lease_over_s):
+            return
+        place = await dataplanes.place_of(self._db, workload.pod)
+        after = HANDOVER_DELAY if place is not None and place.is_watched else AWAY_DELAY
+        hand_over(
+            f"pod {workload.pod} has its place on {elsewhere.dataplane}, a Temporal worker there must launch it", after
+        )
+
+    async def is_launched_elsewhere(self, job: Job, ref: AttemptRef, workload: Workload) -> bool:
+        """Whether it runs on another dataplane, where an earlier try launched it: it is adopted there."""
+        elsewhere = await workloads.place_elsewhere(self._db, workload.pod, workload.dataplane)
+        if elsewhere is None or not elsewhere.is_launched or await self._reach.is_gone(elsewhere.lease_over_s):
+            return False
+        await self._tell_running(job, ref, elsewhere.dataplane, workload.launcher)
+        return True
 
     async def place(self, job: Job, workload: Workload, waits: Callable[[], Awaitable[None]]) -> None:
         """Queue before start: nothing is started that does not fit; `waits` is called while that takes a while."""
@@ -100,7 +119,7 @@ class Launching:
         for role, connector in _connectors(job, ref).items():
             await _prepare(launcher, role, connector)
         if workload.connection_id is not None:
-            await self._end_older(workload)
+            await self._end_older(workload, await self._taker(job, workload))
         if not await self._has_run(launcher, job, workload):
             spec = await self._spec(job, ref, workload)
             try:
@@ -109,8 +128,11 @@ class Launching:
             except LaunchFailed as error:
                 raise _told_of(error, job, ref) from error
         await workloads.launched(self._db, workload.pod)
+        await self._tell_running(job, ref, workload.dataplane, launcher.name)
+
+    async def _tell_running(self, job: Job, ref: AttemptRef, dataplane: str, launcher: str) -> None:
         if ref.kind is job.kind:  # what a job asks first does not make it running
-            reason = f"pod {workload.pod} runs on {workload.dataplane} ({launcher.name})"
+            reason = f"pod {ref.pod} runs on {dataplane} ({launcher})"
             before = [JobStatus.PENDING, JobStatus.QUEUED, JobStatus.INCOMPLETE]
             await jobs.move(self._db, job.id, Move(JobStatus.RUNNING, before, reason))
 
@@ -138,14 +160,24 @@ class Launching:
             return await self._author.operation(job, ref)
         return await self._author.replication(job, _attempt(workload))
 
-    async def _end_older(self, workload: Workload) -> None:
-        """The fence is raised: pods of earlier attempts are stopped and proven gone, or their lease is waited for."""
+    async def _taker(self, job: Job, workload: Workload) -> Taker:
+        assert job.catalog_id is not None
+        catalog = await catalogs.configured(self._db, job.catalog_id)
+        return Taker(workload.fence, frozenset(generations.renewed(catalog, job.scope, workload.attempt)))
+
+    async def _end_older(self, workload: Workload, taker: Taker) -> None:
+        """The fence is raised: pods of earlier attempts are stopped and proven gone, or their lease is waited for.
+
+        What the last one could not commit is committed here, before a state is loaded.
+        """
         assert workload.connection_id is not None
         while older := await workloads.older_pods(self._db, workload.connection_id, workload.fence):
             for pod in older:
                 if pod.dataplane == workload.dataplane:
-                    await self._launchers[pod.launcher].remove(pod.pod)
-                if pod.dataplane == workload.dataplane or pod.lease_over:
+                    launcher = self._launchers[pod.launcher]
+                    await self._harvest.of_older(launcher, pod.pod, taker)
+                    await launcher.remove(pod.pod)
+                if pod.dataplane == workload.dataplane or await self._reach.has_ended(pod):
                     await workloads.release(self._db, pod.pod, "failure")
             await asyncio.sleep(_PLACE_POLL_S)
 

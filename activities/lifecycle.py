@@ -16,7 +16,8 @@ from airbyte_workers.models import Value
 
 _BEATS_PER_TIMEOUT = 15
 HANDOVER = "WorkerShutdown"
-_HANDOVER_DELAY = timedelta(seconds=0.5)
+HANDOVER_DELAY = timedelta(seconds=0.5)
+AWAY_DELAY = timedelta(seconds=5)
 
 
 @asynccontextmanager
@@ -46,9 +47,9 @@ def hand_over_if_stopping() -> None:
         hand_over("the Temporal worker is stopping, another one goes on")
 
 
-def hand_over(reason: str) -> NoReturn:
-    """Let another worker do this activity, soon."""
-    raise ApplicationError(reason, type=HANDOVER, next_retry_delay=_HANDOVER_DELAY)
+def hand_over(reason: str, after: timedelta = HANDOVER_DELAY) -> NoReturn:
+    """Let another worker do this activity, soon; one that is away is not worth as many tries."""
+    raise ApplicationError(reason, type=HANDOVER, next_retry_delay=after)
 
 
 async def leaves_pod_alone() -> bool:

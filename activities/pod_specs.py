@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ from airbyte_workers.store.attempts import Attempt
 from airbyte_workers.store.generations import current as current_generations
 from airbyte_workers.store.jobs import Job
 from airbyte_workers.store.log_objects import asked_folder, attempt_folder
+from airbyte_workers.store.objects import carried
 from airbyte_workers.store.stream_requests import undivided_before
 
 RUN = "run"
@@ -113,7 +115,7 @@ class Author:
         origin = origin_of(role, connector)
         asked = ConnectorInput(
             pod=ref.pod,
-            settings=self._plain_settings(),
+            settings=await self._plain_settings(),
             operation=_operation(ref.kind),
             origin=origin,
             log_prefix=asked_folder(ref),
@@ -181,7 +183,7 @@ class Author:
         assert job.sync.destination is not None
         told = ReplicationInput(
             pod=attempt.pod,
-            settings=self._plain_settings(),
+            settings=await self._plain_settings(),
             job_id=job.id,
             attempt=attempt.number,
             connection_id=job.connection_id,
@@ -219,9 +221,13 @@ class Author:
             schemas=tuple(schemas) if mode != "off" else (),
         )
 
-    def _plain_settings(self) -> dict[str, Any]:
-        """The settings a pod's program works with; the database's address goes to the orchestrator alone, by itself."""
-        return self.settings.model_dump(mode="json", exclude={"database_url"})
+    async def _plain_settings(self) -> dict[str, Any]:
+        """The settings a pod's program works with, those of object storage too: it gets no environment of ours.
+
+        The database's address goes to the orchestrator alone, by itself. Raises StorageError.
+        """
+        told = self.settings.model_dump(mode="json", exclude={"database_url"})
+        return told | await asyncio.to_thread(carried, self.settings)
 
     def _local_root(self, job: Job) -> Path:
         """The connectors' /local: what the input chose where that is allowed, else the stack's own."""

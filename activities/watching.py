@@ -58,7 +58,7 @@ class Watch:
                 inspect_at = loop.time() + _INSPECT_EVERY_S
                 await self._report_exits()
                 if await self._is_lost():
-                    return
+                    break
             await asyncio.sleep(self._pause_s(loop.time() - began))
         await failpoints.passed(Failpoint.FINAL_MARKER_WRITTEN, self._pod)
 

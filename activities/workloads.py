@@ -11,9 +11,10 @@ from temporalio.exceptions import ApplicationError
 from activities.checking import Checks
 from activities.job_time import out_of_time
 from activities.launching import Launching
-from activities.lifecycle import heartbeating, leaves_pod_alone
+from activities.lifecycle import hand_over, heartbeating, leaves_pod_alone
 from activities.means import Means
 from activities.watching import Watch
+from activities.watching_afar import FarWatch
 from airbyte_workers.jobs.failures import cut, of_platform
 from airbyte_workers.jobs.status import job_has_ended
 from airbyte_workers.models import (
@@ -27,7 +28,7 @@ from airbyte_workers.models import (
 )
 from airbyte_workers.names import REPLICATION_KINDS
 from airbyte_workers.pods.pod import LaunchFailed
-from airbyte_workers.store import jobs, workloads
+from airbyte_workers.store import dataplanes, jobs, workloads
 from airbyte_workers.store.jobs import Job
 from airbyte_workers.store.secrets import SecretError
 from airbyte_workers.store.workloads import Workload
@@ -58,6 +59,8 @@ class WorkloadActivities:
             raise ApplicationError(f"job {job.id} has ended ({job.status})", type="JobEnded", non_retryable=True)
         workload = await self._launching.workload(job, ref)
         step = _Step()
+        if await self._launching.is_launched_elsewhere(job, ref, workload):
+            return Launched(launched=True)
         await self._launching.require_here(workload)
         async with heartbeating(lambda: Progress(phase=step.phase)):
             try:
@@ -132,11 +135,17 @@ class WorkloadActivities:
             await self._checks.end(job, ref)
             return await watch.end()
 
-    async def _watch(self, ref: AttemptRef) -> Watch:
-        """Raises WorkerShutdown for a pod of another host."""
-        watch = Watch(self._means, await jobs.launcher_of(self._db, ref.job_id), ref)
-        await watch.require_here()
-        return watch
+    async def _watch(self, ref: AttemptRef) -> Watch | FarWatch:
+        """A pod of another host is left to the workers there while there are any: from here it would look lost.
+
+        Raises WorkerShutdown.
+        """
+        place = await dataplanes.place_of(self._db, ref.pod)
+        if place is None or place.dataplane == self._settings.dataplane:
+            return Watch(self._means, await jobs.launcher_of(self._db, ref.job_id), ref)
+        if place.is_watched:
+            hand_over(f"pod {ref.pod} runs on {place.dataplane}, a Temporal worker there must watch it")
+        return FarWatch(self._means, ref, place)
 
 
 class _Step:

@@ -138,7 +138,8 @@ class Run(Generic[T]):
 
     async def _seen(self, description: WorkflowExecutionDescription) -> RunProgress:
         phase = await self.phase()
-        return RunProgress(phase=phase, figures=await _figures(description), trouble=_trouble(description))
+        trouble = _trouble(description) if phase is not None else _deserted(description) or _trouble(description)
+        return RunProgress(phase=phase, figures=await _figures(description), trouble=trouble)
 
     # --- ending ---
 
@@ -266,6 +267,19 @@ def _trouble(description: WorkflowExecutionDescription) -> str | None:
         if pending.attempt > 1 and failed.HasField("application_failure_info"):
             return f"trying again after: {failed.message}"  # others are lost workers: somebody else goes on
     return None
+
+
+def _deserted(description: WorkflowExecutionDescription) -> str | None:
+    """Whose workers alone may decide in a run that answers nobody; None: any worker may."""
+    versioning = description.raw_description.workflow_execution_info.versioning_info
+    moved_to = versioning.versioning_override.pinned.version.build_id
+    version = moved_to or versioning.deployment_version.build_id
+    if description.status is not WorkflowExecutionStatus.RUNNING or not version:
+        return None
+    return (
+        f"no Temporal worker of version {version} answers, and this run is for that one to decide:"
+        " start one, or move the run (airbyte-workers versions list)"
+    )
 
 
 def _failed(error: WorkflowFailureError) -> ClientError:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from airbyte_workers.names import JobKind, LauncherChoice
@@ -37,6 +38,15 @@ def _checked(read: Callable[[str], object]) -> BeforeValidator:
         return None if text is None else str(text)
 
     return BeforeValidator(check)
+
+
+def _web_address(text: str | None) -> str | None:
+    """The address of a server, without credentials and parameters."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"https?://([\w.-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?(/[\w./-]*)?", text, re.ASCII):
+        raise ValueError("must be http://host:port or https://host:port")
+    return text.rstrip("/")
 
 
 _Cpus = Annotated[str | None, _checked(cpus)]
@@ -77,12 +87,31 @@ class Settings(BaseSettings):
     temporal_namespace: Annotated[
         str, Field(validation_alias=_env("TEMPORAL_NAMESPACE"), description="Temporal namespace.")
     ] = "default"
+    worker_deployment_name: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9_-]{1,100}$",
+            validation_alias=_env("WORKER_DEPLOYMENT_NAME"),
+            description="Temporal workers of this Worker Deployment have versions: a running job stays with the one "
+            "that began it. Unset: they have none; the embedded stack never has.",
+        ),
+    ] = None
+    worker_build_id: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9._+-]{1,100}$",
+            validation_alias=_env("WORKER_BUILD_ID"),
+            description="The version of a Temporal worker, with WORKER_DEPLOYMENT_NAME alone. "
+            "Unset: that of the package airbyte-workers.",
+        ),
+    ] = None
     storage_url: Annotated[
         str | None,
         Field(
             validation_alias=_env("STORAGE_URL"),
             description="Object storage of logs and of markers, the files by which pods report: file:///folder,"
-            " s3://bucket/prefix, gs://, az://. Unset: the folder storage below AIRBYTE_WORKERS_HOME.",
+            " s3://bucket/prefix, gs://bucket/prefix, az://container/prefix. Unset: the folder storage below"
+            " AIRBYTE_WORKERS_HOME.",
         ),
     ] = None
     local_root: Annotated[
@@ -110,6 +139,69 @@ class Settings(BaseSettings):
     dataplane: Annotated[str, Field(description="Name of this host; pods are counted and watched per dataplane.")] = (
         Field(default_factory=socket.gethostname)
     )
+
+    # --- access to object storage ---
+    aws_access_key_id: Annotated[
+        str | None,
+        Field(
+            validation_alias=_env("AWS_ACCESS_KEY_ID"),
+            repr=False,
+            description="The key with which an s3: STORAGE_URL is used. Unset: the role of the machine.",
+        ),
+    ] = None
+    aws_secret_access_key: Annotated[
+        str | None,
+        Field(validation_alias=_env("AWS_SECRET_ACCESS_KEY"), repr=False, description="What belongs to that key."),
+    ] = None
+    aws_session_token: Annotated[
+        str | None,
+        Field(
+            validation_alias=_env("AWS_SESSION_TOKEN"),
+            repr=False,
+            description="The same of a key for a limited time. It must outlive the pods that get it.",
+        ),
+    ] = None
+    aws_default_region: Annotated[
+        str | None,
+        Field(
+            validation_alias=AliasChoices("AWS_DEFAULT_REGION", "AWS_REGION", "AIRBYTE_WORKERS_AWS_DEFAULT_REGION"),
+            description="The bucket's region. Unset: us-east-1.",
+        ),
+    ] = None
+    minio_endpoint: Annotated[
+        str | None,
+        AfterValidator(_web_address),
+        Field(
+            validation_alias=AliasChoices(
+                "MINIO_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AIRBYTE_WORKERS_MINIO_ENDPOINT"
+            ),
+            description="Where a server is that speaks S3: http://host:port or https://host. Unset: Amazon's.",
+        ),
+    ] = None
+    s3_path_style_access: Annotated[
+        bool,
+        Field(
+            validation_alias=_env("S3_PATH_STYLE_ACCESS"),
+            description="Whether the bucket's name stands in the path (http://host/bucket), else in the host's name.",
+        ),
+    ] = True
+    google_application_credentials: Annotated[
+        str | None,
+        Field(
+            validation_alias=_env("GOOGLE_APPLICATION_CREDENTIALS"),
+            repr=False,
+            description="The key of a service account for a gs: STORAGE_URL: a file, or its JSON. "
+            "Unset: the role of the machine.",
+        ),
+    ] = None
+    azure_storage_connection_string: Annotated[
+        str | None,
+        Field(
+            validation_alias=_env("AZURE_STORAGE_CONNECTION_STRING"),
+            repr=False,
+            description="Account and key, or signature, for an az: STORAGE_URL, as Azure's portal shows them.",
+        ),
+    ] = None
 
     # --- what is allowed ---
     launcher: Annotated[
@@ -315,6 +407,21 @@ class Settings(BaseSettings):
             description="A pod that could not renew its lease for so long ends itself, s.",
         ),
     ] = 1800
+    lease_margin_seconds: Annotated[
+        PositiveFloat,
+        Field(
+            validation_alias=_env("LEASE_MARGIN_SECONDS"),
+            description="A pod that hangs is ended once its lease has been over for so long; one on a host out of reach "
+            "counts as gone after that and as long as an end in order takes, s.",
+        ),
+    ] = 45
+    dataplane_sign_s: Annotated[
+        PositiveFloat,
+        Field(
+            description="How often each Temporal worker process says that its host is served, s; a host that said "
+            "nothing for three times as long is out of reach."
+        ),
+    ] = 5
     heartbeat_timeout_s: Annotated[
         PositiveFloat, Field(description="Heartbeat timeout of launching and watching activities, s.")
     ] = 30
@@ -328,6 +435,14 @@ class Settings(BaseSettings):
         PositiveFloat,
         Field(description="How long a stopping Temporal worker waits for its activities to hand over, s."),
     ] = 10
+    second_signal_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="How long after Ctrl-C (SIGINT) `worker` and `local` wait for a second one, which stops pods"
+            " as well; only while pods run, s.",
+        ),
+    ] = 5
     marker_poll_interval_ms: Annotated[
         PositiveInt,
         Field(
@@ -555,6 +670,12 @@ class Settings(BaseSettings):
         PositiveInt,
         Field(description="Memory for states that wait for their acknowledgement; over it older ones are merged."),
     ] = 16 * MIB
+    journal_bytes: Annotated[
+        PositiveInt,
+        Field(
+            description="Largest journal of what is acknowledged while PostgreSQL is away; more waits in memory alone."
+        ),
+    ] = 256 * MIB
     max_additional_stats: Annotated[
         PositiveInt,
         Field(description="Names for statistics of connectors' own that are kept per stream; others are left out."),

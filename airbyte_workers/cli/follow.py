@@ -75,7 +75,7 @@ async def _watch(run: Run[Any], screen: Plain) -> None:
             if seen.phase is not None:
                 screen.update(seen.phase, seen.figures)
                 alone_since = asyncio.get_running_loop().time()
-            if seen.figures is None:
+            if seen.figures is None or seen.phase is None:
                 screen.warn(seen.trouble)
         if asyncio.get_running_loop().time() - alone_since > _ALONE_S:
             screen.tell_alone()

@@ -11,19 +11,22 @@ from airbyte_workers.cli.output import Exit, Problem, bad_input
 from airbyte_workers.names import CONNECTION_BUSY
 from airbyte_workers.runs import AlreadySyncing, ClientError, InvalidInput, RunCancelled, RunFailed
 from airbyte_workers.runtime.database import DatabaseUnusable
+from airbyte_workers.runtime.deployments import UnknownVersion, VersionUnclear
 from airbyte_workers.runtime.stack import StackError
 from airbyte_workers.runtime.temporal import TemporalUnreachable
 from airbyte_workers.store.database import MigrationError, is_away
 from airbyte_workers.store.objects import StorageError
 from airbyte_workers.store.seal_errors import SealError
 
-_TOLD = (StackError, TemporalUnreachable, DatabaseUnusable, MigrationError, SealError, StorageError)
+_TOLD = (StackError, TemporalUnreachable, DatabaseUnusable, MigrationError, SealError, StorageError, UnknownVersion)
 
 
 def problem_of(error: Exception) -> Problem | None:
     """The problem, with its type and the exit code that belongs to it; None: a fault of ours, which is not told so."""
     if isinstance(error, ClientError):
         return _of_client(error)
+    if isinstance(error, VersionUnclear):
+        return bad_input(str(error))
     if isinstance(error, _TOLD):
         return Problem(str(error), type=type(error).__name__)
     if isinstance(error, RPCError):

@@ -35,8 +35,11 @@ class Plain:
 
     def tell_alone(self) -> None:
         """Tell, once, that nobody does the work."""
-        if self._told is None and not self._told_alone:
-            say("no Temporal worker has taken it up yet: does one run? (airbyte-workers worker)")
+        if self._told is None and not self._told_alone and not self._warned:
+            say(
+                "no Temporal worker has taken it up yet: does one run? (airbyte-workers worker; where workers have"
+                " versions, is one of them current? airbyte-workers versions list)"
+            )
         self._told_alone = True
 
     def warn(self, trouble: str | None) -> None:

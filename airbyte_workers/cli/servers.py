@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import click
 
 from airbyte_workers.cli.environment import run
 from airbyte_workers.cli.output import Exit, bad_input, say, show
+from airbyte_workers.names import WORKFLOW_QUEUE
+from airbyte_workers.runtime.deployments import standing_told, version_of
+from airbyte_workers.runtime.farewell import AFTER_LOCAL, AFTER_WORKER, Farewell
 from airbyte_workers.runtime.health import told_by
-from airbyte_workers.runtime.pools import serving
+from airbyte_workers.runtime.pools import Served, serving
 from airbyte_workers.runtime.stack import Stack
 from airbyte_workers.runtime.stack.foreground import serve_foreground
+from airbyte_workers.runtime.stack.stopping import EndLimits, StopRequest, ending_within, stop_signals
 from airbyte_workers.settings import Settings
+from airbyte_workers.store.objects import open_objects
 from airbyte_workers.telemetry import logs
 
 _ROLES = ("workflows", "spec", "check", "discover", "sync", "watch")
@@ -23,14 +27,21 @@ _ROLES = ("workflows", "spec", "check", "discover", "sync", "watch")
 @click.command()
 @click.pass_context
 def local(context: click.Context) -> None:
-    """Run the embedded stack (Temporal, PostgreSQL, Temporal workers) until Ctrl-C."""
+    """Run the embedded stack (Temporal, PostgreSQL, Temporal workers) until Ctrl-C.
+
+    Pods that run go on without it. A second Ctrl-C stops them, too, in order; a third one waits for nothing any more.
+    """
 
     async def command(settings: Settings) -> Exit:
         logs.configure(settings.log_level, settings.log_format)
-        await serve_foreground(settings, serving, on_ready=_announce)
+        await serve_foreground(settings, _embedded, on_ready=_announce)
         return Exit.DONE
 
     context.exit(run(command))
+
+
+def _embedded(settings: Settings, stop: StopRequest) -> AbstractAsyncContextManager[Served]:
+    return serving(settings, Farewell(stop, say, AFTER_LOCAL))
 
 
 def _announce(stack: Stack) -> None:
@@ -49,23 +60,28 @@ def _announce(stack: Stack) -> None:
 )
 @click.pass_context
 def worker(context: click.Context, only: tuple[str, ...], health_file: Path | None) -> None:
-    """Run Temporal workers against TEMPORAL_ADDRESS and DATABASE_URL until SIGTERM; pods go on without them."""
+    """Run Temporal workers against TEMPORAL_ADDRESS and DATABASE_URL until SIGTERM; pods go on without them.
+
+    A second signal stops the pods of this host, too, in order; a third one waits for nothing any more.
+    """
 
     async def command(settings: Settings) -> Exit:
         if settings.database_url is None or settings.temporal_address is None:
             raise bad_input(
                 "a Temporal worker needs DATABASE_URL and TEMPORAL_ADDRESS; without them: airbyte-workers local"
             )
+        version = version_of(settings)
         logs.configure(settings.log_level, settings.log_format)
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        _clear(health_file)
-        async with serving(settings, only or _ROLES) as served:
-            say(f"polling {', '.join(served.queues)}")
-            async with told_by(health_file, served, settings):
-                await stop.wait()
-            say("stopping: running pods go on, another Temporal worker watches them")
+        with stop_signals() as stop:
+            _clear(health_file)
+            await open_objects(settings).check()
+            workers = serving(settings, Farewell(stop, say, AFTER_WORKER), only or _ROLES)
+            async with ending_within(workers, EndLimits.of(settings), stop) as served:
+                stop.started()
+                say(f"polling {', '.join(served.queues)}")
+                decides = version if WORKFLOW_QUEUE in served.queues else None
+                async with told_by(health_file, served, settings), standing_told(served.client, decides, say):
+                    await stop.wait()
         return Exit.DONE
 
     context.exit(run(command))

@@ -28,6 +28,7 @@ from airbyte_workers.orchestrator.stderr import redacted_stderr
 from airbyte_workers.orchestrator.upkeep import Upkeep
 from airbyte_workers.redaction import Redactor
 from airbyte_workers.store.database import connected
+from airbyte_workers.store.objects import StorageError
 from airbyte_workers.store.states import Writer
 
 
@@ -49,6 +50,9 @@ def _run(program: Coroutine[Any, Any, int], redact: Redactor) -> int:
     with redacted_stderr(redact, sys.stderr):
         try:
             return asyncio.run(program)
+        except StorageError as error:  # before it is ready: whoever launches the pod tells it on
+            print(error, file=sys.stderr)  # noqa: T201  # the launcher keeps our stderr
+            return 1
         except Exception:
             traceback.print_exc()
             return 1

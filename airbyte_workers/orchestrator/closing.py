@@ -38,6 +38,12 @@ class Closing:
         if self._grace is not None:
             self._grace.hurry(asyncio.get_running_loop().time())
 
+    def kill(self) -> None:
+        """End both connectors at once; one that has not begun yet is told again the next time."""
+        for leg in (self._source, self._destination):
+            if isinstance(leg, Leg):
+                leg.say("KILL")
+
     async def end_source(self, ending: Ending) -> None:
         """The source's exit code; one that was stopped early is drained so that it can end."""
         leg = self._source

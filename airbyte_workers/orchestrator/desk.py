@@ -20,6 +20,7 @@ from airbyte_workers.orchestrator.joblog import LogLimits, LogWriter
 from airbyte_workers.orchestrator.markers import Marker, Markers
 from airbyte_workers.redaction import Redactor
 from airbyte_workers.settings import Settings
+from airbyte_workers.store.object_access import access_of
 from airbyte_workers.store.objects import StorageError, open_objects
 
 _MARKER_RETRY_S = 1.0
@@ -48,15 +49,16 @@ class Desk:
             await self.log.flush()
 
     async def finish(self, result: AttemptSummary | ConnectorResult) -> int:
-        """The last of the log, then the final marker: it is written until storage takes it, or the lease is over."""
+        """The last of the log and of dead letters, then the final marker: written until storage takes them, or the
+        lease is over."""
         self.log.settle()
-        await self.flush()
         marker = Marker.SUCCESS if result.status == "succeeded" else Marker.FAILURE
         body = _redacted(result, self.log.redact).model_dump_json().encode()
         if isinstance(result, AttemptSummary):
             failpoints.reached(Failpoint.FINAL_MARKER, Role.ORCHESTRATOR)
         async with asyncio.timeout(self.settings.lease_seconds):
             while True:
+                await self.flush()
                 try:
                     await self.markers.write(marker, body)
                 except StorageError as error:
@@ -85,6 +87,7 @@ def own_redactor(given: Given) -> Redactor:
     if isinstance(given, ReplicationInput):
         addresses.append(given.database_url)
     own = [password for address in addresses for password in _passwords(address)]
+    own.extend(access_of(given.read_settings()).secrets)
     return Redactor((*given.secrets, *own), names=given.secret_names)
 
 

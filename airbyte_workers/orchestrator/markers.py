@@ -5,6 +5,7 @@ Each is an object of its own, `state/<pod>/<MARKER>`; they are never deleted by 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -55,6 +56,11 @@ class Markers:
             if body is not None:
                 return FoundMarker(marker, body)
         return FoundMarker(Marker.NOT_STARTED)
+
+    async def ends(self) -> Sequence[bytes]:
+        """The bodies of all its final markers: a watcher may have written one beside its own. Raises StorageError."""
+        bodies = [await self._objects.get(f"{self._prefix}/{marker}") for marker in FINAL]
+        return [body for body in bodies if body is not None]
 
     async def clear(self) -> None:
         """Forget the pod's markers: another database's pod of this name left them. Raises StorageError."""

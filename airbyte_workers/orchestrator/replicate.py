@@ -82,6 +82,10 @@ class Replication:
         self._closing.hurry()
         self._halt(Stop.CANCELLED)
 
+    def kill(self) -> None:
+        """Nobody waits for an end in order any more."""
+        self._closing.kill()
+
     def fail(self, failure: Failure) -> None:
         """End in order because of something that is neither connector's doing (a lost lease, a newer attempt)."""
         self._closing.hurry()

@@ -16,6 +16,7 @@ from airbyte_workers.orchestrator.replicate import Replication
 from airbyte_workers.store import workloads
 from airbyte_workers.store.database import is_away
 from airbyte_workers.store.objects import StorageError
+from airbyte_workers.store.workloads import StopAsked
 
 
 class Upkeep:
@@ -29,6 +30,7 @@ class Upkeep:
         self._replication = replication
         self._renewed_at = 0.0
         self._lost = False
+        self._stopped = False
         self._running_told = False
 
     def superseded(self) -> None:
@@ -52,7 +54,7 @@ class Upkeep:
         loop = asyncio.get_running_loop()
         try:
             held = workloads.Lease(self._given.pod, self._given.fence, lease)
-            mine = await workloads.renew(self._db, held, self._replication.progress())
+            renewal = await workloads.renew(self._db, held, self._replication.progress())
         except Exception as error:
             if not is_away(error):
                 raise
@@ -61,8 +63,18 @@ class Upkeep:
                 self._replication.fail(self._lease_lost(lease))
             return
         self._renewed_at = loop.time()
-        if not mine:
+        if not renewal.is_held:
             self.superseded()
+        elif renewal.stop_asked is not None:
+            self._stop(renewal.stop_asked)
+
+    def _stop(self, how: StopAsked) -> None:
+        """Somebody who does not reach this host wants the end; as a signal would, the first word counts."""
+        if not self._stopped:
+            self._stopped = True
+            self._replication.cancel()
+        if how is StopAsked.NOW:
+            self._replication.kill()
 
     async def _tell_running(self) -> None:
         if self._running_told or self._replication.phase == "starting":

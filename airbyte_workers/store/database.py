@@ -17,6 +17,7 @@ Session = asyncpg.pool.PoolConnectionProxy
 Database = asyncpg.Pool | Session
 """What a single query can be asked of."""
 MIGRATION_LOCK = 0x41425F574B  # "AB_WK": one migrating process at a time, whoever starts first
+_WORKS_WITH = re.compile(r"-- works with (\d{4})\n")
 _NAME = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")
 _TABLE = """
 create table if not exists schema_migrations (
@@ -24,7 +25,8 @@ create table if not exists schema_migrations (
     name        text not null,
     checksum    text not null,
     applied_at  timestamptz not null default now()
-)
+);
+alter table schema_migrations add column if not exists works_with int
 """
 
 
@@ -52,6 +54,12 @@ class Migration:
     @property
     def checksum(self) -> str:
         return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def works_with(self) -> int | None:
+        """The oldest version whose code goes on working after it: of releases side by side the older one may start."""
+        said = _WORKS_WITH.match(self.sql)
+        return int(said[1]) if said else None
 
 
 @asynccontextmanager
@@ -95,10 +103,11 @@ async def migrate(pool: asyncpg.Pool) -> Sequence[Migration]:
                 async with connection.transaction():
                     await connection.execute(migration.sql)
                     await connection.execute(
-                        "insert into schema_migrations (version, name, checksum) values ($1, $2, $3)",
+                        "insert into schema_migrations (version, name, checksum, works_with) values ($1, $2, $3, $4)",
                         migration.version,
                         migration.name,
                         migration.checksum,
+                        migration.works_with,
                     )
             return pending
         finally:
@@ -113,12 +122,12 @@ async def pending_migrations(pool: asyncpg.Pool) -> Sequence[Migration]:
 
 
 async def _pending(connection: Session) -> Sequence[Migration]:
-    applied = {
-        row["version"]: row for row in await connection.fetch("select version, name, checksum from schema_migrations")
-    }
+    applied = {row["version"]: row for row in await connection.fetch("select * from schema_migrations")}
     known = {migration.version: migration for migration in migrations()}
     for version, row in sorted(applied.items()):
         if version not in known:
+            if (row.get("works_with") or version) <= max(known):
+                continue
             raise MigrationError(
                 f"the database has migration {version} ({row['name']}), which this version does not know:"
                 " it was used by a newer airbyte-workers; upgrade, or use another database"

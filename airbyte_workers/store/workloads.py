@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import asyncpg
 
@@ -40,6 +41,7 @@ on conflict (pod) do update set lease_until = excluded.lease_until, updated_at =
         then workloads.dataplane else excluded.dataplane end,
     launcher = case when workloads.status = any($10) then workloads.launcher else excluded.launcher end,
     created_at = case when workloads.status = any($10) then workloads.created_at else now() end,
+    stop_asked = case when workloads.status = any($10) then workloads.stop_asked end,
     status = case when workloads.status = any($10) then workloads.status else 'claimed' end
 """
 
@@ -76,15 +78,30 @@ class Lease:
     seconds: float
 
 
-async def renew(db: asyncpg.Pool, lease: Lease, progress: Progress) -> bool:
-    """Say that a pod lives and how far it is; False when it has been superseded or closed."""
-    renewed = await db.fetchval(
+class StopAsked(StrEnum):
+    """How somebody who does not reach the pod wants it to end: in order, or now."""
+
+    END = "end"
+    NOW = "now"
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """What a pod learns when it renews its lease; not `is_held`: it has been superseded or closed."""
+
+    is_held: bool
+    stop_asked: StopAsked | None = None
+
+
+async def renew(db: asyncpg.Pool, lease: Lease, progress: Progress) -> Renewal:
+    """Say that a pod lives and how far it is."""
+    renewed = await db.fetchrow(
         """
         update workloads set status = 'running', heartbeat_at = now(), updated_at = now(), progress = $3,
             lease_until = now() + make_interval(secs => $4)
         where pod = $1 and fence = $2 and status = any($5)
             and fence >= coalesce((select connections.fence from connections where id = workloads.connection_id), fence)
-        returning pod
+        returning stop_asked
         """,
         lease.pod,
         lease.fence,
@@ -92,7 +109,23 @@ async def renew(db: asyncpg.Pool, lease: Lease, progress: Progress) -> bool:
         lease.seconds,
         _LIVE,
     )
-    return renewed is not None
+    if renewed is None:
+        return Renewal(is_held=False)
+    asked = renewed["stop_asked"]
+    return Renewal(is_held=True, stop_asked=StopAsked(asked) if asked is not None else None)
+
+
+async def ask_to_stop(db: asyncpg.Pool, pod: str, how: StopAsked) -> None:
+    """Ask the pod of a sync to end, from wherever; who was asked to end now is not asked for order any more."""
+    await db.execute(
+        """
+        update workloads set stop_asked = $2
+        where pod = $1 and status = any($3) and stop_asked is distinct from $2 and stop_asked is distinct from 'now'
+        """,
+        pod,
+        how,
+        _LIVE,
+    )
 
 
 async def extend(db: asyncpg.Pool, pod: str, *, lease_s: float) -> None:
@@ -158,14 +191,14 @@ class OlderPod:
     pod: str
     dataplane: str
     launcher: str
-    lease_over: bool
+    lease_over_s: float
 
 
 async def older_pods(db: asyncpg.Pool, connection_id: int, fence: int) -> Sequence[OlderPod]:
     """The live pods of a connection with a smaller fence."""
     rows = await db.fetch(
         """
-        select pod, dataplane, launcher, lease_until < now() as lease_over from workloads
+        select pod, dataplane, launcher, extract(epoch from now() - lease_until)::float as lease_over_s from workloads
         where connection_id = $1 and fence < $2 and status = any($3)
         """,
         connection_id,
@@ -175,18 +208,28 @@ async def older_pods(db: asyncpg.Pool, connection_id: int, fence: int) -> Sequen
     return [OlderPod(**row) for row in rows]
 
 
-async def place_elsewhere(db: asyncpg.Pool, pod: str, dataplane: str) -> str | None:
-    """The other dataplane on which the pod has its place; once its lease is over it may have one here."""
-    other: str | None = await db.fetchval(
+@dataclass(frozen=True)
+class Elsewhere:
+    """A pod's place on another dataplane; `is_launched`: its processes were started there."""
+
+    dataplane: str
+    is_launched: bool
+    lease_over_s: float
+
+
+async def place_elsewhere(db: asyncpg.Pool, pod: str, dataplane: str) -> Elsewhere | None:
+    """The place that the pod has on another dataplane than this; its lease may be over."""
+    row = await db.fetchrow(
         """
-        select dataplane from workloads
-        where pod = $1 and dataplane <> $2 and status = any($3) and lease_until > now()
+        select dataplane, status <> 'claimed' as is_launched,
+            extract(epoch from now() - lease_until)::float as lease_over_s
+        from workloads where pod = $1 and dataplane <> $2 and status = any($3)
         """,
         pod,
         dataplane,
         _LIVE,
     )
-    return other
+    return Elsewhere(**row) if row is not None else None
 
 
 async def dataplane_of(db: asyncpg.Pool, pod: str) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from airbyte_workers.runtime.stack.foreground import serve_foreground
+from airbyte_workers.runtime.stack.stopping import StopRequest
 from airbyte_workers.settings import Settings
 
 
@@ -19,7 +20,7 @@ class Nobody:
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Nobody]:
+async def serving(settings: Settings, _stop: StopRequest) -> AsyncIterator[Nobody]:
     yield Nobody()
 
 

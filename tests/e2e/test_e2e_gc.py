@@ -20,7 +20,10 @@ FEW = {"AIRBYTE_WORKERS_JOBS_PER_CONNECTION": "1"}
 SOON = {"AIRBYTE_WORKERS_ENDED_JOB_MINUTES": "0.001"}
 SMALL = {"AIRBYTE_WORKERS_TOTAL_LOG_BYTES": "1"}
 NOWHERE = {
-    "STORAGE_URL": "s3://bucket?endpoint=http://127.0.0.1:9&skip_signature=true&region=x",
+    "STORAGE_URL": "s3://bucket",
+    "MINIO_ENDPOINT": "http://127.0.0.1:9",
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret",
     "AIRBYTE_WORKERS_STORAGE_TIMEOUT_S": "2",
 }
 

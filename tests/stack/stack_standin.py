@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airbyte_workers.runtime.stack.entry import run_supervisor
+from airbyte_workers.runtime.stack.stopping import StopRequest
 from airbyte_workers.settings import Settings
 
 
@@ -21,7 +22,7 @@ class StandIn:
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[StandIn]:
+async def serving(settings: Settings, _stop: StopRequest) -> AsyncIterator[StandIn]:
     assert settings.database_url
     assert settings.temporal_address
     assert settings.allow_local_commands

@@ -225,8 +225,8 @@ async def test_more_objects_than_a_page_holds(archive: Archive, monkeypatch: pyt
 async def test_while_storage_is_away_jobs_stay_and_the_rest_goes_on(archive: Archive) -> None:
     jobs = [await archive.job(days=300), await archive.job(days=300)]
     await archive.db.execute("insert into handed_configs values (gen_random_uuid(), 'x', now() - interval '9 days')")
-    nowhere = "s3://bucket?endpoint=http://127.0.0.1:9&skip_signature=true&region=x"
-    settings = {"storage_url": nowhere, "storage_timeout_s": 1.0}
+    key = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
+    settings = {"storage_url": "s3://bucket", "minio_endpoint": "http://127.0.0.1:9", "storage_timeout_s": 1.0, **key}
     report = await archive.gc(**settings)
     assert await archive.jobs() == jobs
     (problem,) = report.problems

@@ -116,8 +116,8 @@ async def test_nobody_who_does_not_want_it_has_it(archive: Archive) -> None:
 
 
 async def test_a_failure_ends_neither_the_worker_nor_its_next_try_and_keeps_no_stack_running(archive: Archive) -> None:
-    nowhere = "s3://bucket?endpoint=http://127.0.0.1:9&skip_signature=true&region=x"
-    away = {"storage_url": nowhere, "storage_timeout_s": 1.0}
+    key = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
+    away = {"storage_url": "s3://bucket", "minio_endpoint": "http://127.0.0.1:9", "storage_timeout_s": 1.0, **key}
     async with running(archive, **away, gc_retry_minutes=60) as schedule:
         await until(lambda: ended_runs(archive))
         await until(lambda: _rests(schedule))

@@ -11,9 +11,10 @@ import pytest
 
 from airbyte_workers.models import StreamCounts
 from airbyte_workers.store import database
-from airbyte_workers.store.database import MigrationError, connected, migrate, migrations, pending_migrations
+from airbyte_workers.store.database import Migration, MigrationError, connected, migrate, migrations, pending_migrations
 
 pytestmark = pytest.mark.postgres
+NEWEST = len(migrations())
 STILL_WRITTEN_BY_OLDER_WORKERS = {"log_path", "retry_rules"}
 
 
@@ -64,6 +65,28 @@ async def test_a_database_of_a_newer_version_is_refused(empty_url: str) -> None:
         await pool.execute("insert into schema_migrations values (9999, 'from_the_future', 'x', now())")
         with pytest.raises(MigrationError, match="from_the_future"):
             await pending_migrations(pool)
+
+
+@pytest.mark.parametrize(("works_with", "is_taken"), [(NEWEST, True), (NEWEST + 1, False)])
+async def test_a_newer_release_beside_us_may_have_migrated_what_we_need_not_know(
+    empty_url: str, works_with: int, is_taken: bool
+) -> None:
+    async with connected(empty_url, size=2, timeout=20) as pool:
+        await migrate(pool)
+        await pool.execute(
+            "insert into schema_migrations (version, name, checksum, works_with) values (9999, 'future', '', $1)",
+            works_with,
+        )
+        if is_taken:
+            assert await migrate(pool) == await pending_migrations(pool) == []
+        else:
+            with pytest.raises(MigrationError, match="does not know"):
+                await migrate(pool)
+
+
+def test_a_migration_says_in_its_first_line_whose_code_it_leaves_working() -> None:
+    assert Migration(15, "more", "-- works with 0013\ncreate table more ()").works_with == 13
+    assert Migration(15, "more", "-- Rows of more.\ncreate table more ()").works_with is None
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,7 @@ class Connection:
         await asyncio.wait([launching], timeout=0.7)
         assert not launching.done()
         assert self.launcher.done == [f"launch {FIRST}"]
+        assert FIRST in await self.live()
 
     async def live(self) -> list[str]:
         rows = await self.desk.db.fetch("select pod from workloads where status in ('claimed', 'launched', 'running')")

@@ -34,6 +34,8 @@ def _aliases(field: Any) -> list[str]:
         ("MAX_DISCOVERY_WORKERS", "max_discover_workers", "7", 7),
         ("ACTIVITY_DISCOVERY_TIMEOUT_MINUTES", "discover_timeout_minutes", "5", 5),
         ("SYNC_JOB_MAX_TIMEOUT_DAYS", "sync_job_max_timeout_days", "0.5", 0.5),
+        ("WORKER_DEPLOYMENT_NAME", "worker_deployment_name", "airbyte", "airbyte"),
+        ("WORKER_BUILD_ID", "worker_build_id", "0.2.0+local.1", "0.2.0+local.1"),
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "AIRBYTE_WORKERS_"])
@@ -89,6 +91,10 @@ def test_every_setting_says_what_it_means() -> None:
         ("AIRBYTE_WORKERS_STACK", "prod.eu"),
         ("AIRBYTE_WORKERS_STACK", "a,b=c"),
         ("AIRBYTE_WORKERS_STACK", "x" * 32),
+        ("WORKER_DEPLOYMENT_NAME", "air.byte"),
+        ("WORKER_DEPLOYMENT_NAME", "air:byte"),
+        ("WORKER_DEPLOYMENT_NAME", "x" * 101),
+        ("WORKER_BUILD_ID", "it's"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_without_being_told(

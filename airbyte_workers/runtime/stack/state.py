@@ -73,6 +73,8 @@ class Stack:
                 "temporal_address": self.temporal_address,
                 "temporal_namespace": NAMESPACE,
                 "allow_local_commands": True,
+                "worker_deployment_name": None,  # it stops with its workers: there is nothing to upgrade beside
+                "worker_build_id": None,
             }
         )
 

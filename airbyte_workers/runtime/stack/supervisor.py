@@ -19,15 +19,15 @@ from airbyte_workers.runtime.stack.ports import FAMILIAR
 from airbyte_workers.runtime.stack.processes import identify
 from airbyte_workers.runtime.stack.servers import Servers, running_servers
 from airbyte_workers.runtime.stack.state import Mode, Phase, Stack, StackState, write_state
-from airbyte_workers.runtime.stack.stopping import StopRequest, ending_within, stop_signals
+from airbyte_workers.runtime.stack.stopping import EndLimits, StopRequest, ending_within, stop_signals
 from airbyte_workers.settings import Settings
+from airbyte_workers.store.objects import StorageError, open_objects
 
 log = structlog.get_logger(__name__)
 
 OWNER_PATIENCE_S = 2.0  # clients look at the lock for a moment each
 ROUND_S = 0.1
 TRIM_ROUNDS = 300
-WORKERS_MARGIN_S = 10.0
 
 
 class Served(Protocol):
@@ -37,8 +37,8 @@ class Served(Protocol):
         """How many jobs have not ended."""
 
 
-Serving = Callable[[Settings], AbstractAsyncContextManager[Served]]
-"""Starts the Temporal workers, given settings that name both servers, and ends them."""
+Serving = Callable[[Settings, StopRequest], AbstractAsyncContextManager[Served]]
+"""Starts the Temporal workers, given settings that name both servers, and ends them as far as the request goes."""
 OnReady = Callable[[Stack], object]
 
 
@@ -108,12 +108,13 @@ async def _own(own: _Owned, on_ready: OnReady | None) -> None:
     settings, board = own.settings, own.board
     foreground = board.state.mode is Mode.FOREGROUND
     log.info("stack starting", home=str(board.home.path), mode=board.state.mode)
+    await _require_storage(settings)
     preferred = FAMILIAR if foreground else None
     async with running_servers(board.home, preferred, settings.stack_start_timeout_s) as servers:
         _announce(board, servers)
         stack = Stack.of(board.home, board.state)
-        limit = settings.worker_shutdown_timeout_s + WORKERS_MARGIN_S
-        async with ending_within(own.serving(stack.applied_to(settings)), limit) as served:
+        workers = own.serving(stack.applied_to(settings), own.stop)
+        async with ending_within(workers, EndLimits.of(settings), own.stop) as served:
             own.stop.started()
             board.tell(phase=Phase.READY)
             log.info("stack ready", temporal=stack.temporal_address, ui=stack.ui_address)
@@ -135,6 +136,16 @@ def _announce(board: Board, servers: Servers) -> None:
         database_url=servers.postgres.url,
         postgres_version=servers.postgres.version,
     )
+
+
+async def _require_storage(settings: Settings) -> None:
+    """No pod could report without it, and none would say why so early. Raises StackError."""
+    if settings.storage_url is None:
+        return  # it is in the home, which was looked at
+    try:
+        await open_objects(settings).check()
+    except StorageError as error:
+        raise StackError(str(error)) from None
 
 
 async def _watch(own: _Owned, servers: Servers, idle: Idle | None) -> None:
