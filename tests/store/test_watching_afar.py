@@ -186,9 +186,9 @@ async def test_a_lease_that_nobody_could_renew_loses_no_pod(desk: Desk, ref: Att
 
 
 async def test_a_marker_that_comes_at_the_last_moment_counts(desk: Desk, ref: AttemptRef) -> None:
-    async with watching(desk, ref, marker_poll_interval_ms=1000) as (_, watch):
-        await lease_over(desk.db, ref.pod)
-        await asyncio.sleep(1.2)  # it has found the lease over, and looks once more after its pause
+    await lease_over(desk.db, ref.pod)
+    async with watching(desk, ref, marker_poll_interval_ms=3000) as (_, watch):
+        await asyncio.sleep(0.5)  # it has found the lease over, and looks once more after its pause
         await ended(desk, ref, AttemptSummary(status="succeeded"))
         assert (await watch).status == "succeeded"
 
