@@ -411,8 +411,8 @@ class Settings(BaseSettings):
         PositiveFloat,
         Field(
             validation_alias=_env("LEASE_MARGIN_SECONDS"),
-            description="A pod that hangs is ended once its lease has been over for so long; one on a host out of reach "
-            "counts as gone after that and as long as an end in order takes, s.",
+            description="A pod that hangs is ended once its lease has been over for so long; one on a host out of "
+            "reach counts as gone after that and as long as an end in order takes, s.",
         ),
     ] = 45
     dataplane_sign_s: Annotated[

@@ -64,7 +64,8 @@ class OwnEngine:
         for left in (self._pid_file, self.folder / "exec" / "containerd" / "containerd.pid"):
             left.unlink(missing_ok=True)  # of one that was killed: where nobody reaps it, it is taken for alive
         argv = [
-            "unshare", "--net", "dockerd", "--host", self.address, "--data-root", str(self.data), "--exec-root", str(self.folder / "exec"),
+            "unshare", "--net", "dockerd", "--host", self.address, "--data-root", str(self.data),
+            "--exec-root", str(self.folder / "exec"),
             "--pidfile", str(self._pid_file), "--bridge", "none", "--iptables=false", "--ip-forward=false",
             "--ip-masq=false",
         ]  # fmt: skip

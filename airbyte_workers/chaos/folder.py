@@ -25,6 +25,7 @@ from airbyte_workers.settings import Settings
 
 _LOCK_S = 2.0
 _END_S = 10.0
+_LOOKS, _LOOK_S = 2, 0.1
 _HOME_VARIABLE = "AIRBYTE_WORKERS_HOME"
 
 
@@ -103,13 +104,18 @@ def _remove(path: Path) -> None:
 
 
 async def end_workers(folder: Folder) -> None:
-    """End Temporal workers of this stack. Only ours have its folder as their home."""
+    """End Temporal workers of this stack, which have its folder as their home, with whatever they have started."""
     await end(await asyncio.to_thread(lambda: list(_workers(folder))), [(signal.SIGKILL, _END_S)])
 
 
 async def end_pods(folder: Folder) -> None:
-    """End what of pods runs on this host."""
-    await end(await asyncio.to_thread(pod_processes, folder.settings.pods_dir), [(signal.SIGKILL, _END_S)])
+    """End what of pods runs on this host, until two looks in a row find nothing: some may just be starting."""
+    quiet = 0
+    while quiet < _LOOKS:
+        found = await asyncio.to_thread(pod_processes, folder.settings.pods_dir)
+        quiet = 0 if found else quiet + 1
+        await end(found, [(signal.SIGKILL, _END_S)])
+        await asyncio.sleep(_LOOK_S)
 
 
 def pod_processes(pods: Path) -> list[psutil.Process]:
@@ -129,7 +135,7 @@ def _workers(folder: Folder) -> Iterator[psutil.Process]:
     for process in _living():
         with suppress(psutil.Error, OSError):
             if "worker" in process.cmdline() and process.environ().get(_HOME_VARIABLE) == str(folder.home):
-                yield process
+                yield from (process, *process.children(recursive=True))
 
 
 def _living() -> Iterator[psutil.Process]:

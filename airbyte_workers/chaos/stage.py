@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from airbyte_workers.chaos.engine import emptied
-from airbyte_workers.chaos.folder import Folder, end_pods
+from airbyte_workers.chaos.folder import Folder, end_pods, end_workers
 from airbyte_workers.chaos.images import make_images
 from airbyte_workers.chaos.storage import Storage
 from airbyte_workers.chaos.surroundings import EngineChoice
@@ -106,6 +106,7 @@ class Stage:
 
     async def stop(self) -> None:
         """End everything, whatever state it is in: the worker, pods, then the servers."""
+        await end_workers(self.folder)  # before their process that forks pods' programs gets one more order
         await self.worker.kill()
         await end_pods(self.folder)
         if self.engine_address is not None:
