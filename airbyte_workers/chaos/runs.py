@@ -28,8 +28,8 @@ _POLL_S = 0.01
 _LOOK_S = 0.05
 _HIT_S = 45.0
 _END_S = 150.0
-_AWAY_S = 0.7
-"""How long a victim that comes back is away: what it missed must have been noticed."""
+AWAY_S = 0.7
+"""How long a victim that comes back is away at least: what it missed must have been noticed."""
 _SETTLE_S = 5.0
 _SETTLE_ENGINE_S = 60.0
 """What an engine that was away could not remove is removed by retries and the reconciler."""
@@ -56,12 +56,13 @@ class Run:
     stage: Stage
     case: Case
     expected: Expected
+    away_s: float = AWAY_S
     hit: bool = False
     struck: str = ""
     troubles: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.sync = Sync(self.case, self.stage.folder.case(self.case.name))
+        self.sync = Sync(self.case, self.stage.folder.case(self.case.name), self.away_s)
         self.moment = Moment(self.stage.folder.failpoints, self.case.point)
         self.books = Books(self.stage.settings.database_url or "", self.case.name)
 
@@ -148,9 +149,16 @@ class Run:
         finally:
             self.moment.let_go()
         if self.struck and self.case.victim not in POD_PROGRAMS:
-            await asyncio.sleep(_AWAY_S)
+            await self._missed()
             await self._revived(strike)
         return await self._ended()
+
+    async def _missed(self) -> None:
+        """The victim is away; the data must not wait for it."""
+        before = await asyncio.to_thread(self.sync.bytes_written)
+        await asyncio.sleep(self.away_s)
+        if self.sync.goes_on_meanwhile and await asyncio.to_thread(self.sync.bytes_written) <= before:
+            self.troubles.append(f"nothing was written while the {self.case.victim} was away for {self.away_s:g} s")
 
     async def _revived(self, strike: Strike) -> None:
         try:
@@ -160,7 +168,7 @@ class Run:
 
     async def _ended(self) -> JobRow | None:
         """The job once it has ended, or as it is when that takes too long."""
-        deadline = time.monotonic() + _END_S
+        deadline = time.monotonic() + _END_S + self.away_s
         while True:
             job = await self.books.job()
             if job is not None and job.has_ended:

@@ -26,6 +26,7 @@ class Series:
 
     folder: Folder
     engine: EngineChoice | None
+    away_s: float
     tell: Callable[[Outcome], None]
     say: Callable[[str], None]
 
@@ -48,7 +49,7 @@ class Series:
         expected = decide(case)
         assert isinstance(expected, Expected), "only cases that apply are played"
         try:
-            run = Run(stage, case, expected)
+            run = Run(stage, case, expected, self.away_s)
             outcome = await run.play()
         except _UNPLAYABLE as error:
             outcome = failed(case, error)

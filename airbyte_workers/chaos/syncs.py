@@ -26,6 +26,11 @@ _PACED: Mapping[str, Any] = {**_BULKY, "delay_ms": 50}
 """For moments that the destination brings about: it answers a pause, and the source is not far ahead."""
 _SLOW: Mapping[str, Any] = {"records": 1500, "record_bytes": 100, "state_every": 50, "delay_ms": 150}
 """4.5 s: for moments at which nobody of the pod stands still, or after which it must not have ended too soon."""
+_SLOW_PER_S = 50 / 0.15
+_BEFORE_AND_AFTER_S = 10.0
+LONG_AWAY_S = 3.0
+"""From here on a sync is so slow that it outlasts the time in which its victim is away."""
+_BESIDE = frozenset({Victim.TEMPORAL_WORKER, Victim.TEMPORAL_SERVER, Victim.POSTGRESQL, Victim.OBJECT_STORAGE})
 _LATE: Mapping[str, Any] = {"records": 2000, "record_bytes": 100, "state_every": 500}
 _LINGERING: Mapping[str, Any] = {"delay_ms": 400}
 """Before each state that it sends back: a destination that has to do after its end of input."""
@@ -37,6 +42,19 @@ class Sync:
 
     case: Case
     folder: Path
+    away_s: float = 0
+
+    @property
+    def goes_on_meanwhile(self) -> bool:
+        """Whether records must arrive while the victim is away: it is long enough away, and moves none of them."""
+        moves = is_before(Failpoint.SOURCE_STARTED, self.case.point) and is_before(
+            self.case.point, Failpoint.SOURCE_EXITED
+        )
+        return self.away_s >= LONG_AWAY_S and moves and self.case.victim in _BESIDE
+
+    def bytes_written(self) -> int:
+        """What the destination has so far."""
+        return self.file.stat().st_size if self.file.exists() else 0
 
     @property
     def records(self) -> int:
@@ -74,6 +92,8 @@ class Sync:
             return {**_LATE, "crash_after": 100, "crash_once_file": f"{self._local}/{_CRASHED}"}
         if _lingers(self.case):
             return _LATE
+        if self.goes_on_meanwhile:
+            return {**_SLOW, "records": int(_SLOW_PER_S * (self.away_s + _BEFORE_AND_AFTER_S))}
         if _is_slow(self.case):
             return _SLOW
         return _PACED if self.case.point in _ANSWERED else _BULKY

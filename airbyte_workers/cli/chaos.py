@@ -19,7 +19,7 @@ import msgspec
 
 from airbyte_workers.chaos.cases import LAUNCHERS, POINTS, Case, Expected, Victim, all_cases, decide
 from airbyte_workers.chaos.folder import Folder, cleared, taken
-from airbyte_workers.chaos.runs import Outcome
+from airbyte_workers.chaos.runs import AWAY_S, Outcome
 from airbyte_workers.chaos.selection import Wanted, applicable, sample
 from airbyte_workers.chaos.series import Series
 from airbyte_workers.chaos.stage import NO_PROFILE
@@ -47,6 +47,7 @@ class _Asked:
     everything: bool
     sample: int | None
     folder: Path | None
+    away: float
 
 
 @click.command()
@@ -72,6 +73,13 @@ class _Asked:
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
     help="Where the stack of the cases lives; it is emptied first. Left out: chaos in AIRBYTE_WORKERS_HOME.",
+)
+@click.option(
+    "--away",
+    type=click.FloatRange(min=AWAY_S, max=600),
+    default=AWAY_S,
+    show_default=True,
+    help="How long servers, storage, the engine or the Temporal worker stay away, s. From 3 on the sync outlasts it.",
 )
 @click.option("--table", is_flag=True, help="Only show the cases, what must come of each, and why.")
 @OUTPUT
@@ -126,7 +134,7 @@ async def _play(settings: Settings, asked: _Asked) -> Exit:
             cases = sample(cases, asked.sample, asked.seed)
         say(f"{_number(len(cases), 'case')}, seed {asked.seed}, in {folder.path}")
         used = engine if any(case.launcher in CONTAINER_LAUNCHERS for case in cases) else None
-        outcomes = await _outcomes(folder, used, cases, asked.output)
+        outcomes = await _outcomes(folder, used, cases, asked)
         violated = sum(bool(each.violations) for each in outcomes)
         if not violated:
             await cleared(folder)
@@ -146,10 +154,10 @@ async def _playable(folder: Folder, cases: Sequence[Case]) -> tuple[list[Case], 
     return playable, host.engine
 
 
-async def _outcomes(folder: Folder, engine: EngineChoice | None, cases: list[Case], shape: Shape) -> list[Outcome]:
-    tell = _told if shape == "text" else _told_aside
+async def _outcomes(folder: Folder, engine: EngineChoice | None, cases: list[Case], asked: _Asked) -> list[Outcome]:
+    tell = _told if asked.output == "text" else _told_aside
     try:
-        return await Series(folder, engine, tell, say).play(cases)
+        return await Series(folder, engine, asked.away, tell, say).play(cases)
     except ImageBuildFailed as error:
         raise Problem(str(error)) from None
 

@@ -46,6 +46,15 @@ def test_a_sample_in_containers(alone: Place) -> None:
     check(sampled(alone, "docker", 4), 4, alone)
 
 
+def test_records_arrive_while_temporal_postgresql_and_the_worker_are_away(alone: Place) -> None:
+    victims = ("temporal-worker", "temporal-server", "postgresql")
+    words = [word for each in victims for word in ("--victim", each)]
+    where = ("--point", "echo-read", "--launcher", "process", "--away", "4")
+    ended = alone.run("chaos", *words, *where, "-o", "json", seconds=300)
+    assert ended.code == 0, ended.err
+    assert [(each["victim"], each["attempts"]) for each in ended.report["cases"]] == [(each, 1) for each in victims]
+
+
 # --- it can fail ---
 
 

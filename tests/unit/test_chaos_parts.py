@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from airbyte_workers import failpoints
+from airbyte_workers.chaos.cases import Case, Victim
 from airbyte_workers.chaos.moments import Moment
 from airbyte_workers.chaos.observing import read_ids
 from airbyte_workers.chaos.storage import Storage
+from airbyte_workers.chaos.syncs import Sync
 from airbyte_workers.failpoints import Failpoint
 
 
@@ -105,3 +107,33 @@ def test_a_line_without_its_end_is_no_record_yet(tmp_path: Path) -> None:
     assert read_ids(file) == []
     file.write_text('{"id": 0}\n{"id": 1}\n{"id": ')
     assert read_ids(file) == [0, 1]
+
+
+# --- a victim that is away for long ---
+
+
+def synced(victim: Victim, point: Failpoint, away_s: float) -> Sync:
+    return Sync(Case(victim, point, "process"), Path("/nowhere"), away_s)
+
+
+@pytest.mark.parametrize("victim", [Victim.TEMPORAL_WORKER, Victim.TEMPORAL_SERVER, Victim.POSTGRESQL])
+def test_a_sync_outlasts_whoever_is_away_for_long_and_moves_no_record(victim: Victim) -> None:
+    long, short = (synced(victim, Failpoint.ECHO_READ, away_s) for away_s in (120, 0.7))
+    assert (long.goes_on_meanwhile, short.goes_on_meanwhile) == (True, False)
+    slow = long.input.source
+    assert slow is not None
+    per_state = {name: slow.config[name] for name in ("state_every", "delay_ms")}
+    assert long.records / per_state["state_every"] * per_state["delay_ms"] / 1000 > 120
+
+
+@pytest.mark.parametrize(
+    ("victim", "point"),
+    [
+        (Victim.ORCHESTRATOR, Failpoint.ECHO_READ),
+        (Victim.DOCKER_ENGINE, Failpoint.ECHO_READ),
+        (Victim.POSTGRESQL, Failpoint.FILES_WRITTEN),
+        (Victim.POSTGRESQL, Failpoint.END_OF_INPUT),
+    ],
+)
+def test_nothing_is_expected_of_a_sync_that_does_not_move_then(victim: Victim, point: Failpoint) -> None:
+    assert not synced(victim, point, 120).goes_on_meanwhile
