@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+import structlog
+
 from activities.job_time import ends_by
 from activities.means import Means
 from activities.time_limits import limit_s
@@ -20,7 +22,9 @@ from airbyte_workers.models import (
 from airbyte_workers.names import REPLICATION_KINDS
 from airbyte_workers.orchestrator.markers import FoundMarker, Marker, Markers
 from airbyte_workers.store import attempts, connector_configs, jobs
+from airbyte_workers.store.objects import StorageError
 
+_log = structlog.get_logger(__name__)
 CANCELLED = of_platform(FailureType.MANUAL_CANCELLATION, "the job was cancelled; its pod had to be ended at once")
 _ENDED_BY_OTHERS = of_platform(
     FailureType.ORCHESTRATOR_LOST,
@@ -40,6 +44,14 @@ class PodEnd:
         self.limit_s = limit_s(means.settings, ref.kind)
         self.stopped_because: Failure | None = None
         self.cancelled = False
+
+    async def seen(self) -> FoundMarker:
+        """The pod's markers; while storage is away nothing new is known, and the pod goes on."""
+        try:
+            return await self._markers.read()
+        except StorageError as error:
+            _log.warning("markers cannot be read", pod=self._ref.pod, error=str(error))
+            return FoundMarker(Marker.NOT_STARTED)
 
     def timed_out(self) -> Failure:
         """It ran for longer than a pod of its kind may."""

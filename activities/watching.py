@@ -16,11 +16,10 @@ from airbyte_workers.jobs.endings import orderly_end_s
 from airbyte_workers.jobs.failures import of_platform
 from airbyte_workers.models import AttemptOutcome, AttemptRef, Failure, FailureType, Progress
 from airbyte_workers.names import REPLICATION_KINDS, Role
-from airbyte_workers.orchestrator.markers import FoundMarker, Marker, Markers
+from airbyte_workers.orchestrator.markers import Markers
 from airbyte_workers.pods.pod import ContainerStatus, LauncherAway, RemovalFailed
 from airbyte_workers.store import jobs, workloads
 from airbyte_workers.store.database import is_away
-from airbyte_workers.store.objects import StorageError
 
 _INSPECT_EVERY_S = 1.0
 _SHORTEST_PAUSE_S = 0.02
@@ -48,7 +47,7 @@ class Watch:
         began = loop.time()
         deadline = began + self._end.limit_s - await workloads.age_s(self._db, self._pod)
         inspect_at = loop.time() + _INSPECT_EVERY_S
-        while not (await self._read()).final:
+        while not (await self._end.seen()).final:
             hand_over_if_stopping()
             await self._look()
             if loop.time() >= deadline:
@@ -100,14 +99,6 @@ class Watch:
         """A pod that has just begun may be about to end: a spec is a second's work, and a person waits for it."""
         longest = self._settings.marker_poll_interval_ms / 1000
         return min(longest, max(_SHORTEST_PAUSE_S, watched_s * _PAUSE_SHARE))
-
-    async def _read(self) -> FoundMarker:
-        """The markers; while storage is away nothing new is known, and the pod goes on."""
-        try:
-            return await self._markers.read()
-        except StorageError as error:
-            _log.warning("markers cannot be read", pod=self._pod, error=str(error))
-            return FoundMarker(Marker.NOT_STARTED)
 
     async def _look(self) -> None:
         if self._ref.kind not in REPLICATION_KINDS:
@@ -165,7 +156,7 @@ class Watch:
             await failpoints.passed(Failpoint.DURING_CANCEL, self._pod)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + orderly_end_s(self._settings)
-        while not (await self._read()).final:
+        while not (await self._end.seen()).final:
             await self._report_exits()
             if await self._is_hurried() or loop.time() >= deadline or not await self._program_runs():
                 await self._kill()

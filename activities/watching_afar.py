@@ -18,10 +18,9 @@ from airbyte_workers.jobs.failures import of_platform
 from airbyte_workers.jobs.reach import FarPod, FarVerdict, judge
 from airbyte_workers.models import AttemptOutcome, AttemptRef, Failure, FailureType, Progress
 from airbyte_workers.names import REPLICATION_KINDS
-from airbyte_workers.orchestrator.markers import FoundMarker, Marker, Markers
+from airbyte_workers.orchestrator.markers import Markers
 from airbyte_workers.store import dataplanes, jobs, workloads
 from airbyte_workers.store.dataplanes import Place
-from airbyte_workers.store.objects import StorageError
 from airbyte_workers.store.workloads import StopAsked
 
 _log = structlog.get_logger(__name__)
@@ -83,18 +82,10 @@ class FarWatch:
         self._place = place
         self.progress = place.progress
         is_gone = await self._reach.is_gone(place.lease_over_s)
-        verdict = judge(FarPod(place.is_watched, (await self._read()).final, is_gone))
+        verdict = judge(FarPod(place.is_watched, (await self._end.seen()).final, is_gone))
         if verdict is FarVerdict.HAND_OVER:
             hand_over(f"a Temporal worker is back on {place.dataplane}, it must watch pod {self._pod}")
         return verdict
-
-    async def _read(self) -> FoundMarker:
-        """The markers; while storage is away nothing new is known, and the pod goes on."""
-        try:
-            return await self._markers.read()
-        except StorageError as error:
-            _log.warning("markers cannot be read", pod=self._pod, error=str(error))
-            return FoundMarker(Marker.NOT_STARTED)
 
     async def _pause(self) -> None:
         await asyncio.sleep(self._settings.marker_poll_interval_ms / 1000)

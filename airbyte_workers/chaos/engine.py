@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import docker
@@ -22,7 +23,7 @@ from airbyte_workers.runtime.stack.processes import Program, end, environment, i
 
 _CALL_S = 20.0
 _END_S = 15.0
-_LONGEST_SOCKET = 100
+_RUN = Path("/run")
 _MOUNTS = Path("/proc/self/mounts")
 
 
@@ -39,7 +40,12 @@ class OwnEngine:
     @property
     def address(self) -> str:
         """Where it answers."""
-        return f"unix://{self.folder / 'docker.sock'}"
+        return f"unix://{self.run / 'docker.sock'}"
+
+    @property
+    def run(self) -> Path:
+        """Its sockets, of which some are deep below: the kernel knows no path of more than 108 bytes."""
+        return _RUN / f"airbyte-workers-chaos-{sha256(str(self.folder).encode()).hexdigest()[:12]}"
 
     @property
     def data(self) -> Path:
@@ -53,19 +59,18 @@ class OwnEngine:
         for program in ("dockerd", "unshare"):
             if shutil.which(program) is None:
                 return f"the program {program} is not installed"
-        if len(self.address) > _LONGEST_SOCKET:
-            return f"the path of its socket would be too long: {self.address}"
         return None
 
     def program(self) -> Program:
         """The engine without networks, and apart from the host's: with `--bridge none` an engine deletes the bridge of
         whichever engine it finds beside it."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left in (self._pid_file, self.folder / "exec" / "containerd" / "containerd.pid"):
+        for folder in (self.folder, self.run):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in (self._pid_file, self.run / "containerd" / "containerd.pid"):
             left.unlink(missing_ok=True)  # of one that was killed: where nobody reaps it, it is taken for alive
         argv = [
             "unshare", "--net", "dockerd", "--host", self.address, "--data-root", str(self.data),
-            "--exec-root", str(self.folder / "exec"),
+            "--exec-root", str(self.run),
             "--pidfile", str(self._pid_file), "--bridge", "none", "--iptables=false", "--ip-forward=false",
             "--ip-masq=false",
         ]  # fmt: skip
@@ -87,13 +92,18 @@ class OwnEngine:
         folder = self.data / "containers"
         return folder.is_dir() and any(folder.iterdir())
 
-    def deleted(self) -> None:
-        """Remove its folder, and the mounts that an engine which was killed leaves below it. It must not run."""
+    def unmount(self) -> None:
+        """Let go of the mounts that an engine which was killed leaves. It must not run."""
         for line in reversed(_MOUNTS.read_text().splitlines()):
-            target = line.split()[1]
-            if Path(target).is_relative_to(self.folder):
+            target = line.split()[1].replace(r"\040", " ")
+            if any(Path(target).is_relative_to(folder) for folder in (self.folder, self.run)):
                 subprocess.run(["umount", "--lazy", target], capture_output=True, check=False, timeout=_END_S)
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def delete(self) -> None:
+        """Remove its folders. It must not run."""
+        self.unmount()
+        for folder in (self.folder, self.run):
+            shutil.rmtree(folder, ignore_errors=True)
 
     @property
     def _pid_file(self) -> Path:
@@ -103,7 +113,7 @@ class OwnEngine:
         found = []
         for process in psutil.process_iter(["name", "cmdline"]):
             words = process.info["cmdline"] or ()
-            ours = process.info["name"] in ("dockerd", "containerd") and any(str(self.folder) in word for word in words)
+            ours = process.info["name"] in ("dockerd", "containerd") and any(str(self.run) in word for word in words)
             if ours and not is_gone(process):
                 found.append(process)
         return found

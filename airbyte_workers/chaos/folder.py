@@ -155,4 +155,4 @@ async def _end_engine(engine: OwnEngine) -> None:
             await server.start()
             await emptied(engine.address, ())
         await server.stop()
-    await asyncio.to_thread(engine.deleted)
+    await asyncio.to_thread(engine.delete)

@@ -16,6 +16,7 @@ from airbyte_workers.chaos.worker import Worker
 from airbyte_workers.pods.container_plan import STACK_LABEL
 from airbyte_workers.pods.engine import EngineError
 from airbyte_workers.pods.folders import PodFolders
+from airbyte_workers.runtime.stack.errors import StackError
 from airbyte_workers.runtime.stack.home import open_home
 from airbyte_workers.runtime.stack.ports import choose_ports
 from airbyte_workers.runtime.stack.postgres import Postgres
@@ -69,9 +70,14 @@ class Stage:
 
     async def start(self) -> None:
         """Returns when a sync could be started. Raises StackError, ImageBuildFailed."""
-        async with asyncio.timeout(_START_S), asyncio.TaskGroup() as tasks:
-            for server in self._servers:
-                tasks.create_task(server.start())
+        try:
+            async with asyncio.timeout(_START_S), asyncio.TaskGroup() as tasks:
+                for server in self._servers:
+                    tasks.create_task(server.start())
+        except TimeoutError:
+            raise StackError(f"not every server was ready within {_START_S:g} s") from None
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
         if self.engine_address is not None:
             await emptied(self.engine_address, self.engine_labels)
             await asyncio.to_thread(make_images, self.engine_address)
@@ -115,6 +121,8 @@ class Stage:
         for server in self._servers:
             await server.stop()
             await server.kind.clear()
+        if self.engine is not None:
+            await asyncio.to_thread(self.folder.engine.unmount)
 
 
 @asynccontextmanager
