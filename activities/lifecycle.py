@@ -12,6 +12,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.run_looks import RunLooks, TemporalAway
+from airbyte_workers.jobs.reconciliation import Seen, Sighting
 from airbyte_workers.models import Value
 
 _BEATS_PER_TIMEOUT = 15
@@ -53,24 +54,33 @@ def hand_over(reason: str, after: timedelta = HANDOVER_DELAY) -> NoReturn:
 
 
 async def leaves_pod_alone() -> bool:
-    """Whether somebody else looks after the pod now: this worker stops, or missed a heartbeat, or the run was reset.
+    """Whether somebody else looks after the pod now, or will: this worker stops, Temporal has lost this watch or is
+    away itself, or the run was reset.
 
-    The run that a reset has put in its place adopts the pod; if it does not, the reconciler ends it. Activities of a
-    run that is closed are told of a cancel as well, or only that they are not known any more.
+    The run that a reset has put in its place adopts the pod; if it does not, the reconciler ends it. A watch whose
+    heartbeats did not get through is told that it timed out, and that Temporal does not know it any more: as long as
+    the run goes on, another watch follows.
     """
     details = activity.cancellation_details()
-    if details is None or not (details.cancel_requested or details.not_found):
+    if details is None:
         return True
-    return await _is_reset()
+    if details.cancel_requested:
+        return bool((await _run()).successor)
+    return not details.not_found or not await _is_over()
 
 
-async def _is_reset() -> bool:
-    """As far as Temporal says; else the pod is ended, and the next attempt begins at the committed state."""
-    info = activity.info()
+async def _is_over() -> bool:
+    """Whether the run has closed, and none goes on in its place."""
+    run = await _run()
+    return run.seen is Seen.CLOSED and not run.successor
+
+
+async def _run() -> Sighting:
+    """This activity's run as far as Temporal says; nothing is known of it while Temporal is away."""
+    info, unknown = activity.info(), Sighting(Seen.UNKNOWN)
     if info.workflow_id is None or info.workflow_run_id is None:
-        return False
+        return unknown
     try:
-        seen = await RunLooks(activity.client()).look(info.workflow_id, info.workflow_run_id)
+        return await RunLooks(activity.client()).look(info.workflow_id, info.workflow_run_id)
     except (TemporalAway, RuntimeError):  # the latter where an activity runs without a worker
-        return False
-    return bool(seen.successor)
+        return unknown

@@ -56,7 +56,7 @@ class OwnEngine:
         """Why there cannot be one here."""
         if sys.platform != "linux" or os.geteuid() != 0:
             return "an engine of our own needs root on Linux"
-        for program in ("dockerd", "unshare"):
+        for program in ("dockerd", "unshare", "umount"):
             if shutil.which(program) is None:
                 return f"the program {program} is not installed"
         return None
@@ -70,9 +70,8 @@ class OwnEngine:
             left.unlink(missing_ok=True)  # of one that was killed: where nobody reaps it, it is taken for alive
         argv = [
             "unshare", "--net", "dockerd", "--host", self.address, "--data-root", str(self.data),
-            "--exec-root", str(self.run),
-            "--pidfile", str(self._pid_file), "--bridge", "none", "--iptables=false", "--ip-forward=false",
-            "--ip-masq=false",
+            "--exec-root", str(self.run), "--pidfile", str(self._pid_file), "--bridge", "none",
+            "--iptables=false", "--ip-forward=false", "--ip-masq=false",
         ]  # fmt: skip
         return Program(argv, self.folder / "dockerd.log", self.folder, environment())
 

@@ -23,6 +23,8 @@ from airbyte_workers.runtime.stack.processes import end, is_gone
 from airbyte_workers.runtime.stack.server import Server
 from airbyte_workers.settings import Settings
 
+LOCK = "chaos.lock"
+"""In every folder of this command, and in no other."""
 _LOCK_S = 2.0
 _END_S = 10.0
 _LOOKS, _LOOK_S = 2, 0.1
@@ -77,13 +79,28 @@ async def taken(path: Path) -> AsyncIterator[Folder]:
         raise StackError(
             f"the folder {folder.path} cannot be made: {error.strerror}; --folder names another"
         ) from error
-    with LockFile(folder.path / "lock") as lock:
+    _check_ours(folder.path)
+    with LockFile(folder.path / LOCK) as lock:
         if not await lock.wait(Hold.EXCLUSIVE, _LOCK_S):
             raise StackError(f"another chaos command uses {folder.path}; --folder names another")
         await cleared(folder)
         for each in (folder.failpoints, folder.path / "cases"):
             each.mkdir(mode=0o755)
         yield folder
+
+
+def _check_ours(path: Path) -> None:
+    """What is emptied is empty already, or was made by this command. Raises StackError."""
+    if any(path.iterdir()) and not (path / LOCK).is_file():
+        raise StackError(
+            f"{path} has other things in it, and would be emptied; --folder must name a new or an empty one"
+        )
+
+
+async def removed(folder: Folder) -> None:
+    """The folder is gone, with everything that works below it."""
+    await cleared(folder)
+    await asyncio.to_thread(shutil.rmtree, folder.path, ignore_errors=True)
 
 
 async def cleared(folder: Folder) -> None:
@@ -99,7 +116,7 @@ def _remove(path: Path) -> None:
     for each in path.iterdir():
         if each.is_dir() and not each.is_symlink():
             shutil.rmtree(each, ignore_errors=True)
-        elif each.name != "lock":
+        elif each.name != LOCK:
             each.unlink(missing_ok=True)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import shutil
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ import click
 import msgspec
 
 from airbyte_workers.chaos.cases import LAUNCHERS, POINTS, Case, Expected, Victim, all_cases, decide
-from airbyte_workers.chaos.folder import Folder, cleared, taken
+from airbyte_workers.chaos.folder import Folder, removed, taken
 from airbyte_workers.chaos.runs import AWAY_S, Outcome
 from airbyte_workers.chaos.selection import Wanted, applicable, sample
 from airbyte_workers.chaos.series import Series
@@ -137,8 +136,7 @@ async def _play(settings: Settings, asked: _Asked) -> Exit:
         outcomes = await _outcomes(folder, used, cases, asked)
         violated = sum(bool(each.violations) for each in outcomes)
         if not violated:
-            await cleared(folder)
-            await asyncio.to_thread(shutil.rmtree, folder.path, ignore_errors=True)
+            await removed(folder)
     _summary(asked, outcomes, time.monotonic() - began)
     return Exit.FAILED if violated else Exit.DONE
 
@@ -155,11 +153,22 @@ async def _playable(folder: Folder, cases: Sequence[Case]) -> tuple[list[Case], 
 
 
 async def _outcomes(folder: Folder, engine: EngineChoice | None, cases: list[Case], asked: _Asked) -> list[Outcome]:
-    tell = _told if asked.output == "text" else _told_aside
+    """Every outcome; who breaks the series off leaves nothing behind, unless there is a violation to be looked into."""
+    violated = False
+
+    def tell(outcome: Outcome) -> None:
+        nonlocal violated
+        violated |= bool(outcome.violations)
+        _told(outcome, asked.output)
+
     try:
         return await Series(folder, engine, asked.away, tell, say).play(cases)
     except ImageBuildFailed as error:
         raise Problem(str(error)) from None
+    except asyncio.CancelledError:
+        if not violated:
+            await removed(folder)
+        raise
 
 
 def _forget_other_temporals() -> None:
@@ -198,14 +207,12 @@ def _every_signal_heard() -> Iterator[None]:
 # --- telling ---
 
 
-def _told(outcome: Outcome) -> None:
-    show(_line(outcome))
+def _told(outcome: Outcome, shape: Shape) -> None:
+    """A line for each case as it ends; JSON comes at the end, so here it is said aside."""
+    tell = show if shape == "text" else say
+    tell(_line(outcome))
     for violation in outcome.violations:
-        show(f"    VIOLATION: {violation}")
-
-
-def _told_aside(outcome: Outcome) -> None:
-    say(_line(outcome))
+        tell(f"    VIOLATION: {violation}")
 
 
 def _line(outcome: Outcome) -> str:

@@ -10,7 +10,7 @@ import pytest
 from e2e_support import Ended, Place, processes_of, until
 
 from airbyte_workers.chaos.cases import Case, Expected, Victim
-from airbyte_workers.chaos.folder import cleared, taken
+from airbyte_workers.chaos.folder import removed, taken
 from airbyte_workers.chaos.moments import Moment
 from airbyte_workers.chaos.runs import Outcome, Run
 from airbyte_workers.chaos.stage import staged
@@ -65,7 +65,7 @@ async def played(folder: Path, expected: Expected) -> Outcome:
             async with staged(own, None) as stage:
                 return await Run(stage, case, expected).play()
         finally:
-            await cleared(own)
+            await removed(own)
 
 
 async def test_an_end_that_is_not_the_tables_is_a_violation(tmp_path: Path) -> None:
@@ -93,6 +93,7 @@ def test_ctrl_c_ends_everything_in_order(alone: Place) -> None:
         command.interrupt()
         ended = command.ended(60)
     assert ended.code == 130
+    assert not (alone.home / "chaos").exists()
     assert processes_of(alone.home) == []
 
 
@@ -136,6 +137,15 @@ def test_what_cannot_be_played_is_refused_before_anything_starts(
     ended = alone.run("chaos", *words)
     assert (ended.code, said in ended.error) == (2, True)
     assert not (alone.home / "chaos").exists()
+
+
+def test_a_folder_with_other_things_in_it_is_not_emptied(alone: Place) -> None:
+    mine = alone.work / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years")
+    ended = alone.run("chaos", "--all", "--folder", str(mine))
+    assert (ended.code, "has other things in it" in ended.error) == (1, True)
+    assert [each.name for each in mine.iterdir()] == ["thesis.txt"]
 
 
 def test_the_table_can_be_read_by_programs(alone: Place) -> None:

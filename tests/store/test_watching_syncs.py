@@ -134,9 +134,19 @@ async def test_a_worker_that_stops_leaves_the_pod_alone_and_the_next_one_takes_u
     assert (outcome.status, launcher.done, await place(desk)) == ("succeeded", ["remove"], "success")
 
 
-@pytest.mark.parametrize("how", [{"timed_out": True}, {"worker_shutdown": True}, {"paused": True}])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"timed_out": True},
+        {"timed_out": True, "not_found": True},
+        {"not_found": True},
+        {"worker_shutdown": True},
+        {"paused": True},
+    ],
+)
 async def test_a_watch_that_temporal_has_lost_leaves_the_pod_alone(desk: Desk, how: dict[str, bool]) -> None:
-    """No heartbeat got through for a while, or the worker's time to stop is over: nobody asked for the job's end."""
+    """No heartbeat got through for a while, or the worker's time to stop is over: nobody asked for the job's end, and
+    Temporal, which is away, cannot say that the run is closed."""
     ref, launcher = await launched(desk), Launcher()
     async with watching(desk, launcher, ref) as (surroundings, watch):
         surroundings.cancel(ActivityCancellationDetails(**how))

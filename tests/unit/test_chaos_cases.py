@@ -54,7 +54,7 @@ def test_every_victim_is_struck_under_every_launcher_that_uses_it() -> None:
     }
 
 
-@pytest.mark.parametrize("victim", set(Victim) - POD_PROGRAMS - {Victim.DOCKER_ENGINE})
+@pytest.mark.parametrize("victim", sorted(set(Victim) - POD_PROGRAMS - {Victim.DOCKER_ENGINE}))
 def test_whoever_comes_back_costs_no_attempt(victim: Victim) -> None:
     """Of the job: the one attempt that it has, or after one that failed by itself a second one."""
     ends = {point: of(victim, point) for point in POINTS}

@@ -51,7 +51,7 @@ def test_what_decides_has_a_version_and_pins_its_runs() -> None:
     assert "build_id" not in told  # the SDK takes one or the other
 
 
-@pytest.mark.parametrize("queue", [WATCH_QUEUE, *{launch_queue(kind) for kind in JobKind}])
+@pytest.mark.parametrize("queue", sorted({WATCH_QUEUE, *(launch_queue(kind) for kind in JobKind)}))
 def test_what_launches_and_watches_pods_has_none(queue: str) -> None:
     assert "deployment_config" not in options_for(BOTH, queue)
 
