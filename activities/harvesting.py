@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import structlog
 
-from airbyte_workers.pods.pod import Launcher, LauncherAway
+from airbyte_workers.pods.pod import Launcher
 from airbyte_workers.store import journals
 from airbyte_workers.store.journals import Taker
 from airbyte_workers.store.states import StaleFence
@@ -20,22 +20,21 @@ class Harvest:
         self._db = db
 
     async def of_own(self, launcher: Launcher, pod: str) -> None:
-        """For the attempt that the pod belongs to; its orchestrator has ended. Raises what a database raises."""
+        """For the attempt that the pod belongs to; its orchestrator has ended.
+
+        Raises LauncherAway, and what a database raises.
+        """
         writer = await journals.writer_of(self._db, pod)
         if writer is not None:
             await self._take(launcher, pod, Taker(writer.fence))
 
     async def of_older(self, launcher: Launcher, pod: str, taker: Taker) -> None:
-        """For a newer attempt, which has the fence; the pod is ended first. Raises RemovalFailed."""
+        """For a newer attempt, which has the fence; the pod is ended first. Raises RemovalFailed too."""
         await launcher.kill(pod)
         await self._take(launcher, pod, taker)
 
     async def _take(self, launcher: Launcher, pod: str, taker: Taker) -> None:
-        try:
-            content = await launcher.journal(pod)
-        except LauncherAway as error:  # then it cannot be removed either, and whoever does so later takes it
-            _log.warning("journal cannot be read", pod=pod, error=str(error))
-            return
+        content = await launcher.journal(pod)
         if content is None:
             return
         journal = journals.read(content)

@@ -116,11 +116,10 @@ class Launching:
 
     async def _launch(self, job: Job, ref: AttemptRef, workload: Workload) -> None:
         launcher = self._launchers[workload.launcher]
-        for role, connector in _connectors(job, ref).items():
-            await _prepare(launcher, role, connector)
-        if workload.connection_id is not None:
-            await self._end_older(workload, await self._taker(job, workload))
-        if not await self._has_run(launcher, job, workload):
+        if not await self.is_launched(workload, job.run_id):  # else what it needs was there
+            for role, connector in _connectors(job, ref).items():
+                await _prepare(launcher, role, connector)
+        if not await self._has_run(workload):
             spec = await self._spec(job, ref, workload)
             try:
                 await self._forget_namesake(launcher, spec)
@@ -136,14 +135,13 @@ class Launching:
             before = [JobStatus.PENDING, JobStatus.QUEUED, JobStatus.INCOMPLETE]
             await jobs.move(self._db, job.id, Move(JobStatus.RUNNING, before, reason))
 
-    async def _has_run(self, launcher: Launcher, job: Job, workload: Workload) -> bool:
-        """Whether the attempt's pod did its work and is gone: a reset has led back here. Whoever watches it tells how.
+    async def _has_run(self, workload: Workload) -> bool:
+        """Whether the attempt's pod has done some of its work, wherever it is now: a reset has led back here, or its
+        launch was killed before it could be written down. Whoever watches it tells how it goes on.
 
         Another one could not commit under the same fence what the first has committed already.
         """
-        if workload.kind not in REPLICATION_KINDS or _is_of_run(await launcher.inspect(workload.pod), job.run_id):
-            return False
-        return await attempts.has_committed(self._db, _attempt(workload))
+        return workload.kind in REPLICATION_KINDS and await attempts.has_committed(self._db, _attempt(workload))
 
     async def _forget_namesake(self, launcher: Launcher, spec: PodSpec) -> None:
         """A database that is made anew counts jobs from 1 again: what has this name may be another run's, not ours."""
@@ -165,12 +163,16 @@ class Launching:
         catalog = await catalogs.configured(self._db, job.catalog_id)
         return Taker(workload.fence, frozenset(generations.renewed(catalog, job.scope, workload.attempt)))
 
-    async def _end_older(self, workload: Workload, taker: Taker) -> None:
+    async def end_older(self, job: Job, workload: Workload) -> None:
         """The fence is raised: pods of earlier attempts are stopped and proven gone, or their lease is waited for.
 
-        What the last one could not commit is committed here, before a state is loaded.
+        What the last one could not commit is committed here, before a state is loaded. Raises RemovalFailed,
+        LauncherAway, and WorkerShutdown while it waits.
         """
-        assert workload.connection_id is not None
+        if workload.connection_id is None:
+            return
+        taker = await self._taker(job, workload)
+        told: set[str] = set()
         while older := await workloads.older_pods(self._db, workload.connection_id, workload.fence):
             for pod in older:
                 if pod.dataplane == workload.dataplane:
@@ -179,13 +181,21 @@ class Launching:
                     await launcher.remove(pod.pod)
                 if pod.dataplane == workload.dataplane or await self._reach.has_ended(pod):
                     await workloads.release(self._db, pod.pod, "failure")
+                elif pod.pod not in told:
+                    told.add(pod.pod)
+                    reason = f"pod {pod.pod} may still run on {pod.dataplane}, out of reach from here"
+                    await jobs.note(self._db, job.id, "waits for the end of a lease", reason=reason)
+            hand_over_if_stopping()
             await asyncio.sleep(_PLACE_POLL_S)
 
     async def end(self, workload: Workload, status: str) -> None:
         """What was started goes again. What resists keeps its place: the connection's next attempt ends it first."""
+        launcher = self._launchers[workload.launcher]
         try:
-            await self._launchers[workload.launcher].remove(workload.pod)
-        except RemovalFailed as error:
+            if workload.connection_id is not None:
+                await self._harvest.of_own(launcher, workload.pod)
+            await launcher.remove(workload.pod)
+        except (RemovalFailed, LauncherAway) as error:
             _log.error("pod not removed", pod=workload.pod, error=str(error))
         else:
             await workloads.release(self._db, workload.pod, status)

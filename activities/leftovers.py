@@ -23,6 +23,7 @@ from airbyte_workers.store.transitions import JobGone
 
 _QUIET_S = 60.0  # between a place that is given back and one that is taken again, a launch tries once more
 _ENDS_AT_ONCE = 8
+_RENEWALS = 5
 _LONGEST_PAUSE_S = 600.0
 _log = structlog.get_logger(__name__)
 
@@ -120,12 +121,22 @@ class Leftovers:
         Raises LauncherAway, StorageError, and what a database raises.
         """
         pod, why = overdue.pod, overdue.why
+        if why == UNRENEWED and not await self._stays_unrenewed(overdue):
+            return False
         if not await self._ended(pod, hangs=why == UNRENEWED):
             return False
         _log.warning("pod removed", pod=pod.pod, job=pod.ref.job_id, why=why)
         with suppress(JobGone):  # with whoever would have read of it
             await reaping.tell_removed(self._db, pod.ref.job_id, pod.pod, why)
         return True
+
+    async def _stays_unrenewed(self, overdue: Overdue) -> bool:
+        """After time for some renewals: a host that was asleep has a pod that would renew its lease right now, and a
+        look may be old."""
+        await asyncio.sleep(_RENEWALS * self._settings.progress_interval_s)
+        return overdue.why in [
+            again.why for again in await self.overdue(leases_count=True) if again.pod.pod == overdue.pod.pod
+        ]
 
     async def _ended(self, pod: PlacedPod, *, hangs: bool) -> bool:
         """Whether it is gone now and its place free. A pod of its name that is another database's is left alone."""

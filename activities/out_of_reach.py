@@ -17,11 +17,13 @@ class OutOfReach:
         self._db = means.db
         self._objects = means.objects
         self._dataplane = means.settings.dataplane
+        self._holds_s = means.settings.dataplane_sign_holds_s
         self._patience = reach.Patience.of(means.settings)
 
     async def is_gone(self, lease_over_s: float) -> bool:
         """Whether a pod has ended because it could not renew a lease that has been over for so long."""
-        return reach.is_gone(lease_over_s, await dataplanes.reachable_s(self._db, self._dataplane), self._patience)
+        reachable_s = await dataplanes.reachable_s(self._db, self._dataplane, holds_s=self._holds_s)
+        return reach.is_gone(lease_over_s, reachable_s, self._patience)
 
     async def has_ended(self, pod: OlderPod) -> bool:
         """Whether the pod of a sync moves no data any more: by its own word, or because of its lease."""

@@ -65,7 +65,7 @@ class PodEnd:
         return of_platform(
             FailureType.LEASE_LOST,
             f"the pod has not renewed its lease of {self._settings.lease_seconds:g} s (LEASE_SECONDS) although the "
-            "database was there: its orchestrator hung, and was ended",
+            "database was there: its orchestrator hung, or could not reach it, and was ended",
         )
 
     async def write(self, failure: Failure) -> None:

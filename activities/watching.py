@@ -196,13 +196,15 @@ class Watch:
     async def _remove(self) -> bool:
         """Whether nothing of the pod is left; an engine may be restarting, so it is tried again."""
         await failpoints.passed(Failpoint.TEARDOWN_BEGUN, self._pod)
-        if self._ref.kind in REPLICATION_KINDS:
-            await Harvest(self._db).of_own(self._launcher, self._pod)
+        if await self._program_runs():  # its journal is whole only once it writes no more
+            await self._kill()
         for tried in range(self._settings.removal_tries):
             await asyncio.sleep(tried**3)
             try:
+                if self._ref.kind in REPLICATION_KINDS:
+                    await Harvest(self._db).of_own(self._launcher, self._pod)
                 await self._launcher.remove(self._pod)
-            except RemovalFailed as error:
+            except (RemovalFailed, LauncherAway) as error:
                 _log.error("pod not removed", pod=self._pod, error=str(error))
             else:
                 return True

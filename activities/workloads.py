@@ -70,6 +70,7 @@ class WorkloadActivities:
                     await self._launching.end(workload, "failure")
                     return Launched(launched=False, failure=failure)
                 step.tell("launching")
+                await self._launching.end_older(job, workload)
                 await self._launching.launch_in_time(job, ref, workload)
             except (LaunchFailed, SecretError) as error:
                 return await self._refused(workload, error)

@@ -751,6 +751,11 @@ class Settings(BaseSettings):
         """The object storage's address, with the default filled in."""
         return self.storage_url or (self.home.resolve() / "storage").as_uri()
 
+    @property
+    def dataplane_sign_holds_s(self) -> float:
+        """How long a sign of life counts: one that comes late takes no host away."""
+        return 3 * self.dataplane_sign_s
+
     def pods_at_once(self, kind: JobKind) -> int:
         """How many pods of this kind one dataplane runs; the others wait in the queue."""
         asked = {

@@ -88,7 +88,9 @@ class Books:
 
     async def _positions(self, query: str) -> tuple[int, ...]:
         rows = await self._asked((query, self.connection))
-        return tuple(position(row["state"]) for row in rows[0]) if rows else ()
+        if rows is None:
+            raise ConnectionError("the job database does not answer")
+        return tuple(position(row["state"]) for row in rows[0])
 
     async def _asked(self, *questions: tuple[str, Any]) -> list[Sequence[asyncpg.Record]] | None:
         """The rows of each query, over a connection of its own: nothing of an outage stays. None: nobody answers."""

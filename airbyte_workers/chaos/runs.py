@@ -28,6 +28,7 @@ _POLL_S = 0.01
 _LOOK_S = 0.05
 _HIT_S = 45.0
 _END_S = 150.0
+_FIRST_PART = 0.6
 AWAY_S = 0.7
 """How long a victim that comes back is away at least: what it missed must have been noticed."""
 _SETTLE_S = 5.0
@@ -155,10 +156,11 @@ class Run:
 
     async def _missed(self) -> None:
         """The victim is away; the data must not wait for it."""
+        await asyncio.sleep(_FIRST_PART * self.away_s)  # in which pipes are emptied, whatever becomes of the pod
         before = await asyncio.to_thread(self.sync.bytes_written)
-        await asyncio.sleep(self.away_s)
+        await asyncio.sleep((1 - _FIRST_PART) * self.away_s)
         if self.sync.goes_on_meanwhile and await asyncio.to_thread(self.sync.bytes_written) <= before:
-            self.troubles.append(f"nothing was written while the {self.case.victim} was away for {self.away_s:g} s")
+            self.troubles.append(f"nothing was written any more while the {self.case.victim} was away")
 
     async def _revived(self, strike: Strike) -> None:
         try:

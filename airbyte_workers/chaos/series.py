@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import asyncpg
+
 from airbyte_workers.chaos.cases import Case, Expected, decide
 from airbyte_workers.chaos.folder import Folder
 from airbyte_workers.chaos.runs import Outcome, Run, failed
@@ -17,7 +19,7 @@ from airbyte_workers.runtime.database import DatabaseUnusable
 from airbyte_workers.runtime.stack.errors import StackError
 from airbyte_workers.runtime.temporal import TemporalUnreachable
 
-_UNPLAYABLE = (ClientError, DatabaseUnusable, StackError, TemporalUnreachable, OSError)
+_UNPLAYABLE = (ClientError, DatabaseUnusable, StackError, TemporalUnreachable, OSError, asyncpg.PostgresError)
 
 
 @dataclass(frozen=True)

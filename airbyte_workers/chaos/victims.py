@@ -153,8 +153,11 @@ async def _restarted(server: Server) -> None:
 
 
 def _killed(process: psutil.Process) -> str:
-    name = process.name()
-    process.kill()
+    try:
+        name = process.name()
+        process.kill()
+    except psutil.NoSuchProcess:
+        raise NotStruck(f"process {process.pid} has just ended by itself") from None
     return f"process {process.pid} ({name})"
 
 

@@ -1,8 +1,9 @@
 """What may be concluded of a pod on a host that is out of reach: one table, and whatever does not stand in it waits.
 
-A pod renews its lease itself. One that cannot for as long as the lease lasts ends itself, in order, which takes no
-longer than `orderly_end_s`. So a lease that has been over for that long and a margin more is the end of its pod; but
-only where the database was there to be told of a renewal: a lease that nobody could renew says nothing.
+The pod of a sync renews its lease itself; one that asks a connector is renewed by whoever watches it. A pod that could
+not renew its lease for as long as it lasts ends itself, in order, which takes no longer than `orderly_end_s`. So a
+lease that has been over for that long and a margin more is the end of its pod; but only where the database was there to
+be told of a renewal: a lease that nobody could renew says nothing.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from airbyte_workers.store.states import StaleFence
 
 _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 5.0
+_PAUSE_SHARE = 10  # of the time that the journal took to be written, before it is written again
 
 
 class Committer:
@@ -41,6 +42,8 @@ class Committer:
         self._kept: set[Role] = set()
         self._is_journalled = True
         self._is_refused = False
+        self._in_journal = 0
+        self._journal_at = 0.0
         ledger.configs.arrived = self.wake
 
     def wake(self) -> None:
@@ -65,8 +68,8 @@ class Committer:
                 if not await self._written(self._waiting[0]):
                     return
                 self._waiting.popleft()
+                await self._forget_journalled()
                 self._take()
-            await self._journal.clear()
             if self._closing:
                 return
 
@@ -113,9 +116,11 @@ class Committer:
             except StaleFence:
                 self._say("ERROR", "a newer attempt of this connection has begun: nothing more is committed")
                 self._on_stale()
+                await self._kept_in_journal()
                 return False
             except Exception as error:
                 if not is_away(error):
+                    await self._kept_in_journal()
                     raise
                 if wait == _FIRST_WAIT_S:
                     self._say("WARN", f"{first.what} for the database: {type(error).__name__}")
@@ -128,33 +133,49 @@ class Committer:
 
     async def _wait_out(self, seconds: float) -> bool:
         """What comes until the next try is journalled as it comes. False: the attempt shall wait no longer."""
-        deadline = asyncio.get_running_loop().time() + seconds
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
         while True:
             self._take()
-            is_safe = await self._kept_in_journal()
-            if is_safe and self._closing and self._has_lost_its_lease():
+            if loop.time() >= self._journal_at:
+                await self._kept_in_journal()
+            if self._is_journalled and self._closing and self._has_lost_its_lease():
                 self._say("WARN", "what is not committed is in the pod's journal: it is committed with its removal")
                 return False
+            until = deadline if self._is_journalled else min(deadline, self._journal_at)
             try:
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout_at(until):
                     await self._wake.wait()
+                    self._wake.clear()
             except TimeoutError:
-                return True
-            self._wake.clear()
+                if loop.time() >= deadline:
+                    return True
 
-    async def _kept_in_journal(self) -> bool:
-        """Where there is no room for it, it waits in memory alone."""
+    async def _kept_in_journal(self) -> None:
+        """It is not written all the time, however fast acknowledgements come. Where there is no room for it, what waits
+        does so in memory alone."""
         if self._is_journalled:
-            return True
+            return
+        loop = asyncio.get_running_loop()
+        began, count = loop.time(), len(self._waiting)
+        self._is_journalled = True  # unless something is added meanwhile
         try:
             await self._journal.keep(entries(self._ledger, self._waiting))
         except OSError as error:
+            self._is_journalled = False
+            self._journal_at = loop.time() + _LONGEST_WAIT_S
             if not self._is_refused:
                 self._is_refused = True
                 self._say("WARN", f"what waits for the database cannot be journalled: {error.strerror}")
-            return False
-        self._is_journalled = True
-        return True
+            return
+        self._in_journal = count
+        self._journal_at = loop.time() + _PAUSE_SHARE * (loop.time() - began)
+
+    async def _forget_journalled(self) -> None:
+        """The first has been committed; a journal of which all is committed tells nothing new."""
+        self._in_journal = max(0, self._in_journal - 1)
+        if not self._in_journal:
+            await self._journal.clear()
 
     def _has_lost_its_lease(self) -> bool:
         return any(failure.type is FailureType.LEASE_LOST for failure in self._ledger.failures)

@@ -29,10 +29,7 @@ class JournalFile:
 
     async def keep(self, entries: Sequence[Entry]) -> None:
         """Make these what the journal has. Raises OSError: they are too much, or the disk is full."""
-        content = Journal(writer=self.writer, entries=tuple(entries)).model_dump_json().encode()
-        if len(content) > self._longest:
-            raise OSError(errno.EFBIG, "more than JOURNAL_BYTES")
-        await asyncio.to_thread(self._replace, content)
+        await asyncio.to_thread(self._write, Journal(writer=self.writer, entries=tuple(entries)))
         self._exists = True
 
     async def clear(self) -> None:
@@ -41,7 +38,10 @@ class JournalFile:
             await asyncio.to_thread(self._path.unlink, missing_ok=True)
             self._exists = False
 
-    def _replace(self, content: bytes) -> None:
+    def _write(self, journal: Journal) -> None:
+        content = journal.model_dump_json().encode()
+        if len(content) > self._longest:
+            raise OSError(errno.EFBIG, "more than JOURNAL_BYTES")
         partial = self._path.with_name(f"{JOURNAL}.tmp")
         with open(partial, "wb", opener=_private) as file:
             file.write(content)

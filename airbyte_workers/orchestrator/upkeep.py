@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 
@@ -40,14 +41,21 @@ class Upkeep:
         )
 
     async def run(self) -> None:
-        """Rounds until cancelled."""
-        loop = asyncio.get_running_loop()
-        self._renewed_at = loop.time()
+        """Rounds until cancelled. The lease is renewed, and missed, at its own pace: storage that hangs holds up the
+        log and the marker alone."""
+        self._renewed_at = asyncio.get_running_loop().time()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._again(self._renew))
+            tasks.create_task(self._again(self._write))
+
+    async def _again(self, step: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await self._renew()
-            await self._tell_running()
-            await self._desk.flush()
+            await step()
             await asyncio.sleep(self._settings.progress_interval_s)
+
+    async def _write(self) -> None:
+        await self._tell_running()
+        await self._desk.flush()
 
     async def _renew(self) -> None:
         lease = self._settings.lease_seconds

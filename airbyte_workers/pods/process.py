@@ -103,7 +103,7 @@ class ProcessLauncher:
             record = await asyncio.to_thread(self._folders.read, pod)
         except ValueError as error:
             raise LaunchFailed(str(error)) from error
-        return record is not None and record.launched
+        return record is not None and (record.launched or set(record.roles) <= set(record.processes))
 
     async def _executable(self, container: ContainerSpec) -> Executable:
         with blaming(container.role):

@@ -14,7 +14,7 @@ from airbyte_workers.store import dataplanes
 from airbyte_workers.store.objects import StorageError
 
 _SECOND_LOOK_S = 2.0
-_RESISTS = "something of it is still there; the log of this command says what"
+_RESISTS = "something of it is still there, or it has just shown that it lives; the log of this command says what"
 
 
 class Reaped(Value):
@@ -60,8 +60,10 @@ class Reaper:
     async def _leases_count(self) -> bool:
         """A lease that nobody could renew tells nothing: only the Temporal workers of this host know for how long
         PostgreSQL has been there."""
-        reachable = await dataplanes.reachable_s(self._means.db, self._means.settings.dataplane)
-        if reachable >= Patience.of(self._means.settings).database:
+        settings = self._means.settings
+        holds_s = settings.dataplane_sign_holds_s
+        reachable = await dataplanes.reachable_s(self._means.db, settings.dataplane, holds_s=holds_s)
+        if reachable >= Patience.of(settings).database:
             return True
         self.notes.append(
             "leases were not looked at: no Temporal worker of this host has seen PostgreSQL for long enough to judge"

@@ -17,7 +17,6 @@ from airbyte_workers.store import dataplanes
 from airbyte_workers.store.database import is_away
 from airbyte_workers.store.dataplanes import Sign
 
-_HELD = 3  # a sign holds for so many of them: one that comes late takes no host away
 _log = structlog.get_logger(__name__)
 
 
@@ -67,8 +66,9 @@ class Signs:
         """One sign. Raises what a database that is away raises."""
         every = self._settings.dataplane_sign_s
         watches = self._watches and await self._temporal_answers(every)
-        async with asyncio.timeout(every * _HELD):
-            await dataplanes.tell(self._db, Sign(self._settings.dataplane, watches, every * _HELD))
+        holds_s = self._settings.dataplane_sign_holds_s
+        async with asyncio.timeout(holds_s):
+            await dataplanes.tell(self._db, Sign(self._settings.dataplane, watches, holds_s))
 
     async def _temporal_answers(self, within_s: float) -> bool:
         """Who reaches the database alone is given no pod to watch."""

@@ -30,13 +30,15 @@ alter table schema_migrations add column if not exists works_with int
 """
 
 
-_AWAY = frozenset({"08", "53", "57", "40"})  # SQLSTATE classes: connection, resources, operator, rollback
+_AWAY = frozenset({"08", "53", "57", "58", "40"})  # SQLSTATE classes: connection, resources, operator, system, rollback
+_DEMOTED = frozenset({"25006", "25P03"})  # a server that became a standby, or ended a session that waited
 
 
 def is_away(error: Exception) -> bool:
     """Whether a statement failed because of the database's condition, not of its own: the same may work later."""
     if isinstance(error, asyncpg.PostgresError):
-        return (error.sqlstate or "")[:2] in _AWAY
+        state = error.sqlstate or ""
+        return state[:2] in _AWAY or state in _DEMOTED
     lost = (asyncpg.InterfaceError, asyncpg.InternalClientError)  # a connection that broke between two steps
     return isinstance(error, OSError | TimeoutError) or type(error) in lost
 

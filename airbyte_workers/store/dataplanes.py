@@ -48,10 +48,16 @@ async def forget(db: asyncpg.Pool, *, days: float) -> None:
     )
 
 
-async def reachable_s(db: asyncpg.Pool, dataplane: str) -> float:
-    """For how long Temporal workers of this host have reached the database without a gap; 0: nobody knows."""
+async def reachable_s(db: asyncpg.Pool, dataplane: str, *, holds_s: float) -> float:
+    """For how long Temporal workers of this host have reached the database without a gap; 0: nobody knows, the last
+    sign is older than it holds."""
     seconds = await db.fetchval(
-        "select extract(epoch from now() - seen_since) from dataplanes where name = $1", dataplane
+        """
+        select extract(epoch from now() - seen_since) from dataplanes
+        where name = $1 and seen_at >= now() - make_interval(secs => $2)
+        """,
+        dataplane,
+        holds_s,
     )
     return float(seconds or 0)
 

@@ -159,11 +159,27 @@ os.kill(os.getpid(), 9)
 # --- launches that were cut short ---
 
 
+async def test_a_pod_whose_every_process_was_started_is_adopted_though_nobody_wrote_that_down(
+    bench: ProcessBench,
+) -> None:
+    spec = bench.spec()
+    first = await bench.launcher.launch(spec)
+    record = bench.folders.read(spec.name)
+    assert record is not None
+    bench.folders.write(msgspec.structs.replace(record, launched=False))
+
+    assert await bench.launcher.launch(spec) == first
+    again = bench.folders.read(spec.name)
+    assert again is not None
+    assert again.processes == record.processes
+
+
 async def test_what_a_killed_launch_left_is_ended_and_launched_anew(bench: ProcessBench) -> None:
     spec = bench.spec(source=NOTING)
     await bench.launcher.launch(spec)
     await until(lambda: bench.noted("starts") == "x")
     record = bench.record(spec.name)
+    del record.processes[Role.SOURCE]
     bench.folders.write(msgspec.structs.replace(record, launched=False))
 
     status = await bench.another().launch(spec)

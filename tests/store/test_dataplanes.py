@@ -71,16 +71,21 @@ async def test_what_is_known_of_a_pod_elsewhere_is_its_lease_and_how_far_it_said
 
 
 async def test_signs_without_a_gap_tell_since_when_the_database_is_reached(db: asyncpg.Pool) -> None:
-    assert await dataplanes.reachable_s(db, "here") == 0
+    assert await dataplanes.reachable_s(db, "here", holds_s=15) == 0
     await seen(db, "here", since_s=600, ago_s=14)
     await dataplanes.tell(db, Sign("here", watches=False, holds_s=15))
-    assert await dataplanes.reachable_s(db, "here") >= 600
+    assert await dataplanes.reachable_s(db, "here", holds_s=15) >= 600
+
+
+async def test_nobody_knows_it_once_the_last_sign_is_too_old(db: asyncpg.Pool) -> None:
+    await seen(db, "here", since_s=600, ago_s=16)
+    assert await dataplanes.reachable_s(db, "here", holds_s=15) == 0
 
 
 async def test_after_a_gap_it_is_counted_anew(db: asyncpg.Pool) -> None:
     await seen(db, "here", since_s=600, ago_s=16)
     await dataplanes.tell(db, Sign("here", watches=False, holds_s=15))
-    assert await dataplanes.reachable_s(db, "here") < 60
+    assert await dataplanes.reachable_s(db, "here", holds_s=15) < 60
 
 
 async def test_hosts_that_nobody_knows_any_more_are_forgotten_unless_a_pod_has_its_place_there(

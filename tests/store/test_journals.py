@@ -202,3 +202,19 @@ async def test_without_room_for_a_journal_it_waits_in_memory(
         async with asyncio.timeout(30):
             summary = await running
         assert (summary.failures[0].type, await committed(db)) == (FailureType.LEASE_LOST, 1)
+
+
+async def test_a_journal_of_which_all_is_committed_is_gone_although_more_is_acknowledged_all_the_time(
+    lone: tuple[Pod, Way], db: asyncpg.Pool
+) -> None:
+    pod, way = lone
+    running = await cut_off(pod, way)
+    await way.open()
+    number = 5
+    async with asyncio.timeout(30):
+        while content(pod) is not None:
+            await pod.source.say(record(number), state(number))
+            number += 1
+            await asyncio.sleep(0)
+    assert await kept(db, pod) is not None
+    await killed(pod, running)

@@ -35,12 +35,14 @@ class Engine(StillLauncher):
     away: bool = False
     resists: bool = False
     done: list[tuple[str, str]] = field(default_factory=list)
+    ended: set[str] = field(default_factory=set)
 
     async def inspect(self, pod: str) -> PodStatus:
         self._answer()
         if pod not in self.pods:
             return PodStatus(pod)
-        return PodStatus(pod, (ContainerStatus(Role.ORCHESTRATOR, running=True),), self.pods[pod])
+        running = pod not in self.ended
+        return PodStatus(pod, (ContainerStatus(Role.ORCHESTRATOR, running),), self.pods[pod])
 
     async def list(self) -> list[PodStatus]:
         return [await self.inspect(pod) for pod in self.pods]
@@ -48,10 +50,12 @@ class Engine(StillLauncher):
     async def terminate(self, pod: str) -> None:
         self.done.append(("terminate", pod))
         if not self.deaf:
+            self.ended.add(pod)
             await Markers(self.desk.objects(), pod).write(Marker.FAILURE, STOPPED.model_dump_json().encode())
 
     async def kill(self, pod: str) -> None:
         self.done.append(("kill", pod))
+        self.ended.add(pod)
 
     async def remove(self, pod: str) -> None:
         self.done.append(("remove", pod))
@@ -75,7 +79,12 @@ class Plane:
     engine: Engine
 
     def leftovers(self, **settings: Any) -> Leftovers:
-        moment = {"shutdown_grace_period_s": 0.01, "shutdown_term_period_s": 0.01, "exit_code_timeout_s": 0.01}
+        moment = {
+            "progress_interval_s": 0.01,
+            "shutdown_grace_period_s": 0.01,
+            "shutdown_term_period_s": 0.01,
+            "exit_code_timeout_s": 0.01,
+        }
         chosen = {"dataplane": "here", "removal_tries": 1, "marker_poll_interval_ms": 10} | moment | settings
         return Leftovers(self.stand.desk.means(self.engine, **chosen))
 
@@ -200,6 +209,18 @@ async def test_a_pod_that_has_not_renewed_its_lease_is_killed_and_its_marker_say
     marker = await Markers(plane.stand.desk.objects(), pod).read()
     summary = AttemptSummary.model_validate_json(marker.body)
     assert (summary.status, [each.type for each in summary.failures]) == ("failed", [FailureType.LEASE_LOST])
+
+
+async def test_a_pod_that_renews_its_lease_while_somebody_looks_is_left_alone(plane: Plane) -> None:
+    """Its host was asleep, and has just woken up."""
+    job_id = await plane.stand.job()
+    pod = await plane.pod_of(job_id)
+    await plane.stand.db.execute("update workloads set lease_until = now() - interval '1 day'")
+    leftovers = plane.leftovers(progress_interval_s=0.2)
+    await leftovers.sweep_places(leases_count=True)
+    await plane.stand.db.execute("update workloads set lease_until = now() + interval '1 hour'")
+    await asyncio.gather(*leftovers._ending.values())
+    assert (plane.engine.done, await plane.place_of(pod)) == ([], "launched")
 
 
 async def test_pods_of_other_dataplanes_are_left_to_workers_there(plane: Plane) -> None:

@@ -72,8 +72,8 @@ class Connection:
         await open_attempt(self.desk.db, plan.job_id, 0)
         assert (await self.launch(0)).launched
 
-    async def launch(self, number: int, *, dataplane: str = "here") -> Launched:
-        activities = WorkloadActivities(self.desk.means(self.launcher, dataplane=dataplane))
+    async def launch(self, number: int, *, dataplane: str = "here", **settings: Any) -> Launched:
+        activities = WorkloadActivities(self.desk.means(self.launcher, dataplane=dataplane, **settings))
         ref = AttemptRef(job_id=1, attempt=number, kind=JobKind.SYNC)
         return await ActivityEnvironment().run(activities.launch_workload, ref)
 
@@ -140,13 +140,17 @@ async def test_an_older_pod_on_a_host_out_of_reach_is_waited_for_until_its_lease
     connection: Connection,
 ) -> None:
     await next_attempt(connection.desk.db, 1, 1)
-    launching = asyncio.create_task(connection.launch(1, dataplane="there"))
+    within = {"launch_timeout_minutes": 0.01}  # of the launch alone: waiting for another pod is no launch that hangs
+    launching = asyncio.create_task(connection.launch(1, dataplane="there", **within))
     db = connection.desk.db
     await seen(db, "there")
     async with asyncio.timeout(30):
         while await db.fetchval("select count(*) from workloads") < 2:
             await asyncio.sleep(0.01)
     await connection.waits(launching)
+    assert await db.fetchval("select reason from job_events where event = 'waits for the end of a lease'") == (
+        f"pod {FIRST} may still run on here, out of reach from here"
+    )
     await lease_over(db, FIRST, 30)  # it may be ending in order
     await connection.waits(launching)
     await lease_over(db, FIRST)

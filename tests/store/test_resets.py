@@ -134,6 +134,16 @@ async def test_an_attempt_that_has_committed_nothing_is_launched_once_more(
     assert (await markers.read()).marker is Marker.NOT_STARTED
 
 
+async def test_a_pod_that_has_committed_is_left_to_go_on_though_its_launch_was_never_written_down(
+    db: asyncpg.Pool, seal: Seal, tmp_path: Path
+) -> None:
+    """The Temporal worker was killed between the last start and its record."""
+    job_id = await begun(db, seal, committed=True)
+    launcher = Idle(None, alive=ENDED, run=(await jobs.read_job(db, seal, job_id)).run_id)
+    assert (await launched(db, seal, tmp_path, launcher, job_id)).launched
+    assert launcher.removed == []
+
+
 async def test_a_pod_that_lives_is_adopted_whatever_it_has_committed(
     db: asyncpg.Pool, seal: Seal, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ from temporalio.activity import ActivityCancellationDetails
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from activities import watching as watching_module
 from activities.workloads import WorkloadActivities
 from airbyte_workers.models import (
     AttemptOutcome,
@@ -31,7 +32,7 @@ from airbyte_workers.models import (
 )
 from airbyte_workers.names import JobKind, Role
 from airbyte_workers.orchestrator.markers import Marker, Markers
-from airbyte_workers.pods.pod import ContainerStatus, PodStatus, RemovalFailed
+from airbyte_workers.pods.pod import ContainerStatus, LauncherAway, PodStatus, RemovalFailed
 from airbyte_workers.store import journals, states, workloads
 from airbyte_workers.store.database import connected, is_away
 from airbyte_workers.store.journals import Entry, Journal, States
@@ -58,8 +59,12 @@ class Launcher(StillLauncher):
     resists: bool = False
     done: list[str] = field(default_factory=list)
     kept: bytes | None = None
+    away_for: int = 0
 
     async def journal(self, pod: str) -> bytes | None:
+        if self.away_for:
+            self.away_for -= 1
+            raise LauncherAway("no engine answers")
         return None if "remove" in self.done else self.kept
 
     async def inspect(self, pod: str) -> PodStatus:
@@ -226,8 +231,10 @@ async def test_without_proof_that_nothing_is_left_a_pod_keeps_its_place(desk: De
     assert (outcome.status, launcher.done, await place(desk)) == ("succeeded", ["remove"], "launched")
 
 
-async def test_what_a_pod_could_not_commit_is_committed_before_it_is_removed(desk: Desk) -> None:
-    ref, launcher = await launched(desk), Launcher(runs=False)
+@pytest.mark.parametrize("away_for", [0, 1])
+async def test_what_a_pod_could_not_commit_is_committed_before_it_is_removed(desk: Desk, away_for: int) -> None:
+    """An engine that does not answer at first may be back for the removal."""
+    ref, launcher = await launched(desk), Launcher(runs=False, away_for=away_for)
     writer = await journals.writer_of(desk.db, POD)
     assert writer is not None
     counts = (StreamCounts(name="users", records_emitted=9, records_committed=7),)
@@ -235,6 +242,17 @@ async def test_what_a_pod_could_not_commit_is_committed_before_it_is_removed(des
     entry = Entry(states=States(rows=(StateRow("STREAM", "users", None, body, seq=1, records=7),), counts=counts))
     launcher.kept = Journal(writer=writer, entries=(entry,)).model_dump_json().encode()
     await ended(desk, AttemptSummary(status="failed", streams=(StreamCounts(name="users", records_emitted=9),)))
-    outcome = await ActivityEnvironment().run(watcher(desk, launcher).watch_workload, ref)
+    patient = watcher(desk, launcher, removal_tries=2)
+    outcome = await ActivityEnvironment().run(patient.watch_workload, ref)
     assert (outcome.status, outcome.records_committed, launcher.done) == ("failed", 7, ["remove"])
     assert await states.load(desk.db, 1) == f"[{body}]".encode()
+
+
+async def test_a_pod_that_still_runs_is_killed_before_its_journal_is_read(desk: Desk) -> None:
+    """Somebody out of reach gave it its marker, and it has gone on since."""
+    ref, launcher = await launched(desk), Launcher()
+    await ended(desk, AttemptSummary(status="failed"))
+    with pytest.MonkeyPatch.context() as hurried:
+        hurried.setattr(watching_module, "_EXIT_WAIT_S", 0.05)
+        await ActivityEnvironment().run(watcher(desk, launcher).watch_workload, ref)
+    assert launcher.done == ["kill", "remove"]
