@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import sys
 from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
 
 import docker
 
-from airbyte_workers import __version__
+from airbyte_workers.chaos.images import DESTINATION, image_of
 from airbyte_workers.cli.output import say
 from airbyte_workers.pods.docker import DockerLauncher
 from airbyte_workers.pods.engine import EngineError
@@ -20,8 +18,6 @@ from airbyte_workers.pods.environments import Environments
 from airbyte_workers.pods.image_building import CLIENT_TIMEOUT_S, ImageBuildFailed, PythonImage, build, of_environment
 from airbyte_workers.pods.pod import LaunchFailed, Program
 from airbyte_workers.settings import Settings
-
-_CODE = "/opt/demo"
 
 
 @dataclass(frozen=True)
@@ -72,15 +68,7 @@ async def _source(launcher: DockerLauncher, settings: Settings, image: str) -> s
 
 async def _destination() -> str:
     """destination-jsonl of this version, which needs nothing but Python."""
-    found = importlib.util.find_spec("demo_connectors")
-    if found is None or not found.submodule_search_locations:
-        raise ImageBuildFailed("the demo connectors are not installed")
-    image = PythonImage(
-        f"airbyte-workers/destination-jsonl:{__version__}",
-        ("python", "-m", "demo_connectors.destination_jsonl"),
-        placed={f"{_CODE}/demo_connectors": Path(found.submodule_search_locations[0])},
-        variables={"PYTHONPATH": _CODE},
-    )
+    image = image_of(DESTINATION)
     await _build(image)
     return image.tag
 
