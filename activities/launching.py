@@ -116,7 +116,7 @@ class Launching:
 
     async def _launch(self, job: Job, ref: AttemptRef, workload: Workload) -> None:
         launcher = self._launchers[workload.launcher]
-        if not await self.is_launched(workload, job.run_id):  # else what it needs was there
+        if not await self._is_seen(workload, job):
             for role, connector in _connectors(job, ref).items():
                 await _prepare(launcher, role, connector)
         if not await self._has_run(workload):
@@ -128,6 +128,12 @@ class Launching:
                 raise _told_of(error, job, ref) from error
         await workloads.launched(self._db, workload.pod)
         await self._tell_running(job, ref, workload.dataplane, launcher.name)
+
+    async def _is_seen(self, workload: Workload, job: Job) -> bool:
+        """Whether the pod is there: then what it needs was ready once. Where nobody answers, whoever prepares says so."""
+        with suppress(LauncherAway):
+            return await self.is_launched(workload, job.run_id)
+        return False
 
     async def _tell_running(self, job: Job, ref: AttemptRef, dataplane: str, launcher: str) -> None:
         if ref.kind is job.kind:  # what a job asks first does not make it running
