@@ -130,7 +130,7 @@ class Launching:
         await self._tell_running(job, ref, workload.dataplane, launcher.name)
 
     async def _is_seen(self, workload: Workload, job: Job) -> bool:
-        """Whether the pod is there: then what it needs was ready once. Where nobody answers, whoever prepares says so."""
+        """Whether the pod is there: what it needs was ready then. Where nobody answers, whoever prepares says so."""
         with suppress(LauncherAway):
             return await self.is_launched(workload, job.run_id)
         return False
