@@ -85,7 +85,8 @@ class Watch:
     async def finish(self) -> AttemptOutcome:
         """Remove the pod, prove that nothing is left, and say how it ended."""
         reading = await self._markers.read()
-        await self._wait_for_exit()
+        if not await self._has_exited():  # its journal is whole only once it writes no more
+            await self._kill()
         gone = await self._remove()
         outcome = await self._end.outcome(reading)
         if gone:  # else it keeps its place until its lease is over, and the connection's next attempt ends it first
@@ -186,18 +187,19 @@ class Watch:
         except RemovalFailed as error:  # the removal that follows tries again, and tells what is left
             _log.error("pod not killed", pod=self._pod, error=str(error))
 
-    async def _wait_for_exit(self) -> None:
-        """The marker comes a moment before its writer's exit."""
+    async def _has_exited(self) -> bool:
+        """After some time for it: the marker comes a moment before its writer's exit."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _EXIT_WAIT_S
-        while loop.time() < deadline and await self._program_runs():
+        while runs := await self._program_runs():
+            if loop.time() >= deadline:
+                break
             await asyncio.sleep(_SHORTEST_PAUSE_S)
+        return not runs
 
     async def _remove(self) -> bool:
         """Whether nothing of the pod is left; an engine may be restarting, so it is tried again."""
         await failpoints.passed(Failpoint.TEARDOWN_BEGUN, self._pod)
-        if await self._program_runs():  # its journal is whole only once it writes no more
-            await self._kill()
         for tried in range(self._settings.removal_tries):
             await asyncio.sleep(tried**3)
             try:

@@ -241,13 +241,13 @@ def reason_to_end(pod: Placed, *, leases_count: bool) -> str:
     What a lease that is over tells: a connector's pod, which renews nothing itself, has no watcher; the orchestrator of
     a replication pod hangs, for else it would have renewed it, or ended itself.
     """
-    why = why_left(pod)
+    why = _why_left(pod)
     if why or not pod.lease_over or not leases_count or pod.about_to_start:
         return why
     return UNRENEWED if pod.is_replication else "nobody has looked after it for longer than its lease"
 
 
-def why_left(pod: Placed) -> str:
+def _why_left(pod: Placed) -> str:
     """Why nobody needs it any more, whatever its lease says; empty: somebody may."""
     if pod.job_ended:
         return "its job has ended"
