@@ -70,9 +70,9 @@ async def leaves_pod_alone() -> bool:
 
 
 async def _is_over() -> bool:
-    """Whether the run has closed, and none goes on in its place."""
+    """Whether the run has closed, and none goes on in its place; one that was deleted is closed first."""
     run = await _run()
-    return run.seen is Seen.CLOSED and not run.successor
+    return run.seen is Seen.MISSING or (run.seen is Seen.CLOSED and not run.successor)
 
 
 async def _run() -> Sighting:
