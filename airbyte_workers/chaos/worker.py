@@ -11,7 +11,7 @@ from pathlib import Path
 from airbyte_workers.runtime.stack.errors import StackError, tail
 from airbyte_workers.runtime.stack.processes import Program, environment, spawn
 
-_COMMAND = (sys.executable, "-c", "from airbyte_workers.cli.main import main; main()", "worker")
+_COMMAND = (sys.executable, "-c", "from airbyte_workers.cli.main import run; run()", "worker")
 _READY = b"polling "
 _READY_S = 60.0
 _POLL_S = 0.03

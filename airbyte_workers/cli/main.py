@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import click
 
 import airbyte_workers
+from airbyte_workers import programs
 from airbyte_workers.cli.groups import LazyGroup, Place
 
 _PLACES = {
@@ -67,3 +70,8 @@ def main() -> None:
 
     Without TEMPORAL_ADDRESS and DATABASE_URL every command uses an embedded stack of its own.
     """
+
+
+def run() -> NoReturn:
+    """What the command `airbyte-workers` does."""
+    programs.run(main)

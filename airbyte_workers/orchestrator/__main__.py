@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from airbyte_workers import failpoints
+from airbyte_workers import failpoints, programs
 from airbyte_workers.models import AttemptSummary, ConnectorResult
 from airbyte_workers.names import Role
 from airbyte_workers.orchestrator.commits import Committer
@@ -153,4 +153,4 @@ def _on_sigterm(act: Callable[[], None]) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    main()
+    programs.run(main)

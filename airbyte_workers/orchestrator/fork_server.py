@@ -11,7 +11,6 @@ import os
 import select
 import signal
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
@@ -20,6 +19,7 @@ from typing import NoReturn
 
 import msgspec
 
+from airbyte_workers import programs
 from airbyte_workers.orchestrator import __main__ as program
 
 ALSO = ("structlog", "airbyte_workers.replication.record_faults", "airbyte_workers.mappers.chain")
@@ -102,7 +102,7 @@ def _keep(order: Order) -> NoReturn:
     pid = os.fork()
     if not pid:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-        os._exit(_run(order))
+        programs.run(lambda: _run(order))
     signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGTERM))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # until it is reaped, its number is nobody else's
@@ -129,18 +129,9 @@ def _join(order: Order) -> None:
     os.environ.update(order.variables)
 
 
-def _run(order: Order) -> int:
+def _run(order: Order) -> None:
     sys.argv = [sys.argv[0], *order.words]
-    code: object = 1
-    try:
-        program.main()
-    except SystemExit as end:
-        code = end.code or 0
-    except BaseException:  # the last frame of a process: there is nobody else to tell
-        traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    return code if isinstance(code, int) else 1
+    program.main()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 
 import structlog
 
+from airbyte_workers import programs
 from airbyte_workers.runtime.stack.entry import run_supervisor
 from airbyte_workers.runtime.stack.stopping import StopRequest
 from airbyte_workers.runtime.stack.supervisor import Served
@@ -25,5 +26,10 @@ def serving(settings: Settings, stop: StopRequest) -> AbstractAsyncContextManage
     return workers
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Be the supervisor."""
     sys.exit(run_supervisor(serving, preload=POOLS))
+
+
+if __name__ == "__main__":
+    programs.run(main)
