@@ -27,7 +27,7 @@ RUN cd /opt/airbyte-workers/lib/python3.*/site-packages \
     && /opt/airbyte-workers/bin/airbyte-workers --help > /dev/null
 
 
-FROM ${BASE}
+FROM ${BASE} AS product
 LABEL org.opencontainers.image.title="airbyte-workers" \
       org.opencontainers.image.description="Runs Airbyte connectors as durable Temporal jobs" \
       org.opencontainers.image.licenses="Apache-2.0"
@@ -42,3 +42,13 @@ ENV PATH="/opt/airbyte-workers/bin:${PATH}" \
 WORKDIR /var/lib/airbyte-workers
 USER 10001:10001
 ENTRYPOINT ["airbyte-workers"]
+
+
+# destination-jsonl as a connector's image, for the demo of docker-compose.yml.
+FROM product AS destination-jsonl
+ENV AIRBYTE_ENTRYPOINT=/opt/airbyte-workers/bin/destination-jsonl
+ENTRYPOINT ["/opt/airbyte-workers/bin/destination-jsonl"]
+
+
+# The last stage is what a build without --target makes.
+FROM product

@@ -21,6 +21,7 @@ from activities.pod_specs import program
 from activities.repairs import Repairs
 from activities.retry_rules import retry_rules
 from activities.run_looks import TemporalAway
+from activities.search_attributes import Searchable, search_attributes
 from activities.time_limits import limits
 from airbyte_workers.jobs.failures import cut, for_history, in_one_line, of_platform
 from airbyte_workers.jobs.retries import in_words
@@ -53,16 +54,23 @@ from airbyte_workers.store.objects import StorageError
 
 MAX_WHY = 300  # characters
 _ROW_FIRST_S = 2.0
+_NOTHING: Searchable = frozenset
 _log = structlog.get_logger(__name__)
 
 
 class BookkeepingActivities:
     """Opens and closes jobs and attempts; the only writer of their rows beside the reconciler."""
 
-    def __init__(self, means: Means, containers: Containers, repairs: Repairs | None = None) -> None:
-        """Without `repairs` a connection stays busy until the reconciler has ended a job whose run is over."""
+    def __init__(
+        self, means: Means, containers: Containers, repairs: Repairs | None = None, searchable: Searchable = _NOTHING
+    ) -> None:
+        """Without `repairs` a connection stays busy until the reconciler has ended a job whose run is over.
+
+        `searchable` tells which search attributes are registered now.
+        """
         answers = Answers(means)
         self._repairs = repairs
+        self._searchable = searchable
         self._answers = answers
         self._catalogs = Catalogs(answers)
         self._checks = ConfigChecks(means)
@@ -244,6 +252,7 @@ class BookkeepingActivities:
             has_catalog=job.kind in REPLICATION_KINDS and job.sync.catalog is not None,
             refused=await self._checks.failure(job) if ready else None,
             limits=limits(self._settings),
+            search=search_attributes(job, self._settings.workspace, self._searchable()),
         )
 
     async def _settle_launcher(self, job: Job) -> str:

@@ -58,6 +58,9 @@ from airbyte_workers.runtime import temporal
 from airbyte_workers.runtime.database import DatabaseUnusable, job_database
 from airbyte_workers.runtime.stack import StackError, stack_settings
 from airbyte_workers.runtime.temporal import TemporalUnreachable
+from airbyte_workers.schedules.access import Access, UnknownSchedule
+from airbyte_workers.schedules.desk import Schedules
+from airbyte_workers.schedules.making import ScheduleExists
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import catalogs, handed, history, job_facts, job_lists, state_log, state_rewinds
 from airbyte_workers.store.connections import ConnectionBusy, Refused, UnknownConnection
@@ -86,12 +89,15 @@ __all__ = [
     "RunCancelled",
     "RunFailed",
     "RunProgress",
+    "ScheduleExists",
+    "Schedules",
     "StackError",
     "StorageError",
     "SyncFailed",
     "SyncRun",
     "TemporalUnreachable",
     "UnknownJob",
+    "UnknownSchedule",
     "checked",
     "read_settings",
 ]
@@ -276,6 +282,13 @@ class Client:
             return answer
         await request_cancel(await self.database(), job_id, by=by, now=now)  # for the reconciler, which ends such a job
         return CancelAnswer.ENDED
+
+    # --- schedules ---
+
+    @property
+    def schedules(self) -> Schedules:
+        """What syncs connections by itself: `client.schedules.create({"connection": "people", "every": "6h"})`."""
+        return Schedules(Access(self._client, self.database, self.settings))
 
     # --- states ---
 

@@ -8,6 +8,11 @@ from typing import Literal
 WORKFLOW_QUEUE = "airbyte"
 WATCH_QUEUE = "airbyte-watch"
 SYNC_ID_PREFIX = "sync/"
+SCHEDULE_ID_PREFIX = "schedule/"
+SCHEDULED_SYNC = "ScheduledSync"
+"""The workflow type that schedules start."""
+IS_SCHEDULED = "is_scheduled"
+"""The memo by which a sync knows that a schedule started it."""
 INVALID_INPUT = "InvalidInput"
 CONNECTION_BUSY = "ConnectionBusy"
 SYNC_FAILED = "SyncFailed"
@@ -17,6 +22,16 @@ JOB_GONE, ATTEMPT_GONE = "JobGone", "AttemptGone"
 """Types of failures that no repetition helps; each is the name of the class that is raised."""
 POD_VARIABLE = "AIRBYTE_WORKERS_POD"
 """The environment variable by which a local process says which pod it belongs to."""
+
+CONNECTION_ATTRIBUTE, WORKSPACE_ATTRIBUTE = "AirbyteConnection", "AirbyteWorkspace"
+STATUS_ATTRIBUTE, IMAGES_ATTRIBUTE = "AirbyteJobStatus", "AirbyteImage"
+SEARCH_ATTRIBUTES = {
+    CONNECTION_ATTRIBUTE: "Keyword",
+    WORKSPACE_ATTRIBUTE: "Keyword",
+    STATUS_ATTRIBUTE: "Keyword",
+    IMAGES_ATTRIBUTE: "KeywordList",
+}
+"""By what runs are found in Temporal, and of which type each is there."""
 
 JOURNAL = "journal"
 """The file in an orchestrator's own folder that holds what is acknowledged and not committed (store/journals.py)."""
@@ -67,6 +82,16 @@ def launch_queue(kind: JobKind) -> str:
 def sync_workflow_id(connection: str) -> str:
     """The fixed workflow id of a connection's syncs: the face of its lock."""
     return f"{SYNC_ID_PREFIX}{connection}"
+
+
+def schedule_id(connection: str) -> str:
+    """The id of a connection's schedule."""
+    return f"{SCHEDULE_ID_PREFIX}{connection}"
+
+
+def scheduled_workflow_id(connection: str) -> str:
+    """What the ids of a schedule's runs begin with; Temporal adds the time that each was due."""
+    return f"scheduled/{connection}"
 
 
 def pod_name(kind: JobKind, job_id: int, attempt: int, of: Role | None = None) -> str:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
-from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import (
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
@@ -23,14 +22,13 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from airbyte_workers.models import CancelRequest, Failure, OperationEnd, Progress, RunPhase, SyncReport, Value
 from airbyte_workers.names import CONNECTION_BUSY, CONNECTOR_FAILED, INVALID_INPUT, SYNC_FAILED
+from airbyte_workers.pending import figures, trouble
 
 T = TypeVar("T")
 StoredReport = Callable[[int], Awaitable[SyncReport | None]]
 _AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.UNKNOWN})
 _AWAY_PAUSE_S = 1.0
 _QUERY_TIMEOUT = timedelta(seconds=4)  # while no worker answers, a query waits for one
-_ALONE = timedelta(seconds=8)  # a task that nobody takes for so long waits for a worker that is not there
-_TELLING = frozenset({"launch_workload", "watch_workload"})  # the activities whose heartbeats carry progress
 
 
 class ClientError(Exception):
@@ -138,8 +136,10 @@ class Run(Generic[T]):
 
     async def _seen(self, description: WorkflowExecutionDescription) -> RunProgress:
         phase = await self.phase()
-        trouble = _trouble(description) if phase is not None else _deserted(description) or _trouble(description)
-        return RunProgress(phase=phase, figures=await _figures(description), trouble=trouble)
+        why = trouble(description, datetime.now(UTC))
+        if phase is None:
+            why = _deserted(description) or why
+        return RunProgress(phase=phase, figures=await figures(description), trouble=why)
 
     # --- ending ---
 
@@ -239,34 +239,6 @@ def _too_late(error: RPCError) -> CancelAnswer:
     if error.status is not RPCStatusCode.NOT_FOUND:
         raise error
     return CancelAnswer.ENDED
-
-
-async def _figures(description: WorkflowExecutionDescription) -> Progress | None:
-    """What the running activity last said of the pod."""
-    if description.status is not WorkflowExecutionStatus.RUNNING:
-        return None
-    for pending in description.raw_description.pending_activities:
-        if pending.activity_type.name not in _TELLING or not pending.HasField("heartbeat_details"):
-            continue
-        if pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED:
-            values = await description.data_converter.decode(pending.heartbeat_details.payloads, [Progress])
-            return values[0] if values else None
-    return None
-
-
-def _trouble(description: WorkflowExecutionDescription) -> str | None:
-    now = datetime.now(UTC)
-    for pending in description.raw_description.pending_activities:
-        waits = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED and pending.attempt <= 1
-        if waits and now - pending.scheduled_time.ToDatetime(UTC) > _ALONE:
-            return (
-                f"no Temporal worker takes up {pending.activity_type.name}: does one poll its queue?"
-                " (airbyte-workers worker)"
-            )
-        failed = pending.last_failure
-        if pending.attempt > 1 and failed.HasField("application_failure_info"):
-            return f"trying again after: {failed.message}"  # others are lost workers: somebody else goes on
-    return None
 
 
 def _deserted(description: WorkflowExecutionDescription) -> str | None:

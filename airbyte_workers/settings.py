@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qs, quote, urlsplit
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from airbyte_workers.names import JobKind, LauncherChoice
 from airbyte_workers.quantities import InAll, InARow, Interval, cpus, memory_bytes
 
 MIB = 1024 * 1024
+_LONGEST_SECRET = 64 * 1024
+_LAST_PORT = 65535
 
 
 def _data_home() -> Path:
@@ -49,11 +62,67 @@ def _web_address(text: str | None) -> str | None:
     return text.rstrip("/")
 
 
+def _listening_address(text: str | None) -> str | None:
+    """Where a server of ours listens: an IP address and a port."""
+    if text is None:
+        return None
+    host, _, port = text.rpartition(":")
+    try:
+        ipaddress.ip_address(host.removeprefix("[").removesuffix("]") if host.startswith("[") else host)
+    except ValueError:
+        raise ValueError("must be address:port, such as 127.0.0.1:9000 or 0.0.0.0:9000") from None
+    if not re.fullmatch(r"\d{1,5}", port, re.ASCII) or not 1 <= int(port) <= _LAST_PORT:
+        raise ValueError(f"its port must be a number from 1 to {_LAST_PORT}")
+    return text
+
+
+def _from_file(name: str) -> Callable[[str | None, ValidationInfo], str | None]:
+    """What is not given itself is the first line of the file that the setting `name` says; empty: nothing."""
+
+    def read(text: str | None, known: ValidationInfo) -> str | None:
+        file = known.data.get(name)
+        return _first_line(file, name.upper()) if text is None and file is not None else text
+
+    return read
+
+
+def _with_password(url: str | None, known: ValidationInfo) -> str | None:
+    """DATABASE_PASSWORD_FILE counts where the address has no password; what is no address is for others to refuse."""
+    file = known.data.get("database_password_file")
+    if url is None or file is None:
+        return url
+    try:
+        parts = urlsplit(url)
+        given = bool(parts.password) or "password" in parse_qs(parts.query)
+    except ValueError:
+        return url
+    password = None if given else _first_line(file, "DATABASE_PASSWORD_FILE")
+    if password is None:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.removesuffix(':')}:{quote(password, safe='')}@{host}").geturl()
+
+
+def _first_line(file: Path, variable: str) -> str | None:
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(_LONGEST_SECRET + 1)
+        line = content.decode().splitlines()[0] if content else ""
+    except OSError as error:
+        raise ValueError(f"{variable}: cannot read {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{variable}: {file} is not text") from None
+    if len(content) > _LONGEST_SECRET:
+        raise ValueError(f"{variable}: {file} has more than {_LONGEST_SECRET} bytes")
+    return line or None
+
+
 _Cpus = Annotated[str | None, _checked(cpus)]
 _Memory = Annotated[str | None, _checked(memory_bytes)]
 _Days = Annotated[float, Field(ge=0, le=36_500)]
 _Hours = Annotated[float, Field(gt=0, le=36_500 * 24)]
 _Minutes = Annotated[float, Field(gt=0, le=30 * 24 * 60)]
+_Spread = Annotated[float, Field(ge=0, le=30 * 24 * 60)]
 _Limit = Annotated[float, Field(ge=0, le=525_600)]
 
 
@@ -73,8 +142,16 @@ class Settings(BaseSettings):
     home: Annotated[Path, Field(description="Folder of the embedded stack, pods and connector environments.")] = Field(
         default_factory=_data_home
     )
+    database_password_file: Annotated[
+        Path | None,
+        Field(
+            validation_alias=_env("DATABASE_PASSWORD_FILE"),
+            description="File with the password for DATABASE_URL, in its first line, where the address has none.",
+        ),
+    ] = None
     database_url: Annotated[
         str | None,
+        AfterValidator(_with_password),
         Field(validation_alias=_env("DATABASE_URL"), description="PostgreSQL address. Unset: the embedded one."),
     ] = None
     temporal_address: Annotated[
@@ -140,6 +217,22 @@ class Settings(BaseSettings):
         Field(default_factory=socket.gethostname)
     )
 
+    workspace: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=200,
+            description="What all jobs of these Temporal workers can be found by in Temporal: AirbyteWorkspace.",
+        ),
+    ] = "default"
+    search_attributes_check_s: Annotated[
+        PositiveFloat,
+        Field(
+            description="How often a Temporal worker looks whether the search attributes are still registered, and "
+            "registers those that are not, s."
+        ),
+    ] = 30
+
     # --- access to object storage ---
     aws_access_key_id: Annotated[
         str | None,
@@ -149,9 +242,22 @@ class Settings(BaseSettings):
             description="The key with which an s3: STORAGE_URL is used. Unset: the role of the machine.",
         ),
     ] = None
+    aws_secret_access_key_file: Annotated[
+        Path | None,
+        Field(
+            validation_alias=_env("AWS_SECRET_ACCESS_KEY_FILE"),
+            description="File with AWS_SECRET_ACCESS_KEY, in its first line, where that is not set.",
+        ),
+    ] = None
     aws_secret_access_key: Annotated[
         str | None,
-        Field(validation_alias=_env("AWS_SECRET_ACCESS_KEY"), repr=False, description="What belongs to that key."),
+        AfterValidator(_from_file("aws_secret_access_key_file")),
+        Field(
+            validation_alias=_env("AWS_SECRET_ACCESS_KEY"),
+            validate_default=True,
+            repr=False,
+            description="What belongs to that key.",
+        ),
     ] = None
     aws_session_token: Annotated[
         str | None,
@@ -599,6 +705,65 @@ class Settings(BaseSettings):
         Field(description="Longest wait for the quota that a source said it must wait for (RATE_LIMITED), s."),
     ] = 86_400
 
+    # --- schedules ---
+    schedule_catch_up_s: Annotated[
+        Interval,
+        Field(ge=10, description="Runs that Temporal could not start in time are made up for so long, s; least 10."),
+    ] = 3_600
+    schedule_overdue_s: Annotated[
+        PositiveFloat, Field(description="A run that has not begun so long after its time is called overdue, s.")
+    ] = 60
+    schedule_trigger_wait_s: Annotated[
+        PositiveFloat, Field(description="How long `schedule trigger` waits for its run to have a job, s.")
+    ] = 15
+    schedule_no_jitter_cutoff_minutes: Annotated[
+        _Spread,
+        Field(
+            validation_alias=_env("SCHEDULE_NO_JITTER_CUTOFF_MINUTES"),
+            description="Runs that follow one another in no more than so many minutes are not spread.",
+        ),
+    ] = 5
+    schedule_high_threshold_minutes: Annotated[
+        _Spread,
+        Field(
+            validation_alias=_env("SCHEDULE_HIGH_THRESHOLD_MINUTES"),
+            description="In no more than so many: spread by the next setting's minutes.",
+        ),
+    ] = 90
+    schedule_high_jitter_amount_minutes: Annotated[
+        _Spread,
+        Field(validation_alias=_env("SCHEDULE_HIGH_JITTER_AMOUNT_MINUTES"), description="How far then, minutes."),
+    ] = 2
+    schedule_medium_threshold_minutes: Annotated[
+        _Spread,
+        Field(
+            validation_alias=_env("SCHEDULE_MEDIUM_THRESHOLD_MINUTES"),
+            description="Else, in no more than so many minutes: spread by the next setting's.",
+        ),
+    ] = 150
+    schedule_medium_jitter_amount_minutes: Annotated[
+        _Spread,
+        Field(validation_alias=_env("SCHEDULE_MEDIUM_JITTER_AMOUNT_MINUTES"), description="How far then, minutes."),
+    ] = 5
+    schedule_low_threshold_minutes: Annotated[
+        _Spread,
+        Field(
+            validation_alias=_env("SCHEDULE_LOW_THRESHOLD_MINUTES"),
+            description="Else, in no more than so many minutes: spread by the next setting's.",
+        ),
+    ] = 390
+    schedule_low_jitter_amount_minutes: Annotated[
+        _Spread,
+        Field(validation_alias=_env("SCHEDULE_LOW_JITTER_AMOUNT_MINUTES"), description="How far then, minutes."),
+    ] = 15
+    schedule_very_low_jitter_amount_minutes: Annotated[
+        _Spread,
+        Field(
+            validation_alias=_env("SCHEDULE_VERY_LOW_JITTER_AMOUNT_MINUTES"),
+            description="How far runs are spread that follow one another more slowly, minutes.",
+        ),
+    ] = 25
+
     # --- gc: how long things are kept ---
     db_prune_cron_enabled: Annotated[
         bool,
@@ -725,6 +890,15 @@ class Settings(BaseSettings):
         PositiveInt,
         Field(description="Largest catalog that crosses Temporal as it is, bytes; larger ones by their id."),
     ] = 256 * 1024
+    throughput_points: Annotated[
+        int,
+        Field(
+            ge=10,
+            le=240,
+            description="How often it is kept how far an attempt was, for the chart of `jobs report`: when there are so"
+            " many, every second one goes and the step doubles.",
+        ),
+    ] = 120
     report_max_streams: Annotated[
         PositiveInt,
         Field(description="Streams listed in a report that crosses Temporal; the rest is counted."),
@@ -740,6 +914,15 @@ class Settings(BaseSettings):
         Field(validation_alias=_env("LOG_LEVEL"), description="Least level logged."),
     ] = "INFO"
     log_format: Annotated[Literal["json", "pretty"], Field(description="Shape of our own log lines.")] = "pretty"
+    metrics_address: Annotated[
+        str | None,
+        AfterValidator(_listening_address),
+        Field(
+            validation_alias=_env("METRICS_ADDRESS"),
+            description="Where a Temporal worker process shows figures of its Temporal client to Prometheus, at "
+            "/metrics: address:port, such as 127.0.0.1:9000; anybody who reaches it may read them. Unset: nowhere.",
+        ),
+    ] = None
 
     @property
     def is_embedded(self) -> bool:

@@ -27,6 +27,7 @@ from airbyte_workers.models import (
 )
 from airbyte_workers.names import ATTEMPT_GONE, JOB_GONE, WATCH_QUEUE, JobKind, launch_queue
 from workflows.details import details_of
+from workflows.search import Found
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -52,6 +53,7 @@ class JobRun:
         self._phase = RunPhase()
         self._opened: JobPlan | None = None
         self._cancel: CancelRequest | None = None
+        self._found = Found()
 
     # --- what others may ask ---
 
@@ -106,6 +108,7 @@ class JobRun:
         """The job's first activity; why it refuses is the first thing that people read."""
         plan = await in_clear_words(self._books(method, request, summary=summary))
         self._opened = plan
+        self._found.open(plan.search)
         self._show(job_id=plan.job_id, launcher=plan.launcher)
 
     @property

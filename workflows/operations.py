@@ -48,6 +48,7 @@ class OperationRun(JobRun):
         outcome = await self._outcome(ref)
         closing = CloseOperation(ref=ref, outcome=outcome, by=self._by(), reason=self._why_cancelled())
         end = await self._books(BookkeepingActivities.close_operation, closing, summary=f"close {kind}")
+        self._found.tell(end.status)
         self._show(phase=str(end.status), detail="", failures=end.failures)
         await self._answer_callers()
         if end.status is JobStatus.CANCELLED:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import (
@@ -38,7 +40,7 @@ from airbyte_workers.models import (
     SyncReport,
     Typed,
 )
-from airbyte_workers.names import CONNECTION_BUSY, SYNC_FAILED, JobKind, sync_workflow_id
+from airbyte_workers.names import CONNECTION_BUSY, IS_SCHEDULED, SYNC_FAILED, JobKind, sync_workflow_id
 from workflows.job import JobRun, in_clear_words, own_failure
 
 
@@ -46,6 +48,8 @@ class ReplicationRun(JobRun):
     """One job of a connection. Under another id than `sync/<connection>` it starts that one and returns its result."""
 
     kind: JobKind
+    child_memo: Mapping[str, Any] = {}
+    """What the fixed-id run is told beside the input."""
 
     async def _replicate(self, input: Typed, opening: OpenJob) -> SyncReport:
         """From the typed input to the report. Raises what fails or cancels the run."""
@@ -72,6 +76,7 @@ class ReplicationRun(JobRun):
             workflow_id=info.workflow_id,
             run_id=info.run_id,
             first_run_id=info.first_execution_run_id,
+            is_scheduled=workflow.memo_value(IS_SCHEDULED, default=False) is True,
         )
 
     # --- the job ---
@@ -80,11 +85,12 @@ class ReplicationRun(JobRun):
         """The fixed id is the connection's lock: a job started under another one waits for its result."""
         try:
             report: SyncReport = await workflow.execute_child_workflow(
-                workflow.info().workflow_type,
+                self.kind.capitalize(),
                 input,
                 id=fixed_id,
                 result_type=SyncReport,
                 parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
+                memo=self.child_memo,
                 static_summary=f"{self.kind} of {connection}",
             )
         except WorkflowAlreadyStartedError:
@@ -104,7 +110,9 @@ class ReplicationRun(JobRun):
         except ActivityError as error:
             end = self._cancelled() if self._is_cancelled() else self._failed(_broken(error))
         report = await self._books(BookkeepingActivities.close_job, end, summary=f"close job: {end.status}")
-        self._show(phase=str(end.status), detail=end.reason, failures=report.failures, next_attempt_at=None)
+        self._found.tell(end.status)
+        detail = end.reason or f"{report.records_committed:,} records committed"
+        self._show(phase=str(end.status), detail=detail, failures=report.failures, next_attempt_at=None)
         return report
 
     async def _until_decided(self) -> CloseJob:
@@ -167,6 +175,7 @@ class ReplicationRun(JobRun):
 
     async def _attempt(self, ref: AttemptRef, waited_s: float) -> AttemptOutcome:
         first = f"checking the {' and the '.join(ref.checks)} first" if ref.checks else ""
+        self._found.tell(JobStatus.RUNNING)
         self._show(phase="starting", attempt=ref.attempt + 1, detail=first, next_attempt_at=None)
         opening = OpenAttempt(job_id=ref.job_id, attempt=ref.attempt, waited_s=waited_s)
         await self._books(BookkeepingActivities.open_attempt, opening, summary=f"open attempt {ref.attempt + 1}")
@@ -190,6 +199,7 @@ class ReplicationRun(JobRun):
         at = workflow.now() + timedelta(seconds=decision.wait_s) if decision.wait_s else None
         self._show(phase="waiting", detail=decision.words, next_attempt_at=at)
         if decision.wait_s:
+            self._found.tell(JobStatus.INCOMPLETE)
             with contextlib.suppress(asyncio.CancelledError):
                 await workflow.sleep(decision.wait_s, summary=decision.words)
 

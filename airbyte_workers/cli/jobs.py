@@ -19,6 +19,12 @@ _PLACES = {
         "explain_job",
         "Explain a job on one page: what happened, the decisive evidence, what to change, how to go on.",
     ),
+    "report": Place(
+        "job_report",
+        "report_job",
+        "Write one job as a page of HTML: what came of it and why, its attempts, its speed over time, whom it waited"
+        " for, its streams, the evidence, how to go on.",
+    ),
     "logs": Place(
         "job_logs",
         "show_logs",
@@ -41,4 +47,4 @@ _PLACES = {
 
 @click.group(cls=LazyGroup, places=_PLACES)
 def jobs() -> None:
-    """List jobs, show or explain one, read its log, cancel it, retry it."""
+    """List jobs, show or explain one, report on it, read its log, cancel it, retry it."""

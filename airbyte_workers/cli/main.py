@@ -32,9 +32,12 @@ _PLACES = {
         "List the streams that the connector IMAGE finds with a config; the catalog is stored.",
     ),
     "catalog": Place("catalogs", "catalog", "Show stored catalogs."),
-    "jobs": Place("jobs", "jobs", "List jobs, show or explain one, read its log, cancel it, retry it."),
+    "jobs": Place("jobs", "jobs", "List jobs, show or explain one, report on it, read its log, cancel it, retry it."),
     "state": Place(
         "state", "state", "Show a connection's state and its past, compare two points of it, go back to one."
+    ),
+    "schedule": Place(
+        "schedule", "schedule", "Sync connections by themselves: at an interval or by cron, paused, resumed, looked at."
     ),
     "example": Place(
         "examples",

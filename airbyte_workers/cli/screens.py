@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from airbyte_workers.cli.output import amount, say
+from airbyte_workers.jobs.progress_words import acknowledged, before_data, how_far, waiting_for
 from airbyte_workers.models import Progress, RunPhase
 from airbyte_workers.names import JobKind
 from airbyte_workers.quantities import duration
@@ -141,37 +142,11 @@ def moving_line(phase: RunPhase, progress: Progress | None, now: datetime) -> st
 
 def figures(progress: Progress, kind: JobKind) -> str:
     """How far a pod is, or what keeps it from starting."""
-    if progress.phase == "queued":
-        limit = {JobKind.DISCOVER: "DISCOVERY"}.get(kind, kind.upper())
-        return f"queued: as many pods run on this host as may (MAX_{limit}_WORKERS), waiting for a place"
-    if progress.phase == "launching":
-        return "launching: installing or pulling what is missing, starting the pod"
-    if progress.phase.startswith("checking"):
-        return f"{progress.phase}, before the attempt starts"
-    age = progress.last_acknowledgement_age_s
-    acknowledged = f"acknowledged {duration(age)} ago" if age is not None else "nothing acknowledged yet"
+    if (kept := before_data(progress, kind)) is not None:
+        return kept
     waiting = f", {waiting_for(progress)}" if progress.waiting_for else ""
     return (
-        f"{progress.phase}: {_how_far(progress)}, {progress.bytes_per_second / 1e6:.1f} MB/s{waiting}, "
-        f"{acknowledged}, {progress.records_committed:,} committed, {progress.records_per_second:,.0f}/s, "
+        f"{progress.phase}: {how_far(progress)}, {progress.bytes_per_second / 1e6:.1f} MB/s{waiting}, "
+        f"{acknowledged(progress)}, {progress.records_committed:,} committed, {progress.records_per_second:,.0f}/s, "
         f"{amount(progress.bytes_emitted)}"
     )
-
-
-def _how_far(progress: Progress) -> str:
-    """How many records came, and of how many where the source says what it expects: an estimate is never reached."""
-    emitted, expected = progress.records_emitted, progress.records_estimated
-    if not expected:
-        return f"{emitted:,} records"
-    share = f"{min(99, 100 * emitted // expected)}%"
-    if emitted < expected and progress.records_per_second > 0:
-        share += f", about {duration((expected - emitted) / progress.records_per_second)} left"
-    return f"{emitted:,} of about {expected:,} records ({share})"
-
-
-def waiting_for(progress: Progress) -> str:
-    """Whom most of the last seconds were waited for."""
-    share = f"{progress.waiting_share:.0%}"
-    if progress.waiting_for == "limit":
-        return f"held by its speed limit {share}"
-    return f"waiting for the {progress.waiting_for} {share}"

@@ -39,7 +39,7 @@ from airbyte_workers.models.inputs import (
     SyncInput,
 )
 from airbyte_workers.models.options import Clocks, Mapper, SpeedLimits, Validation, ValidationMode
-from airbyte_workers.models.progress import Progress, Waits
+from airbyte_workers.models.progress import Mark, Progress, Throughput, Waits
 from airbyte_workers.models.reports import (
     AttemptReport,
     CheckResult,
@@ -49,6 +49,7 @@ from airbyte_workers.models.reports import (
     SpecResult,
     SyncReport,
 )
+from airbyte_workers.models.schedules import NoteSkip, Skipped
 from airbyte_workers.models.statuses import TERMINAL_JOB_STATUSES, AttemptStatus, JobStatus
 from airbyte_workers.models.steps import (
     AttemptOutcome,
@@ -66,6 +67,7 @@ from airbyte_workers.models.steps import (
     Order,
     RetryRules,
     RetryTally,
+    SearchAttributes,
 )
 from airbyte_workers.models.stream_counts import StreamCounts
 from airbyte_workers.models.values import Typed, Value
@@ -108,7 +110,9 @@ __all__ = [
     "Launched",
     "Limits",
     "Mapper",
+    "Mark",
     "NamedStream",
+    "NoteSkip",
     "OpenAttempt",
     "OpenJob",
     "OpenOperation",
@@ -123,6 +127,8 @@ __all__ = [
     "RetryTally",
     "RunPhase",
     "Runnable",
+    "SearchAttributes",
+    "Skipped",
     "SpecInput",
     "SpecResult",
     "SpeedLimits",
@@ -134,6 +140,7 @@ __all__ = [
     "StreamValidation",
     "SyncInput",
     "SyncReport",
+    "Throughput",
     "Typed",
     "Validation",
     "ValidationMode",

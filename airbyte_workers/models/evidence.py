@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from airbyte_workers.models.findings import DeadLetterCounts, StreamValidation
-from airbyte_workers.models.progress import Waits
+from airbyte_workers.models.progress import Throughput, Waits
 from airbyte_workers.models.stream_counts import StreamCounts
 from airbyte_workers.models.values import Value
 
@@ -173,6 +173,7 @@ class AttemptSummary(Waits):
     retry_at: datetime | None = None
     validation: tuple[StreamValidation, ...] = ()
     dead_letters: DeadLetterCounts = DeadLetterCounts()
+    throughput: Throughput | None = None
 
 
 class ConnectorResult(Value):

@@ -1,7 +1,8 @@
-"""How far a pod is, and whom it waits for."""
+"""How far a pod is, how far it was when, and whom it waits for."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from airbyte_workers.models.values import Value
@@ -38,3 +39,23 @@ class Progress(Waits):
     waiting_for: Literal["", "source", "destination", "limit"] = ""
     waiting_share: float = 0
     memory_bytes: int = 0
+
+
+class Mark(Waits):
+    """How far an attempt was `at_s` seconds after its pod's program began: everything up to then, like the waits."""
+
+    at_s: float
+    records_emitted: int = 0
+    bytes_emitted: int = 0
+    records_committed: int = 0
+
+
+class Throughput(Value):
+    """How an attempt went over time; of two marks that follow each other the difference is what was between them.
+
+    Before the first one there is nothing at second 0, which is `began_at`. They are at most so many as the setting
+    AIRBYTE_WORKERS_THROUGHPUT_POINTS says, however long the attempt took.
+    """
+
+    began_at: datetime
+    marks: tuple[Mark, ...] = ()

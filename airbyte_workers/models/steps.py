@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
+
+from pydantic import Field
 
 from airbyte_workers.models.evidence import Failure
 from airbyte_workers.models.inputs import Connector, StreamRequest, SyncInput
@@ -26,6 +29,7 @@ class OpenJob(Asker):
     input: SyncInput
     kind: JobKind = JobKind.SYNC
     request: StreamRequest | None = None
+    is_scheduled: bool = False
 
 
 class Order(Value):
@@ -105,6 +109,17 @@ class AttemptRef(Value):
         return pod_name(self.kind, self.job_id, self.attempt, self.of)
 
 
+class SearchAttributes(Value):
+    """By what Temporal finds the job's run; only what is registered there: anything else would stop the run.
+
+    `status`: it can be found by the job's status, too, which changes.
+    """
+
+    keywords: Mapping[str, str] = Field(default_factory=dict)
+    lists: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    status: bool = False
+
+
 class JobPlan(Value):
     """What the workflow needs to know of the job it opened.
 
@@ -122,6 +137,7 @@ class JobPlan(Value):
     previous_succeeded: bool = False
     limits: Limits
     retries: RetryRules = RetryRules()
+    search: SearchAttributes = SearchAttributes()
 
     def asks(self, kind: JobKind) -> list[AttemptRef]:
         """The questions of one kind."""

@@ -91,7 +91,8 @@ async def _attempt(given: ReplicationInput, desk: Desk, replication: Replication
                 rounds.cancel()
         except* Exception as errors:
             traceback.print_exc()
-            summary = AttemptSummary(status="failed", failures=(bug("orchestrator", errors),))
+            failures = (bug("orchestrator", errors),)
+            summary = AttemptSummary(status="failed", failures=failures, throughput=replication.throughput())
     return summary
 
 

@@ -17,6 +17,7 @@ from airbyte_workers.models import (
     FailureOrigin,
     StreamCounts,
     StreamValidation,
+    Throughput,
     Waits,
 )
 from airbyte_workers.orchestrator.desk import Desk
@@ -26,6 +27,7 @@ from airbyte_workers.orchestrator.leg import ConnectorExit
 from airbyte_workers.orchestrator.memory import peak_memory_bytes
 from airbyte_workers.protocol.streams import shown, stream_key
 from airbyte_workers.replication.ledger import Ledger
+from airbyte_workers.replication.marks import judged
 
 
 class Stop(StrEnum):
@@ -51,6 +53,7 @@ class Ending:
     end_of_input: bool = False
     found: tuple[StreamValidation, ...] = ()
     waits: Waits = field(default_factory=Waits)
+    throughput: Throughput | None = None
 
     def ends(self) -> Ends:
         """The same as a part of the evidence."""
@@ -90,6 +93,7 @@ def conclude(ledger: Ledger, ending: Ending, given: ReplicationInput, desk: Desk
         retry_at=None if verdict.status == "succeeded" else ledger.retry_at,
         validation=record_findings.foremost(ending.found, desk.settings.report_max_streams),
         dead_letters=letters,
+        throughput=ending.throughput and judged(ending.throughput, sum(each.records_committed for each in streams)),
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator
 from airbyte_workers import failpoints
 from airbyte_workers.failpoints import Failpoint
 from airbyte_workers.jobs.endings import EndPeriods
-from airbyte_workers.models import AttemptSummary, Failure, FailureOrigin, FailureType, Progress
+from airbyte_workers.models import AttemptSummary, Failure, FailureOrigin, FailureType, Progress, Throughput
 from airbyte_workers.names import Role
 from airbyte_workers.orchestrator.closing import Closing
 from airbyte_workers.orchestrator.commits import Committer
@@ -23,6 +23,7 @@ from airbyte_workers.orchestrator.input import ReplicationInput
 from airbyte_workers.orchestrator.leg import Leg, SourceLeg
 from airbyte_workers.orchestrator.pace import Pace
 from airbyte_workers.orchestrator.pipes import FifoWriter, blocks, drain
+from airbyte_workers.orchestrator.recorder import Recorder
 from airbyte_workers.orchestrator.speed import Speedometer
 from airbyte_workers.orchestrator.timekeeping import Timekeeper, limits_of
 from airbyte_workers.orchestrator.troubles import never_opened, too_long
@@ -68,6 +69,7 @@ class Replication:
         legs = (source, destination)
         self._times = Timekeeper(legs, self.ledger, self._pace, has_source=given.cleared is None)
         self._speed = Speedometer(self.ledger)
+        self._recorder = Recorder(self.ledger, self._times, desk.settings)
         self._input: FifoWriter | None = None
         self._ending = Ending()
         self._limits = limits_of(given, desk.settings)
@@ -95,6 +97,10 @@ class Replication:
         """How far the attempt is, for people."""
         return self._speed.read(self.phase, self._times.waits)
 
+    def throughput(self) -> Throughput:
+        """How the attempt went so far, for people; ask once, at its end."""
+        return self._recorder.end()
+
     # --- the attempt ---
 
     async def run(self, committer: Committer) -> AttemptSummary:
@@ -107,6 +113,7 @@ class Replication:
             committing = tasks.create_task(committer.run())
             every = self._settings.progress_interval_s
             watching.append(tasks.create_task(self._times.watch(self._limits, every, self._out_of_time)))
+            watching.append(tasks.create_task(self._recorder.run()))
             await self._replicate()
             await self._closing.empty(listening)
             for watch in watching:
@@ -114,6 +121,7 @@ class Replication:
             committer.close()
             await committing
         self._ending.found, self._ending.waits = self._checks.results(), self._times.waits
+        self._ending.throughput = self.throughput()
         return conclude(self.ledger, self._ending, self._given, self._desk)
 
     async def _replicate(self) -> None:

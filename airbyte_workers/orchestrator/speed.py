@@ -33,7 +33,6 @@ class Speedometer:
     def read(self, phase: str, waits: Waits) -> Progress:
         """The figures now; rates are means over the last seconds."""
         now = time.monotonic()
-        streams = self._ledger.streams.values()
         records, size = self._ledger.emitted
         self._samples.append((now, records, size, waits))
         while len(self._samples) > 2 and now - self._samples[0][0] > _WINDOW_S:
@@ -49,7 +48,7 @@ class Speedometer:
             waiting_share=share,
             phase=phase,
             records_emitted=records,
-            records_committed=sum(stream.committed.taken for stream in streams),
+            records_committed=self._ledger.records_committed,
             bytes_emitted=size,
             records_estimated=estimate.records,
             bytes_estimated=estimate.bytes,

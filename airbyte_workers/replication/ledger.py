@@ -131,6 +131,11 @@ class Ledger:
         streams = self.streams.values()
         return sum(stream.records for stream in streams), sum(stream.bytes for stream in streams)
 
+    @property
+    def records_committed(self) -> int:
+        """Records that the destination has made durable so far."""
+        return sum(stream.committed.taken for stream in self.streams.values())
+
     def spoken_for(self, key: StateKey) -> list[StreamTracker]:
         """The streams that a state of this key speaks for: its own, or all."""
         return _spoken_for(key, self.streams)

@@ -21,6 +21,7 @@ from activities.leftovers import Leftovers
 from activities.means import Means
 from activities.repairs import Repairs
 from activities.run_looks import RunLooks
+from activities.schedule_skips import ScheduleSkips
 from activities.workloads import WorkloadActivities
 from airbyte_workers import failpoints
 from airbyte_workers.names import WATCH_QUEUE, WORKFLOW_QUEUE, JobKind, launch_queue
@@ -31,8 +32,10 @@ from airbyte_workers.runtime.database import reached
 from airbyte_workers.runtime.farewell import Farewell
 from airbyte_workers.runtime.gc.order import Reach
 from airbyte_workers.runtime.gc.schedule import Schedule, scheduled
+from airbyte_workers.runtime.live_details import LiveDetails
 from airbyte_workers.runtime.live_pods import LivePods
 from airbyte_workers.runtime.reconciler import reconciling
+from airbyte_workers.runtime.search_attributes import registered
 from airbyte_workers.runtime.signs import telling
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import handed, jobs
@@ -40,11 +43,13 @@ from airbyte_workers.store.database import migrate
 from airbyte_workers.store.objects import open_objects
 from airbyte_workers.store.sealing import load_seal
 from workflows.operations import CheckWorkflow, DiscoverWorkflow, SpecWorkflow
+from workflows.scheduled import ScheduledSyncWorkflow
 from workflows.sync import ClearWorkflow, RefreshWorkflow, SyncWorkflow
 from workflows.unknown import UnknownWorkflow
 
 WORKFLOWS = (
     SyncWorkflow,
+    ScheduledSyncWorkflow,
     ClearWorkflow,
     RefreshWorkflow,
     CheckWorkflow,
@@ -89,12 +94,15 @@ async def serving(settings: Settings, farewell: Farewell, roles: Sequence[str] =
         db = await stack.enter_async_context(reached(settings, size=settings.database_pool_size))
         for migration in await migrate(db):
             _log.info("migration applied", version=migration.version, name=migration.name)
-        client = await stack.enter_async_context(temporal.connected(settings, core_logs=True))
+        client = await stack.enter_async_context(temporal.connected(settings, serves=True))
         launchers = await stack.enter_async_context(opened(settings))
         means = await means_of(db, settings, launchers)
         repairs = Repairs(means, RunLooks(client))
-        books = BookkeepingActivities(means, launchers.containers, repairs)
-        workers = [_worker(client, settings, *queue) for queue in _queues(means, books, roles)]
+        attributes = await stack.enter_async_context(registered(client, settings))
+        books = BookkeepingActivities(means, launchers.containers, repairs, attributes.names)
+        bookkeeping = [*books.activities, ScheduleSkips(means).note_skip]
+        deciding = {"activities": bookkeeping, "workflows": WORKFLOWS, "interceptors": [LiveDetails(client)]}
+        workers = [_worker(client, settings, *queue) for queue in _queues(means, deciding, roles)]
         pods = await LivePods.of(db, settings, means.launchers)
         stack.push_async_callback(farewell.end, pods)
         await stack.enter_async_context(_polling(workers))
@@ -124,13 +132,11 @@ async def means_of(db: asyncpg.Pool, settings: Settings, launchers: Launchers) -
     return Means(db, seal, settings, open_objects(settings), launchers.by_name)
 
 
-def _queues(
-    means: Means, books: BookkeepingActivities, roles: Sequence[str]
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _queues(means: Means, deciding: Mapping[str, Any], roles: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The task queues that workers of these roles poll, and what each does for whom."""
     workloads = WorkloadActivities(means)
     if "workflows" in roles:
-        yield WORKFLOW_QUEUE, {"activities": books.activities, "workflows": WORKFLOWS}
+        yield WORKFLOW_QUEUE, deciding
     for role, kind in _LAUNCHING.items():
         if role in roles:
             limit = means.settings.pods_at_once(kind)

@@ -13,7 +13,14 @@ from functools import cache
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
-from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    PrometheusConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
 from airbyte_workers.runtime.plugin import AirbytePlugin
@@ -26,25 +33,44 @@ class TemporalUnreachable(Exception):
     """Nobody answers at Temporal's address."""
 
 
+class MetricsUnusable(Exception):
+    """Metrics cannot be shown at METRICS_ADDRESS."""
+
+
 @asynccontextmanager
-async def connected(settings: Settings, *, timeout: float = 10, core_logs: bool = False) -> AsyncIterator[Client]:
-    """A client for one program; `core_logs`: what the SDK's core warns of goes to our own log.
+async def connected(settings: Settings, *, timeout: float = 10, serves: bool = False) -> AsyncIterator[Client]:
+    """A client for one program. One that `serves`, a Temporal worker, has the warnings of the SDK's core in its own
+    log, and shows its figures at METRICS_ADDRESS.
 
     It pauses on the way out so that the SDK's threads let go of the interpreter: leaving at once aborts it in a third
-    of all cases (temporal-python.md A2). Raises TemporalUnreachable.
+    of all cases (temporal-python.md A2). Raises TemporalUnreachable, MetricsUnusable.
     """
     try:
-        yield await _connect(settings, timeout, _runtime(core_logs))
+        yield await _connect(settings, timeout, _runtime(serves, settings.metrics_address if serves else None))
     finally:
         await asyncio.sleep(_EXIT_PAUSE_S)
 
 
 @cache
-def _runtime(core_logs: bool) -> Runtime:
+def _runtime(core_logs: bool, metrics_address: str | None) -> Runtime:
     """Left alone, the SDK's core writes its warnings to stdout, which belongs to results."""
     forwarding = LogForwardingConfig(logging.getLogger("temporalio.core"))
     logs = LoggingConfig(TelemetryFilter(core_level="WARN", other_level="ERROR"), forwarding) if core_logs else None
-    return Runtime(telemetry=TelemetryConfig(logging=logs))
+    metrics = _prometheus(metrics_address) if metrics_address is not None else None
+    try:
+        return Runtime(telemetry=TelemetryConfig(logging=logs, metrics=metrics))
+    except (RuntimeError, ValueError) as error:
+        if metrics is None:
+            raise
+        why = str(error).rpartition(": ")[2]
+        raise MetricsUnusable(f"cannot show metrics at {metrics_address} (METRICS_ADDRESS): {why}") from None
+
+
+def _prometheus(address: str) -> PrometheusConfig:
+    """Names and units as Prometheus's own rules have them: `_total`, `_seconds`."""
+    return PrometheusConfig(
+        bind_address=address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+    )
 
 
 async def _connect(settings: Settings, timeout: float, runtime: Runtime) -> Client:

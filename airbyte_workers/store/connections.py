@@ -114,8 +114,13 @@ class LiveJob:
     id: int
     attempts: int
 
+    @property
+    def words(self) -> str:
+        """`job 12, attempt 2`."""
+        return f"job {self.id}" + (f", attempt {self.attempts}" if self.attempts else "")
 
-async def live_job(session: Session, connection_id: int) -> LiveJob | None:
+
+async def live_job(session: Database, connection_id: int) -> LiveJob | None:
     """The connection's job that has not ended."""
     row = await session.fetchrow(
         """
@@ -132,8 +137,7 @@ async def refuse_busy(session: Session, connection: Connection) -> None:
     """Raises ConnectionBusy while a job of the connection is live."""
     live = await live_job(session, connection.id)
     if live is not None:
-        attempt = f", attempt {live.attempts}" if live.attempts else ""
-        raise ConnectionBusy(already_syncing(connection.name, f"job {live.id}{attempt}"), live.id)
+        raise ConnectionBusy(already_syncing(connection.name, live.words), live.id)
 
 
 async def no_connection(db: Database, name: str, *, otherwise: str = _HINT) -> str:

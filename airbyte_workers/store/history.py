@@ -53,7 +53,10 @@ class AttemptHistory(AttemptReport):
 
 
 class JobHistory(SyncReport):
-    """Everything that is kept of a job: the report of a sync, and more. `request`: that of a clear or a refresh."""
+    """Everything that is kept of a job: the report of a sync, and more. `request`: that of a clear or a refresh.
+
+    `connectors`: what a sync ran with, by role; of commands the program alone. None: a job of an older release.
+    """
 
     subject: str
     launcher: str | None = None
@@ -61,6 +64,7 @@ class JobHistory(SyncReport):
     run_id: str
     is_scheduled: bool = False
     catalog_id: int | None = None
+    connectors: dict[str, str] | None = None
     request: StreamRequest | None = None
     created_at: datetime
     started_at: datetime | None = None
@@ -74,7 +78,7 @@ select by, reason from job_events where job_id = $1 and attempt is null and even
 """
 _JOB = """
 select id, kind, connection, coalesce(connection, connector, '') as subject, status, failures, launcher, workflow_id,
-    run_id, is_scheduled, catalog_id, request, created_at, started_at, ended_at from jobs where id = $1
+    run_id, is_scheduled, catalog_id, connectors, request, created_at, started_at, ended_at from jobs where id = $1
 """
 _ATTEMPTS = f"""
 select number, attempts.status, started_at, ended_at, waited_s, {", ".join(stream_counts.TOTALS)},

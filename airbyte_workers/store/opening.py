@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from airbyte_workers.models import OpenJob, OpenOperation, Order, StreamRequest, SyncInput
-from airbyte_workers.names import JobKind
+from airbyte_workers.names import JobKind, Role
 from airbyte_workers.store import connections, stream_requests
 from airbyte_workers.store.connections import Connection
 from airbyte_workers.store.database import Session
@@ -78,7 +78,15 @@ class _Opening:
             catalog_id=connection.catalog_id if self.request.kind is JobKind.CLEAR else None,
             request=streams.model_dump(mode="json") if streams is not None else None,
             supports_refreshes=destination is not None and destination.supports_refreshes,
+            is_scheduled=isinstance(self.request, OpenJob) and self.request.is_scheduled,
+            connectors=self._connectors(connection.input),
         )
+
+    def _connectors(self, input: SyncInput) -> dict[str, str]:
+        """What people may know of the connectors without the key: the arguments of a command can be anything."""
+        source = None if self.request.kind is JobKind.CLEAR else input.source
+        ran = ((Role.SOURCE, source), (Role.DESTINATION, input.destination))
+        return {str(role): each.image or connections.base_name(each) for role, each in ran if each is not None}
 
     async def operation(self, order: Order) -> int:
         return await self._insert(order, connector=order.connector.name)

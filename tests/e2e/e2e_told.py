@@ -173,6 +173,7 @@ class Told:
         chosen = {(job["kind"], job["status"]): str(job["job_id"]) for job in json.loads(listed.out)}
         asked = [("jobs", "show", job) for job in chosen.values()]
         asked += [("jobs", "show", job, "-o", "json") for (_, end), job in chosen.items() if end == "failed"]
+        asked += [("jobs", "report", job, "--html", "-") for job in chosen.values()]
         asked += [("jobs", "logs", job) for (kind, end), job in chosen.items() if kind == "check" or end == "failed"]
         with ThreadPoolExecutor(AT_ONCE) as threads:
             answers = list(threads.map(lambda words: self.place.run(*words), asked))

@@ -1,110 +1,37 @@
-"""docker-compose.yml as it is: started, used from the host, its worker restarted, removed without a trace."""
+"""docker-compose.yml as it is: started, used from the host, its worker restarted, stopped, removed without a trace."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from e2e_support import FAKER, Ended, Place, catalog, make_images, until
+from e2e_compose import SECRETS, Stack, removal, running
+from e2e_support import FAKER, Place, catalog, make_images, until
 
 from airbyte_workers.client import Client
-from airbyte_workers.pods.container_plan import STACK_LABEL
 from airbyte_workers.settings import Settings
 from tests import images
 from tests.images.compose import POSTGRES, TEMPORAL
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(240)]
-ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "how-to" / "run-with-compose.md"
 TEMPORAL_COMMAND = str(Path(sys.executable).with_name("temporal"))
 SERVICES = ("postgresql", "temporal", "worker")
 FAKER_CONFIG = {"count": 200, "seed": 1, "always_updated": False}
 
 
-@dataclass(frozen=True)
-class Stack:
-    """One project of the compose file, with a name and ports of its own; nothing of a developer's .env counts."""
-
-    folder: Path
-    name: str = field(default_factory=lambda: f"awtest-{uuid4().hex[:8]}")
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return os.environ | {
-            "COMPOSE_FILE": "docker-compose.yml",
-            "COMPOSE_PROJECT_NAME": self.name,
-            "AIRBYTE_WORKERS_IMAGE": images.PRODUCT,
-            "DOCKER_GID": str(Path("/var/run/docker.sock").stat().st_gid),
-            "LOCAL_ROOT": str(self.folder),
-            "POSTGRES_PASSWORD": "for-tests-alone",
-            **dict.fromkeys(("POSTGRES_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT"), "0"),
-        }
-
-    def run(self, *words: str, seconds: float = 60.0) -> Ended:
-        done = subprocess.run(
-            words, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=seconds, check=False
-        )
-        return Ended(done.returncode, done.stdout, done.stderr)
-
-    def compose(self, *words: str, seconds: float = 60.0) -> str:
-        done = self.run("docker", "compose", *words, seconds=seconds)
-        assert done.code == 0, f"{words}: {done.err} {self.run('docker', 'compose', 'logs').out}"
-        return done.out
-
-    def container(self, service: str) -> dict[str, Any]:
-        found = self.run("docker", "inspect", f"{self.name}-{service}-1")
-        return dict(json.loads(found.out)[0])
-
-    def host_place(self) -> Place:
-        """Where a person of this host types commands."""
-        database = self.compose("port", "postgresql", "5432").strip()
-        variables = {
-            "DATABASE_URL": f"postgresql://airbyte:for-tests-alone@{database}/airbyte",
-            "TEMPORAL_ADDRESS": self.compose("port", "temporal", "7233").strip(),
-        }
-        return Place(self.folder, self.folder / "home", variables)
-
-    def pods(self) -> list[str]:
-        """Containers and volumes of pods."""
-        return self._labelled(f"{STACK_LABEL}={self.name}")
-
-    def left(self) -> list[str]:
-        """Everything that the engine has of this project and of its pods."""
-        return [*self.pods(), *self._labelled(f"com.docker.compose.project={self.name}")]
-
-    def _labelled(self, label: str) -> list[str]:
-        lists = (("ps", "-a", "--format", "{{.Names}}"), ("volume", "ls", "-q"), ("network", "ls", "-q"))
-        return [
-            name for words in lists for name in self.run("docker", *words, "--filter", f"label={label}").out.split()
-        ]
-
-
 @pytest.fixture(scope="module")
 def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The stack as `docker compose up` leaves it; whatever the tests do, nothing of it stays."""
-    folder = tmp_path_factory.mktemp("compose")
-    folder.chmod(0o1777)  # images have users of their own
-    stack = Stack(folder)
-    if stack.run("docker", "compose", "version").code != 0:
-        if os.environ.get("CI") == "true":
-            pytest.fail("these tests need `docker compose`, and there is none")
-        pytest.skip("no docker compose")
-    make_images(images.PRODUCT, FAKER, POSTGRES, TEMPORAL)
-    try:
-        stack.compose("up", "-d", "--wait", seconds=120)
+    """docker-compose.yml alone."""
+    make_images(images.PRODUCT, images.DEMO_DESTINATION, FAKER, POSTGRES, TEMPORAL)
+    with running(
+        tmp_path_factory.mktemp("compose"), {"AIRBYTE_WORKERS_MAX_WATCHES": "77", "MAX_SYNC_WORKERS": "2"}
+    ) as stack:
         yield stack
-    finally:
-        for words in removal(stack.name):
-            stack.run("sh", "-c", words)
 
 
 @pytest.fixture
@@ -112,13 +39,10 @@ def place(compose: Stack) -> Place:
     return compose.host_place()
 
 
-def removal(name: str) -> list[str]:
-    """The lines that the page says to type, for this project."""
-    section = PAGE.read_text(encoding="utf-8").partition("\n## Remove")[2]
-    block = re.search(r"```sh\n(.*?)```", section, re.DOTALL)
-    assert block is not None
-    lines = block[1].strip().splitlines()
-    return [line.replace(f"{STACK_LABEL}=airbyte-workers", f"{STACK_LABEL}={name}") for line in lines]
+def _bytes(said: str) -> float:
+    """As `docker stats` writes amounts."""
+    number = said.rstrip("KMGiB")
+    return float(number) * {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}[said[len(number) :].removesuffix("B")]
 
 
 def content(place: Place, name: str, **source: Any) -> dict[str, Any]:
@@ -149,13 +73,53 @@ def started_by_temporal(place: Place, type: str, input: dict[str, Any]) -> dict[
 
 
 def test_all_three_are_healthy_and_only_this_host_reaches_them(compose: Stack) -> None:
-    seen = {service: compose.container(service) for service in SERVICES}
-    assert {each["State"]["Health"]["Status"] for each in seen.values()} == {"healthy"}
+    seen = compose.containers()
+    assert {name: each["State"].get("Health", {}).get("Status") for name, each in seen.items()} == {
+        **dict.fromkeys(SERVICES, "healthy"),
+        "local-root": None,
+    }
     published = [
         port for each in seen.values() for ports in each["NetworkSettings"]["Ports"].values() for port in ports or ()
     ]
     assert [port["HostIp"] for port in published] == ["127.0.0.1"] * 3
     assert compose.compose("exec", "-T", "worker", "id", "-u").strip() == "10001"
+
+
+def test_an_idle_stack_has_less_than_a_gigabyte(compose: Stack) -> None:
+    names = [f"{compose.name}-{service}-1" for service in SERVICES]
+    said = compose.run("docker", "stats", "--no-stream", "--format", "{{.MemUsage}}", *names).out
+    used = [_bytes(line.partition("/")[0].strip()) for line in said.splitlines()]
+    assert len(used) == len(SERVICES)
+    assert 0 < sum(used) < 1e9
+
+
+def test_each_has_limits_and_a_root_that_it_cannot_write(compose: Stack) -> None:
+    for name, each in compose.containers().items():
+        host = each["HostConfig"]
+        assert min(host["Memory"], host["NanoCpus"], host["PidsLimit"]) > 0, name
+        assert host["ReadonlyRootfs"], name
+        assert "no-new-privileges:true" in host["SecurityOpt"], name
+        assert host["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "3"}, name
+        assert host["RestartPolicy"]["Name"] == ("no" if name == "local-root" else "unless-stopped"), name
+
+
+def test_the_one_command_of_the_readme_syncs_into_a_folder_that_nobody_made(compose: Stack) -> None:
+    said = compose.compose("run", "--rm", "demo", seconds=200)
+    assert "1,000" in said
+    assert len((compose.local / "demo" / "users.jsonl").read_bytes().splitlines()) == 1000
+    assert "demo" not in compose.containers()
+
+
+def test_no_password_is_in_what_the_engine_tells_of_a_container(compose: Stack) -> None:
+    told = compose.compose("config") + json.dumps(compose.containers())
+    assert [name for name in SECRETS if compose.secret(name) in told] == []
+    environment = compose.compose("exec", "-T", "worker", "env")
+    assert compose.secret("postgres_password") not in environment
+
+
+def test_every_setting_in_the_env_file_reaches_the_worker(compose: Stack) -> None:
+    environment = compose.compose("exec", "-T", "worker", "env").splitlines()
+    assert {"AIRBYTE_WORKERS_MAX_WATCHES=77", "MAX_SYNC_WORKERS=2"} <= set(environment)
 
 
 def test_the_command_line_of_the_host_syncs_real_connectors(place: Place) -> None:
@@ -201,6 +165,20 @@ def test_a_worker_that_is_restarted_in_mid_sync_costs_no_attempt(compose: Stack,
         ended = sync.ended()
     assert (ended.code, len(ended.report["attempts"])) == (0, 1), ended.err
     assert (ended.report["records_committed"], rows(place, "restarted")) == (6000, 6000)
+
+
+def test_a_program_that_dies_is_started_again(compose: Stack) -> None:
+    before = compose.containers()["worker"]["RestartCount"]
+    compose.run("docker", "compose", "exec", "-T", "worker", "sh", "-c", "kill -9 -1")
+    until(lambda: compose.containers()["worker"]["RestartCount"] > before, "another start")
+    until(lambda: compose.containers()["worker"]["State"]["Health"]["Status"] == "healthy", "a healthy worker")
+
+
+def test_all_stop_in_order_before_their_grace_is_over_and_start_again(compose: Stack) -> None:
+    compose.compose("stop", seconds=180)
+    codes = {name: each["State"]["ExitCode"] for name, each in compose.containers().items()}
+    assert codes == {"postgresql": 0, "temporal": 0, "worker": 0, "local-root": 0}
+    compose.compose("up", "-d", "--wait", seconds=180)
 
 
 def test_what_the_page_says_removes_everything_also_a_running_sync(compose: Stack, place: Place) -> None:

@@ -10,9 +10,9 @@ import docker
 from airbyte_workers.pods.image_building import CLIENT_TIMEOUT_S
 from tests.images import compose, connectors, demo, product
 from tests.images.demo import CODE, PYTHON
-from tests.images.product import PRODUCT
+from tests.images.product import DEMO_DESTINATION, PRODUCT
 
-__all__ = ["CODE", "PRODUCT", "PYTHON", "client", "ensure", "misbehaving", "tags"]
+__all__ = ["CODE", "DEMO_DESTINATION", "PRODUCT", "PYTHON", "client", "ensure", "misbehaving", "tags"]
 
 
 def client() -> docker.APIClient:
@@ -27,7 +27,7 @@ def misbehaving(mode: str) -> str:
 
 def tags() -> tuple[str, ...]:
     """Every image there is a recipe for."""
-    return (PYTHON, CODE, *demo.programs(), PRODUCT, *connectors.IMAGES, *compose.IMAGES)
+    return (PYTHON, CODE, *demo.programs(), *product.TARGETS, *connectors.IMAGES, *compose.IMAGES)
 
 
 def ensure(engine: docker.APIClient, *wanted: str, said: Callable[[str], object] | None = None) -> None:
@@ -42,8 +42,8 @@ def ensure(engine: docker.APIClient, *wanted: str, said: Callable[[str], object]
 def _make(engine: docker.APIClient, tag: str) -> str:
     if tag in (PYTHON, CODE) or tag in demo.programs():
         return demo.make(engine, tag)
-    if tag == PRODUCT:
-        return product.make(engine)
+    if tag in product.TARGETS:
+        return product.make(engine, tag)
     if tag in connectors.IMAGES:
         return connectors.make(engine, tag)
     if tag in compose.IMAGES:

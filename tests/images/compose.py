@@ -1,57 +1,44 @@
-"""Stand-ins for the two images of others that docker-compose.yml names, made of what is installed here.
+"""Stand-ins for the images of others that the compose files name, made of what is here and of Debian's packages.
 
-They have what the compose file uses: the same program as entrypoint, user, folders, variables, signals. An image that
+They have what the compose files use: the same program as entrypoint, user, folders, variables, signals. An image that
 somebody has pulled under such a name is the real one, and stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import docker
 from docker.errors import APIError, ImageNotFound
 
 from airbyte_workers.pods.image_building import CONTENT_LABEL, ImageBuildFailed, base_image
-from airbyte_workers.pods.image_content import Entry, copy, fingerprint, stream, text, tree, with_parents
-from airbyte_workers.runtime.stack.errors import StackError
-from airbyte_workers.runtime.stack.pg_binaries import installations
-from airbyte_workers.runtime.stack.temporal import find_temporal
+from airbyte_workers.pods.image_content import Entry, fingerprint, stream, text, with_parents
+from tests.images import recipes
+from tests.images.recipes import CONTEXT, RECIPES, Recipe
 
 POSTGRES = "postgres:17"
 TEMPORAL = "temporalio/temporal:1.9.1"
-IMAGES = (POSTGRES, TEMPORAL)
-CONTEXT = "files"
-POSTGRES_START = (Path(__file__).parent / "postgres_start.sh").read_text(encoding="utf-8")
-TEMPORAL_LINES = """
-RUN echo 'temporal:x:1000:1000::/home/temporal:/bin/sh' >>/etc/passwd && mkdir /home/temporal \\
-    && chown 1000:1000 /home/temporal
-USER temporal
-ENTRYPOINT ["temporal"]
-"""
-POSTGRES_LINES = """
-RUN echo 'postgres:x:999:999::/var/lib/postgresql:/bin/sh' >>/etc/passwd && mkdir -p /var/lib/postgresql/data \\
-    && chown -R 999:999 /var/lib/postgresql && chmod 1777 /tmp  # a checkout below /tmp brings a /tmp of its own
-ENV PATH="$PATH:{bin}" PGDATA=/var/lib/postgresql/data
-VOLUME /var/lib/postgresql/data
-USER postgres
-EXPOSE 5432
-STOPSIGNAL SIGINT
-ENTRYPOINT ["sh", "/usr/local/bin/postgres_start.sh"]
-CMD ["postgres"]
-"""
+PRODUCTION = ("temporalio/server:1.32.0", "temporalio/admin-tools:1.32.0", "temporalio/ui:2.54.1")
+STORAGE = ("chrislusf/seaweedfs:4.48",)
+MONITORING = ("prom/prometheus:v3.5.0", "grafana/grafana:12.1.1")
+HAPROXY = "haproxy:3.2-alpine"
+IMAGES = tuple(RECIPES)
 
 
 def make(engine: docker.APIClient, tag: str) -> str:
-    """Returns the image's id."""
+    """Returns the image's id. Raises ImageBuildFailed."""
     base = base_image(engine)
-    recipe = _recipe(tag)
-    content = f"{engine.inspect_image(base)['Id']} {fingerprint(recipe.context(base))}"
+    try:
+        recipe = RECIPES[tag]()
+    except ImageBuildFailed as error:
+        raise ImageBuildFailed(f"image {tag} cannot be made: {error}") from None
+    known = fingerprint(_context(base, recipe, recipe.files))
+    content = " ".join((engine.inspect_image(base)["Id"], known, *recipe.debian))
     before = _found(engine, tag)
     if before is None or (CONTENT_LABEL in before.labels and before.labels[CONTENT_LABEL] != content):
-        _build(engine, tag, recipe.context(base), content)
+        _build(engine, tag, recipe, content)
     after = _found(engine, tag)
     assert after is not None
     if before is not None and before.id != after.id:
@@ -59,28 +46,11 @@ def make(engine: docker.APIClient, tag: str) -> str:
     return after.id
 
 
-@dataclass(frozen=True)
-class _Recipe:
-    files: tuple[Entry, ...]
-    lines: str
-
-    def context(self, base: str) -> Iterator[Entry]:
-        yield text("Dockerfile", f"FROM {base}\nCOPY {CONTEXT}/ /\n{self.lines}")
-        yield from with_parents(self.files, existing=())
-
-
-def _recipe(tag: str) -> _Recipe:
-    if tag == TEMPORAL:
-        return _Recipe((copy(Path(find_temporal()), f"{CONTEXT}/usr/local/bin/temporal"),), TEMPORAL_LINES)
-    try:
-        found = installations()
-    except StackError as error:
-        raise ImageBuildFailed(f"image {tag} cannot be made: {error}") from None
-    newest = found[max(found)]
-    files = [text(f"{CONTEXT}/usr/local/bin/postgres_start.sh", POSTGRES_START)]
-    for folder in (newest.folder, newest.libraries):
-        files += tree(folder, f"{CONTEXT}{folder}", without=("include",))
-    return _Recipe(tuple(files), POSTGRES_LINES.format(bin=newest.folder / "bin"))
+def _context(base: str, recipe: Recipe, files: Iterable[Entry]) -> Iterator[Entry]:
+    libraries = "ENV LD_LIBRARY_PATH=/usr/lib/standin\n" if recipe.debian else ""
+    copied = f"COPY {CONTEXT}/ /\n" if recipe.files or recipe.debian else ""
+    yield text("Dockerfile", f"FROM {base}\n{copied}{libraries}{recipe.lines}")
+    yield from with_parents(files, existing=())
 
 
 @dataclass(frozen=True)
@@ -97,12 +67,17 @@ def _found(engine: docker.APIClient, tag: str) -> _Found | None:
     return _Found(image["Id"], image["Config"]["Labels"] or {})
 
 
-def _build(engine: docker.APIClient, tag: str, context: Iterator[Entry], content: str) -> None:
-    said = engine.build(
-        fileobj=stream(context), custom_context=True, tag=tag, labels={CONTENT_LABEL: content}, rm=True, forcerm=True,
-        decode=True,
-    )  # fmt: skip
-    failed = [each["error"] for each in said if "error" in each]
+def _build(engine: docker.APIClient, tag: str, recipe: Recipe, content: str) -> None:
+    with ExitStack() as stack:
+        files = recipe.files
+        if recipe.debian:
+            files += stack.enter_context(recipes.unpacked(recipe.debian))
+        context = _context(base_image(engine), recipe, files)
+        said = engine.build(
+            fileobj=stream(context), custom_context=True, tag=tag, labels={CONTENT_LABEL: content}, rm=True,
+            forcerm=True, decode=True,
+        )  # fmt: skip
+        failed = [each["error"] for each in said if "error" in each]
     if failed:
         raise ImageBuildFailed(f"image {tag} cannot be made: {failed[0]}")
 

@@ -6,9 +6,8 @@ if [ "$1" != postgres ]; then
 fi
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
     user=${POSTGRES_USER:-postgres}
-    : "${POSTGRES_PASSWORD:?}"
     umask 077
-    printf '%s\n' "$POSTGRES_PASSWORD" >/tmp/password
+    cat "${POSTGRES_PASSWORD_FILE:?}" >/tmp/password
     initdb --username="$user" --pwfile=/tmp/password --auth=trust --encoding=UTF8 --locale=C --no-sync
     rm /tmp/password
     echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"

@@ -1,4 +1,4 @@
-"""The product's own image, from the Dockerfile that everybody uses, on a base that needs no registry."""
+"""The product's own images, from the Dockerfile that everybody uses, on a base that needs no registry."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ from airbyte_workers.pods.image_building import CONTENT_LABEL, ImageBuildFailed,
 from airbyte_workers.pods.image_content import Entry, copy, fingerprint, tree
 
 PRODUCT = "airbyte-workers:test"
+DEMO_DESTINATION = "airbyte-workers/destination-jsonl:local"
+"""The name that deploy/compose/demo.yaml has for it."""
+TARGETS = {PRODUCT: "product", DEMO_DESTINATION: "destination-jsonl"}
 ROOT = Path(__file__).parents[2]
 FILES = ("Dockerfile", ".dockerignore", "pyproject.toml", "requirements.lock", "README.md", "LICENSE")
 PACKAGES = ("airbyte_workers", "workflows", "activities", "demo_connectors")
 
 
-def make(engine: docker.APIClient) -> str:
+def make(engine: docker.APIClient, tag: str = PRODUCT) -> str:
     """Returns the image's id."""
     base = base_image(engine, pip=True)
     content = f"{engine.inspect_image(base)['Id']} {fingerprint(_inputs())}"
-    before = _labelled(engine)
+    before = _labelled(engine, tag)
     if before is None or before.content != content:
-        _build(engine, base, content)
+        _build(engine, tag, base, content)
         if before is not None:
             with suppress(APIError):  # something may still use it
                 engine.remove_image(before.id)
-    return str(engine.inspect_image(PRODUCT)["Id"])
+    return str(engine.inspect_image(tag)["Id"])
 
 
 def _inputs() -> Iterator[Entry]:
@@ -45,20 +48,26 @@ class _Made(NamedTuple):
     content: str
 
 
-def _labelled(engine: docker.APIClient) -> _Made | None:
+def _labelled(engine: docker.APIClient, tag: str) -> _Made | None:
     try:
-        image = engine.inspect_image(PRODUCT)
+        image = engine.inspect_image(tag)
     except ImageNotFound:
         return None
     return _Made(image["Id"], (image["Config"]["Labels"] or {}).get(CONTENT_LABEL, ""))
 
 
-def _build(engine: docker.APIClient, base: str, content: str) -> None:
+def _build(engine: docker.APIClient, tag: str, base: str, content: str) -> None:
     lines = engine.build(
-        path=str(ROOT), tag=PRODUCT, buildargs={"BASE": base}, labels={CONTENT_LABEL: content}, rm=True, forcerm=True
+        path=str(ROOT),
+        tag=tag,
+        target=TARGETS[tag],
+        buildargs={"BASE": base},
+        labels={CONTENT_LABEL: content},
+        rm=True,
+        forcerm=True,
     )
     said = [json.loads(line) for block in lines for line in block.splitlines() if line.strip()]
     failed = next((each["error"] for each in said if "error" in each), None)
     if failed:
         output = "".join(each.get("stream", "") for each in said)[-2000:]
-        raise ImageBuildFailed(f"image {PRODUCT} cannot be made: {failed}\n{output}")
+        raise ImageBuildFailed(f"image {tag} cannot be made: {failed}\n{output}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from temporalio.exceptions import ApplicationError
 
 from activities.bookkeeping import MAX_WHY, BookkeepingActivities
 from activities.means import Means
+from airbyte_workers.models import SearchAttributes
 from airbyte_workers.pods.engine import EngineError
+from airbyte_workers.runtime.search_attributes import OURS
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import history, jobs
 from airbyte_workers.store.objects import open_objects
@@ -44,9 +47,12 @@ class Engine:
         return True
 
 
-def books(db: asyncpg.Pool, seal: Seal, folder: Path, engine: Engine, **settings: Any) -> BookkeepingActivities:
+def books(
+    db: asyncpg.Pool, seal: Seal, folder: Path, engine: Engine, registered: Collection[str] = (), **settings: Any
+) -> BookkeepingActivities:
     chosen = Settings(home=folder, orchestrator_image="airbyte-workers:1", **settings)
-    return BookkeepingActivities(Means(db, seal, chosen, open_objects(chosen), {}), engine)
+    means = Means(db, seal, chosen, open_objects(chosen), {})
+    return BookkeepingActivities(means, engine, searchable=lambda: registered)
 
 
 async def test_what_was_left_open_is_chosen_kept_and_told(db: asyncpg.Pool, seal: Seal, tmp_path: Path) -> None:
@@ -147,3 +153,27 @@ async def test_openings_of_one_run_at_once_are_one_job_with_one_launcher(
     plans = [each for each in results if not isinstance(each, BaseException)]
     assert len({plan.job_id for plan in plans}) == 1
     assert {plan.launcher.split()[0] for plan in plans} == {"docker"}
+
+
+SEARCHED = SearchAttributes(
+    keywords={"AirbyteConnection": "demo", "AirbyteWorkspace": "sales"},
+    lists={"AirbyteImage": ("airbyte/source-faker:7.2.1", "airbyte/destination-null:1")},
+    status=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("registered", "searched"),
+    [
+        (OURS, SEARCHED),
+        ((), SearchAttributes()),
+        (("AirbyteConnection", "Theirs"), SearchAttributes(keywords={"AirbyteConnection": "demo"})),
+    ],
+    ids=["all", "none", "some"],
+)
+async def test_a_run_is_told_of_search_attributes_that_are_registered_alone(
+    db: asyncpg.Pool, seal: Seal, tmp_path: Path, registered: Collection[str], searched: SearchAttributes
+) -> None:
+    opening = books(db, seal, tmp_path, Engine(), registered, workspace="sales")
+    plan = await opening.open_job(request(sync_input(**IMAGES)))
+    assert plan.search == searched

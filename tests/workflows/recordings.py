@@ -15,7 +15,7 @@ from workflow_servers import real, time_skipping
 
 from airbyte_workers.client import Client
 from airbyte_workers.models import AttemptOutcome, FailureType, RetryRules, SyncInput
-from airbyte_workers.names import Role, sync_workflow_id
+from airbyte_workers.names import SCHEDULED_SYNC, WORKFLOW_QUEUE, Role, scheduled_workflow_id, sync_workflow_id
 from airbyte_workers.settings import Settings
 
 FOLDER = Path(__file__).parent / "histories"
@@ -25,6 +25,9 @@ INPUT = SyncInput.model_validate(
 ID = sync_workflow_id("demo")
 RUNNING = "watch sync 0"
 CONFIG_ERROR = AttemptOutcome(status="failed", failures=(failure(FailureType.CONFIG_ERROR, "no such table"),))
+SCHEDULED_ID = scheduled_workflow_id("demo")
+SCHEDULED = frozenset({"scheduled", "scheduled_skipped"})
+"""Recordings of what a schedule starts, not of its sync."""
 REAL = frozenset({"worker_lost"})
 """What the time-skipping server does not know: a task goes on to another worker when its own does not take it."""
 Play = Callable[[WorkflowEnvironment, Script], Awaitable[None]]
@@ -39,7 +42,7 @@ async def recorded(env: WorkflowEnvironment, name: str) -> WorkflowHandle[Any, A
     """Play a recording to its end."""
     script, play = RECORDINGS[name]()
     await play(env, script)
-    return env.client.get_workflow_handle(ID)
+    return env.client.get_workflow_handle(SCHEDULED_ID if name in SCHEDULED else ID)
 
 
 # --- how they go ---
@@ -63,6 +66,26 @@ async def _clear(env: WorkflowEnvironment, script: Script) -> None:
 async def _refresh(env: WorkflowEnvironment, script: Script) -> None:
     async with script.played(env.client):
         await _client(env).refresh("demo", raise_on_failure=False)
+
+
+async def _scheduled(env: WorkflowEnvironment, script: Script) -> None:
+    async with script.played(env.client):
+        run = await env.client.start_workflow(
+            SCHEDULED_SYNC, {"connection": "demo"}, id=SCHEDULED_ID, task_queue=WORKFLOW_QUEUE
+        )
+        await run.result()
+
+
+async def _scheduled_meanwhile(env: WorkflowEnvironment, script: Script) -> None:
+    async with script.played(env.client):
+        by_hand = await _client(env).start_sync(INPUT)
+        await script.reached(RUNNING)
+        run = await env.client.start_workflow(
+            SCHEDULED_SYNC, {"connection": "demo"}, id=SCHEDULED_ID, task_queue=WORKFLOW_QUEUE
+        )
+        await run.result()
+        script.release(RUNNING)
+        await by_hand.result()
 
 
 async def _cancelled_in_attempt(env: WorkflowEnvironment, script: Script) -> None:
@@ -122,6 +145,9 @@ RECORDINGS: dict[str, Callable[[], tuple[Script, Play]]] = {
     ),
     "clear": lambda: (Script([complete(), success()]), _clear),
     "refresh": lambda: (Script([complete(), success()], plan={"questions": (discover(),)}), _refresh),
+    "scheduled": lambda: (Script([success()]), _scheduled),
+    "scheduled_skipped": lambda: (Script([success()], hold=[RUNNING]), _scheduled_meanwhile),
+    "sync_of_schedule": lambda: (Script([success()]), _scheduled),
     "retried_success": lambda: (Script([complete(), partial(), success()]), _to_its_end),
     "exhausted": lambda: (Script([complete()] * 5), _to_its_end),
     "config_error": lambda: (Script([CONFIG_ERROR]), _to_its_end),

@@ -27,15 +27,17 @@ from airbyte_workers.models import (
     JobPlan,
     Launched,
     Limits,
+    NoteSkip,
     OpenAttempt,
     OpenJob,
     OpenOperation,
     OperationEnd,
     Progress,
     RetryRules,
+    Skipped,
     SyncReport,
 )
-from airbyte_workers.names import REPLICATION_KINDS, WATCH_QUEUE, WORKFLOW_QUEUE, JobKind, launch_queue
+from airbyte_workers.names import CONNECTION_BUSY, REPLICATION_KINDS, WATCH_QUEUE, WORKFLOW_QUEUE, JobKind, launch_queue
 from airbyte_workers.runtime.pools import WORKFLOWS
 
 LIMITS = Limits(attempt_s=3600, spec_s=60, check_s=60, discover_s=600, heartbeat_s=30, bookkeeping_s=30)
@@ -67,6 +69,7 @@ class Script:
     answers: Mapping[str, AttemptOutcome] = field(default_factory=dict)
     end: OperationEnd | None = None
     refuse: str | None = None
+    busy: str | None = None
     hold: Sequence[str] = ()
     lost: dict[str, int] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
@@ -77,6 +80,7 @@ class Script:
     waits: list[float] = field(default_factory=list)
     opened: OpenOperation | None = None
     opened_job: OpenJob | None = None
+    skipped: NoteSkip | None = None
     closed: CloseJob | None = None
     closed_operation: CloseOperation | None = None
     launched: list[AttemptRef] = field(default_factory=list)
@@ -107,7 +111,7 @@ class Script:
     async def working(self, client: Client, *, but: str = "") -> AsyncIterator[None]:
         """Workers for the activities alone, of all queues `but` one."""
         books = [self.open_job, self.open_operation, self.check_configs, self.configure_catalog, self.open_attempt]
-        books += [self.close_attempt, self.close_job, self.close_operation, self.request_cancel]
+        books += [self.close_attempt, self.close_job, self.close_operation, self.request_cancel, self.note_skip]
         kinds = (JobKind.SPEC, JobKind.CHECK, JobKind.DISCOVER, JobKind.SYNC)
         queues = {WORKFLOW_QUEUE: books, WATCH_QUEUE: [self.watch_workload, self.end_workload]}
         queues |= {launch_queue(kind): [self.launch_workload] for kind in kinds}
@@ -178,6 +182,12 @@ class Script:
             reason=request.reason,
         )
 
+    @activity.defn(name="note_skip")
+    async def note_skip(self, skip: NoteSkip) -> Skipped:
+        self.skipped = skip
+        await self._called("note skip")
+        return Skipped(connection=skip.connection, reason="connection demo is syncing already (job 7)", job_id=7)
+
     @activity.defn(name="close_operation")
     async def close_operation(self, request: CloseOperation) -> OperationEnd:
         await self._called(f"close {request.ref.kind} {request.outcome.status}")
@@ -221,6 +231,8 @@ class Script:
     def _planned(self) -> JobPlan:
         if self.refuse:
             raise ApplicationError(self.refuse, type="InvalidInput", non_retryable=True)
+        if self.busy:
+            raise ApplicationError(self.busy, type=CONNECTION_BUSY, non_retryable=True)
         return JobPlan(job_id=7, limits=self.limits, retries=self.rules, **self.plan)
 
     async def _called(self, call: str) -> None:

@@ -36,6 +36,10 @@ def failure(message: str) -> Failure:
             RunPhase(kind=JobKind.CHECK, subject="airbyte/source-x:1", job_id=8, phase="starting"),
             "**Check of airbyte/source-x:1**, job 8\n\nstarting",
         ),
+        (
+            RunPhase(subject="demo", choice=tuple(map(str, range(1_022)))),
+            "**Sync of demo**\n\nopening\n\n" + "\n".join(f"- {each}" for each in range(20)) + "\n\nand 1,002 more",
+        ),
     ],
 )
 def test_the_panel_says_what_is_known(phase: RunPhase, text: str) -> None:

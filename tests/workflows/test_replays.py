@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recordings import FOLDER, RECORDINGS, recorded
+from recordings import FOLDER, RECORDINGS, SCHEDULED, recorded
 from temporalio import workflow
 from temporalio.api.enums.v1 import EventType, TimeoutType
 from temporalio.client import WorkflowHistory
@@ -60,6 +60,11 @@ SHOWS: dict[str, Callable[[Happened], bool]] = {
     "questions": lambda seen: seen["launch_workload"] == 4 and seen["check_configs"] == 1,
     "clear": lambda seen: seen["open_attempt"] == 2 and seen["launch_workload"] == 2,
     "refresh": lambda seen: seen["open_attempt"] == 2 and seen["launch_workload"] == 3,
+    "scheduled": lambda seen: seen["child_workflow_execution_completed"] == 1 and seen["open_job"] == 0,
+    "scheduled_skipped": lambda seen: (
+        seen["start_child_workflow_execution_failed"] == seen["note_skip"] == seen["workflow_execution_completed"] == 1
+    ),
+    "sync_of_schedule": lambda seen: seen["open_job"] == seen["workflow_execution_completed"] == 1,
     "retried_success": lambda seen: seen["open_attempt"] == 3 and seen["timer_fired"] == 1,
     "exhausted": lambda seen: seen["timer_fired"] == 4 and seen["workflow_execution_failed"] == 1,
     "config_error": lambda seen: seen["watch_workload"] == 1 and seen["workflow_execution_failed"] == 1,
@@ -91,7 +96,7 @@ class ForgetfulWorkflow(SyncWorkflow):
         return await super()._books(method, argument, summary=summary)
 
 
-_NOT_SYNCS = {"clear", "refresh"}  # they share its code
+_NOT_SYNCS = {"clear", "refresh"} | SCHEDULED  # they share its code
 
 
 @pytest.mark.parametrize("name", sorted(RECORDINGS.keys() - {"cancelled_in_backoff"} - _NOT_SYNCS))

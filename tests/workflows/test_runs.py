@@ -13,7 +13,7 @@ from said import IMAGE, spec, success
 from script import Script
 from temporalio.testing import WorkflowEnvironment
 
-from airbyte_workers import runs
+from airbyte_workers import pending, runs
 from airbyte_workers.client import CancelAnswer, Client, InvalidInput, NotRunning, Run, RunCancelled, RunFailed
 from airbyte_workers.models import JobStatus, SyncInput
 from airbyte_workers.names import WATCH_QUEUE, JobKind
@@ -101,7 +101,7 @@ async def test_a_look_says_why_a_step_is_tried_again(env: WorkflowEnvironment, a
 async def test_a_look_says_that_nobody_takes_up_a_step(
     env: WorkflowEnvironment, airbyte: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "_ALONE", timedelta(0))
+    monkeypatch.setattr(pending, "ALONE", timedelta(0))
     script = Script()
     async with script.deciding(env.client), script.working(env.client, but=WATCH_QUEUE):
         run = await airbyte.start_spec(INPUT)

@@ -14,6 +14,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+from airbyte_workers.names import SEARCH_ATTRIBUTES
 from airbyte_workers.runtime.stack.errors import StackError
 from airbyte_workers.runtime.stack.home import Home
 from airbyte_workers.runtime.stack.leftovers import end_temporals
@@ -65,6 +66,8 @@ class Temporal:
         ]  # fmt: skip
         for value in DYNAMIC_CONFIG:
             argv += ["--dynamic-config-value", value]
+        for name, kind in SEARCH_ATTRIBUTES.items():  # a worker would register them, and the first job wait for it
+            argv += ["--search-attribute", f"{name}={kind}"]
         argv += _accepted(binary, variables)
         return Program(argv, self.home.log(self.name), self.home.path, variables)
 

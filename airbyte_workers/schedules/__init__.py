@@ -1,0 +1,1 @@
+"""Schedules: Temporal's own, one for each connection, each run of which is a `ScheduledSync`."""
