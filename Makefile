@@ -8,7 +8,7 @@ FUZZ_SEED ?= 0
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos check metrics format bench bench-long fuzz images histories lock clean
+.PHONY: help demo test chaos check metrics format bench bench-long fuzz images pictures histories lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ fuzz: $(READY)  ## The relay against its reference for FUZZ_LINES lines from see
 
 images: $(READY)  ## Images of connectors for the tests, made without a registry
 	@$(BIN)/python -m tests.images
+
+pictures: $(READY)  ## Take the documentation's pictures anew, in Temporal's page and on a terminal
+	@PICTURES=docs/pictures $(BIN)/pytest -q tests/browser
 
 histories: $(READY)  ## Record the histories for the replay tests anew: only after a guarded change
 	@$(BIN)/python tests/workflows/record_histories.py

@@ -1,4 +1,4 @@
-"""What all tests share: tests that need a Docker engine say so loudly where there is none."""
+"""What all tests share: tests that need a Docker engine or a browser say so loudly where there is none."""
 
 from __future__ import annotations
 
@@ -16,12 +16,24 @@ def _engine_answers() -> bool:
     return subprocess.run([docker, "info"], capture_output=True, timeout=20, check=False).returncode == 0
 
 
+def _browser_is_there() -> bool:
+    return shutil.which("chromium") is not None
+
+
+NEEDS = {
+    "docker": (_engine_answers, "need a Docker engine and none answers", "no Docker engine answers"),
+    "browser": (_browser_is_there, "need chromium and none is on PATH", "no chromium is on PATH"),
+}
+"""By marker: whether it is there, what is said of its tests in CI, and why they are skipped elsewhere."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without an engine its tests are skipped with one line; in CI that is a failure."""
-    wanting = [item for item in items if item.get_closest_marker("docker")]
-    if not wanting or _engine_answers():
-        return
-    if os.environ.get("CI") == "true":
-        raise pytest.UsageError(f"{len(wanting)} tests need a Docker engine and none answers")
-    for item in wanting:
-        item.add_marker(pytest.mark.skip(reason="no Docker engine answers"))
+    """Without what they need, tests are skipped with one line; in CI that is a failure."""
+    for marker, (is_there, in_ci, elsewhere) in NEEDS.items():
+        wanting = [item for item in items if item.get_closest_marker(marker)]
+        if not wanting or is_there():
+            continue
+        if os.environ.get("CI") == "true":
+            raise pytest.UsageError(f"{len(wanting)} tests {in_ci}")
+        for item in wanting:
+            item.add_marker(pytest.mark.skip(reason=elsewhere))
