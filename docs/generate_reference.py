@@ -364,9 +364,9 @@ def workflows_page() -> str:
         "is started under this one, and its result returned."
     )
     scheduled = (
-        "What [a schedule](../how-to/schedule-syncs.md) starts. Input: that of `Sync`. It starts `Sync` under its fixed "
-        "id and ends as that does; while the connection is busy, its result is `status` (`skipped`), `connection`, "
-        "`reason`, and `job_id`: the job in the way, `null` where that has no number yet."
+        "What [a schedule](../how-to/schedule-syncs.md) starts. Input: that of `Sync`. It starts `Sync` under its "
+        "fixed id and ends as that does; while the connection is busy, its result is `status` (`skipped`), "
+        "`connection`, `reason`, and `job_id`: the job in the way, `null` where that has no number yet."
     )
     parts = [_title("Workflows"), intro, "## Sync", sync, "## ScheduledSync", scheduled]
     for title, form, result in (

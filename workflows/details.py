@@ -15,8 +15,6 @@ def details_of(phase: RunPhase, now: str = "") -> str:
     """The panel's text; `now`: what there is to add at this moment (`live`, `stuck`)."""
     job = f", job {phase.job_id}" if phase.job_id is not None else ""
     lines = [f"**{phase.kind.capitalize()} of {phase.subject}**{job}"]
-    if phase.launcher:
-        lines.append(f"launcher: {phase.launcher}")
     attempt = f"attempt {phase.attempt}: " if phase.attempt else ""
     lines.append(f"{attempt}{phase.phase}" + (f": {phase.detail}" if phase.detail else ""))
     if phase.next_attempt_at is not None:
@@ -24,7 +22,10 @@ def details_of(phase: RunPhase, now: str = "") -> str:
     if now:
         lines.append(now)
     lines.extend(f"{failure.origin}, {failure.type}:\n\n{_code_block(failure.message)}" for failure in phase.failures)
+    if phase.launcher:
+        lines.append(f"launcher: {phase.launcher}")
     if phase.choice:
+        lines.append("streams:")
         lines.append("\n".join(f"- {each}" for each in phase.choice[:_STREAMS]))
     if len(phase.choice) > _STREAMS:
         lines.append(f"and {len(phase.choice) - _STREAMS:,} more")

@@ -22,6 +22,7 @@ from temporalio.exceptions import ApplicationError
 from airbyte_workers import models
 from airbyte_workers.names import INVALID_INPUT
 from airbyte_workers.protocol.schema_sentences import close_to, dotted
+from airbyte_workers.runtime.told_failures import ToldFailures
 from airbyte_workers.settings import Settings
 
 MAX_PROBLEMS = 20
@@ -139,4 +140,4 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(part)
 
 
-data_converter = DataConverter(payload_converter_class=StrictPayloadConverter)
+data_converter = DataConverter(payload_converter_class=StrictPayloadConverter, failure_converter_class=ToldFailures)

@@ -22,11 +22,11 @@ def failure(message: str) -> Failure:
         (RunPhase(subject="demo", job_id=7, phase="asking"), "**Sync of demo**, job 7\n\nasking"),
         (
             RunPhase(subject="demo", job_id=7, launcher="docker (as asked for)", phase="running", attempt=2),
-            "**Sync of demo**, job 7\n\nlauncher: docker (as asked for)\n\nattempt 2: running",
+            "**Sync of demo**, job 7\n\nattempt 2: running\n\nlauncher: docker (as asked for)",
         ),
         (
-            RunPhase(subject="demo", job_id=7, launcher="process (no Docker engine answers)", choice=("a", "b")),
-            "**Sync of demo**, job 7\n\nlauncher: process (no Docker engine answers)\n\nopening\n\n- a\n- b",
+            RunPhase(subject="demo", job_id=7, launcher="process (no Docker)", choice=("a", "b")),
+            "**Sync of demo**, job 7\n\nopening\n\nlauncher: process (no Docker)\n\nstreams:\n\n- a\n- b",
         ),
         (
             RunPhase(subject="demo", phase="failed", detail="no more tries", failures=(failure("no memory"),)),
@@ -38,7 +38,9 @@ def failure(message: str) -> Failure:
         ),
         (
             RunPhase(subject="demo", choice=tuple(map(str, range(1_022)))),
-            "**Sync of demo**\n\nopening\n\n" + "\n".join(f"- {each}" for each in range(20)) + "\n\nand 1,002 more",
+            "**Sync of demo**\n\nopening\n\nstreams:\n\n"
+            + "\n".join(f"- {each}" for each in range(20))
+            + "\n\nand 1,002 more",
         ),
     ],
 )

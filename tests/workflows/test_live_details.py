@@ -107,7 +107,7 @@ async def test_it_says_how_far_the_pod_is_and_looking_leaves_no_trace_in_history
         shown = await panel_with("committed", client)
         assert "**Sync of demo**, job 7" in shown
         assert "attempt 1: running: pod replication-job-7-attempt-0\n\nrunning (at " in shown
-        assert shown.endswith(f"{SHOWN}\n\n- users: incremental, append")
+        assert shown.endswith(f"{SHOWN}\n\nstreams:\n\n- users: incremental, append")
         before = await events(client)
         script.figures = FIGURES.model_copy(update={"records_committed": 11_111, "waiting_for": ""})
         assert "waiting for" not in await panel_with("11,111 committed", client)
@@ -117,7 +117,10 @@ async def test_it_says_how_far_the_pod_is_and_looking_leaves_no_trace_in_history
 async def test_it_says_why_a_step_is_tried_again_in_a_block_of_its_own() -> None:
     async with await real() as server, running(Telling(configured=CHOICE, troubled=True), server.client) as client:
         shown = await panel_with("nothing moves", client)
-        assert "\n\nnothing moves:\n\n````\ntrying again after: the registry is away```\n````\n\n- users" in shown
+        assert (
+            "\n\nnothing moves:\n\n````\ntrying again after: the registry is away```\n````\n\nstreams:\n\n- users"
+            in shown
+        )
 
 
 async def test_while_temporal_does_not_answer_in_time_it_says_what_the_run_knows(
@@ -127,7 +130,9 @@ async def test_while_temporal_does_not_answer_in_time_it_says_what_the_run_knows
         await panel_with("committed", client)
         monkeypatch.setattr(live_details, "ANSWER_S", 0.0)
         shown = await panel(client)
-        assert shown.endswith("attempt 1: running: pod replication-job-7-attempt-0\n\n- users: incremental, append")
+        assert shown.endswith(
+            "attempt 1: running: pod replication-job-7-attempt-0\n\nstreams:\n\n- users: incremental, append"
+        )
 
 
 async def test_other_questions_are_answered_as_ever() -> None:
