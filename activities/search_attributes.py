@@ -15,11 +15,11 @@ _LONGEST = 200  # characters; Temporal's databases keep 255 of a keyword
 
 
 def search_attributes(job: Job, workspace: str, registered: Collection[str]) -> SearchAttributes:
-    """The values, of those attributes alone that are registered."""
+    """The values, of those attributes alone that are registered. Temporal does not encrypt them."""
     keywords = {WORKSPACE_ATTRIBUTE: workspace}
     if job.connection:
         keywords[CONNECTION_ATTRIBUTE] = job.connection
-    images = dict.fromkeys(cut(connector.name, _LONGEST) for connector in job.connectors.values())
+    images = dict.fromkeys(cut(connector.public_name, _LONGEST) for connector in job.connectors.values())
     return SearchAttributes(
         keywords={name: cut(value, _LONGEST) for name, value in keywords.items() if name in registered},
         lists={IMAGES_ATTRIBUTE: tuple(images)} if IMAGES_ATTRIBUTE in registered else {},

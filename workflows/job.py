@@ -24,6 +24,7 @@ from airbyte_workers.models import (
     JobPlan,
     Launched,
     RunPhase,
+    SearchAttributes,
 )
 from airbyte_workers.names import ATTEMPT_GONE, JOB_GONE, WATCH_QUEUE, JobKind, launch_queue
 from workflows.details import details_of
@@ -108,7 +109,8 @@ class JobRun:
         """The job's first activity; why it refuses is the first thing that people read."""
         plan = await in_clear_words(self._books(method, request, summary=summary))
         self._opened = plan
-        self._found.open(plan.search)
+        if plan.search != SearchAttributes() and workflow.patched("search-attributes"):  # older workers set none
+            self._found.open(plan.search)
         self._show(job_id=plan.job_id, launcher=plan.launcher)
 
     @property

@@ -15,7 +15,7 @@ from airbyte_workers.cli.report import waited_for
 from airbyte_workers.cli.screens import figures
 from airbyte_workers.cli.timeline import cut_line, told
 from airbyte_workers.jobs.readings import Sign
-from airbyte_workers.models import JobStatus, Mark, StreamCounts, Throughput, Waits
+from airbyte_workers.models import AttemptStatus, JobStatus, Mark, StreamCounts, Throughput, Waits
 from airbyte_workers.names import REPLICATION_KINDS, JobKind
 from airbyte_workers.orchestrator.speed import waited_for as most_waited_for
 from airbyte_workers.protocol.streams import shown, stream_key
@@ -247,12 +247,13 @@ def _courses(source: Source) -> dict[str, Any]:
     }
 
 
-def _course(number: int, throughput: Throughput, waits: Waits) -> Course:
+def _course(number: int, throughput: Throughput, attempt: AttemptHistory) -> Course:
     went = tuple(spans(throughput))
+    after = _after(went) if attempt.status is AttemptStatus.SUCCEEDED else ""
     return Course(
         number=number,
         began_at=throughput.began_at,
-        bottleneck=f"{bottleneck(waits)} {_after(went)}".strip(),
+        bottleneck=f"{bottleneck(attempt)} {after}".strip(),
         spans=went,
     )
 

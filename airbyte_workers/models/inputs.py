@@ -53,6 +53,11 @@ class Runnable(Typed):
         """The name by which people know the connector."""
         return self.image or " ".join(self.command or ())
 
+    @property
+    def public_name(self) -> str:
+        """What anybody may know of it: the image, or a command's program alone, whose arguments can be anything."""
+        return self.image or (self.command or ("",))[0].rpartition("/")[2]
+
 
 class Connector(Runnable):
     """A connector and its config.

@@ -8,15 +8,14 @@ at the panel asks a question of the run, and the worker that answers adds what i
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from temporalio import workflow
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client
-from temporalio.service import RPCError
 from temporalio.worker import (
     HandleQueryInput,
     Interceptor,
@@ -32,6 +31,9 @@ METADATA = "__temporal_workflow_metadata"
 """The question by which Temporal's page and `temporal workflow metadata` get the panel's text."""
 ANSWER_S = 0.5
 """How long a look may take: a thread waits for it, and Temporal's SDK calls one that waits for 2 s a deadlock."""
+
+
+_log = structlog.get_logger(__name__)
 
 
 class LiveDetails(Interceptor):
@@ -52,8 +54,9 @@ class LiveDetails(Interceptor):
         asked = asyncio.run_coroutine_threadsafe(self._seen(run), self._loop)
         try:
             return asked.result(timeout=ANSWER_S)
-        except (concurrent.futures.TimeoutError, concurrent.futures.CancelledError, RPCError):
+        except Exception as error:  # whatever it is, the rest of the panel is better than none
             asked.cancel()
+            _log.debug("no live figures", workflow=run.workflow_id, why=repr(error))
             return ""
 
     async def _seen(self, run: workflow.Info) -> str:

@@ -67,14 +67,17 @@ class Registered:
         self, missing: Mapping[str, IndexedValueType.ValueType]
     ) -> Mapping[str, IndexedValueType.ValueType]:
         """What there is more now: another worker may have been quicker, and some servers take no more of a type."""
-        request = AddSearchAttributesRequest(namespace=self._client.namespace, search_attributes=missing)
-        try:
-            await self._client.operator_service.add_search_attributes(request, timeout=_RPC)
-        except RPCError as error:
-            words = " ".join(f"--name {name} --type {SEARCH_ATTRIBUTES[name]}" for name in missing)
-            self._warn(f"{error.message}; whoever may: temporal operator search-attribute create {words}")
-        else:
-            _log.info("search attributes registered", names=sorted(missing))
+        refused: dict[str, str] = {}
+        for name, kind in missing.items():  # one by one: where there is no room for all, there is for some
+            request = AddSearchAttributesRequest(namespace=self._client.namespace, search_attributes={name: kind})
+            try:
+                await self._client.operator_service.add_search_attributes(request, timeout=_RPC)
+            except RPCError as error:
+                refused[name] = error.message
+        if refused:
+            words = " ".join(f"--name {name} --type {SEARCH_ATTRIBUTES[name]}" for name in refused)
+            why = "; ".join(dict.fromkeys(refused.values()))
+            self._warn(f"{why}; whoever may: temporal operator search-attribute create {words}")
         with suppress(RPCError):
             return await self._there()
         return {}
@@ -91,13 +94,10 @@ async def registered(client: Client, settings: Settings) -> AsyncIterator[Regist
     """Looked after while the block runs."""
     attributes = Registered(client)
     await attributes.look()
-    task = asyncio.create_task(_keep(attributes, settings.search_attributes_check_s))
-    try:
+    async with asyncio.TaskGroup() as tasks:
+        keeping = tasks.create_task(_keep(attributes, settings.search_attributes_check_s))
         yield attributes
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        keeping.cancel()
 
 
 async def _keep(attributes: Registered, every_s: float) -> None:

@@ -65,7 +65,7 @@ async def resolve(db: Session, seal: Seal, asked: SyncInput) -> Connection:
 def base_name(connector: Connector) -> str:
     """What stays the same when only the version changes: the image without its tag, or the program's name."""
     if connector.image is None:
-        return (connector.command or ("",))[0].rsplit("/", 1)[-1]
+        return connector.public_name
     name = connector.image.partition("@")[0]
     head, slash, last = name.rpartition("/")
     return head + slash + last.partition(":")[0]

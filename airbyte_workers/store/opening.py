@@ -83,10 +83,10 @@ class _Opening:
         )
 
     def _connectors(self, input: SyncInput) -> dict[str, str]:
-        """What people may know of the connectors without the key: the arguments of a command can be anything."""
+        """What people may know of the connectors without the key."""
         source = None if self.request.kind is JobKind.CLEAR else input.source
         ran = ((Role.SOURCE, source), (Role.DESTINATION, input.destination))
-        return {str(role): each.image or connections.base_name(each) for role, each in ran if each is not None}
+        return {str(role): each.public_name for role, each in ran if each is not None}
 
     async def operation(self, order: Order) -> int:
         return await self._insert(order, connector=order.connector.name)

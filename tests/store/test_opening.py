@@ -177,3 +177,11 @@ async def test_a_run_is_told_of_search_attributes_that_are_registered_alone(
     opening = books(db, seal, tmp_path, Engine(), registered, workspace="sales")
     plan = await opening.open_job(request(sync_input(**IMAGES)))
     assert plan.search == searched
+
+
+async def test_arguments_of_commands_are_in_no_search_attribute(db: asyncpg.Pool, seal: Seal, tmp_path: Path) -> None:
+    """Temporal keeps these in clear, whatever encrypts its payloads."""
+    commands = {"source": {"command": ["/opt/src", "--token", "s3cr3t"]}, "destination": {"command": ["./dst"]}}
+    opening = books(db, seal, tmp_path, Engine(), OURS, allow_local_commands=True)
+    plan = await opening.open_job(request(sync_input(**commands)))
+    assert plan.search.lists == {"AirbyteImage": ("src", "dst")}

@@ -165,6 +165,16 @@ def test_an_end_in_which_no_data_moved_any_more_is_told(until_s: float, *, is_to
     )
 
 
+def test_an_attempt_that_failed_had_no_orderly_end_to_tell_of() -> None:
+    moved = {"records_emitted": 10, "moving_s": 10}
+    marks = (Mark(at_s=10, **moved), Mark(at_s=70, **moved))
+    told = reported(
+        job(JobStatus.FAILED, attempts=(attempt(1, BROKE, moving_s=10),)), Throughput(began_at=NOON, marks=marks)
+    )
+    (course,) = told.courses
+    assert "until the destination was done" not in course.bottleneck
+
+
 def test_attempts_that_left_no_figures_are_named() -> None:
     lost = attempt(1, BROKE.model_copy(update={"type": FailureType.ORCHESTRATOR_LOST}), evidence=None)
     told = reported(job(JobStatus.FAILED, attempts=(lost,), failures=lost.failures))

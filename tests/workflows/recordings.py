@@ -15,7 +15,16 @@ from workflow_servers import real, time_skipping
 
 from airbyte_workers.client import Client
 from airbyte_workers.models import AttemptOutcome, FailureType, RetryRules, SyncInput
-from airbyte_workers.names import SCHEDULED_SYNC, WORKFLOW_QUEUE, Role, scheduled_workflow_id, sync_workflow_id
+from airbyte_workers.names import (
+    CONNECTION_ATTRIBUTE,
+    IMAGES_ATTRIBUTE,
+    SCHEDULED_SYNC,
+    WORKFLOW_QUEUE,
+    Role,
+    scheduled_workflow_id,
+    sync_workflow_id,
+)
+from airbyte_workers.runtime.search_attributes import Registered
 from airbyte_workers.settings import Settings
 
 FOLDER = Path(__file__).parent / "histories"
@@ -28,8 +37,14 @@ CONFIG_ERROR = AttemptOutcome(status="failed", failures=(failure(FailureType.CON
 SCHEDULED_ID = scheduled_workflow_id("demo")
 SCHEDULED = frozenset({"scheduled", "scheduled_skipped"})
 """Recordings of what a schedule starts, not of its sync."""
-REAL = frozenset({"worker_lost"})
-"""What the time-skipping server does not know: a task goes on to another worker when its own does not take it."""
+REAL = frozenset({"worker_lost", "found"})
+"""What the time-skipping server does not know: a task goes on to another worker when its own does not take it; search
+attributes."""
+FOUND_BY = {
+    "keywords": {CONNECTION_ATTRIBUTE: "demo"},
+    "lists": {IMAGES_ATTRIBUTE: ("source:1", "destination:1")},
+    "status": True,
+}
 Play = Callable[[WorkflowEnvironment, Script], Awaitable[None]]
 
 
@@ -56,6 +71,11 @@ def _client(env: WorkflowEnvironment) -> Client:
 async def _to_its_end(env: WorkflowEnvironment, script: Script) -> None:
     async with script.played(env.client):
         await _client(env).sync(INPUT, raise_on_failure=False)
+
+
+async def _found_to_its_end(env: WorkflowEnvironment, script: Script) -> None:
+    await Registered(env.client).look()
+    await _to_its_end(env, script)
 
 
 async def _clear(env: WorkflowEnvironment, script: Script) -> None:
@@ -135,6 +155,7 @@ async def _ended(env: WorkflowEnvironment) -> None:
 
 # --- which there are ---
 
+_HASTY = RetryRules(complete_failures_backoff_min_interval_s=0.2)
 _PATIENT = RetryRules(complete_failures_backoff_min_interval_s=1e6, complete_failures_backoff_max_interval_s=1e6)
 
 RECORDINGS: dict[str, Callable[[], tuple[Script, Play]]] = {
@@ -149,6 +170,7 @@ RECORDINGS: dict[str, Callable[[], tuple[Script, Play]]] = {
     "scheduled_skipped": lambda: (Script([success()], hold=[RUNNING]), _scheduled_meanwhile),
     "sync_of_schedule": lambda: (Script([success()]), _scheduled),
     "retried_success": lambda: (Script([complete(), partial(), success()]), _to_its_end),
+    "found": lambda: (Script([complete(), success()], rules=_HASTY, plan={"search": FOUND_BY}), _found_to_its_end),
     "exhausted": lambda: (Script([complete()] * 5), _to_its_end),
     "config_error": lambda: (Script([CONFIG_ERROR]), _to_its_end),
     "check_failed": lambda: (Script(launches={"sync 0": refused("the check failed: no such host")}), _to_its_end),

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from said import success
@@ -49,7 +50,7 @@ SHOWN = """\
 class Telling(Script):
     """The watch tells these figures until it is let go; `troubled`: a launch fails first."""
 
-    figures: Progress = FIGURES
+    figures: Any = FIGURES
     go: asyncio.Event = field(default_factory=asyncio.Event)
     troubled: bool = False
 
@@ -133,6 +134,12 @@ async def test_while_temporal_does_not_answer_in_time_it_says_what_the_run_knows
         assert shown.endswith(
             "attempt 1: running: pod replication-job-7-attempt-0\n\nstreams:\n\n- users: incremental, append"
         )
+
+
+async def test_figures_that_cannot_be_read_leave_the_rest_of_the_panel() -> None:
+    """A worker of another release tells them."""
+    async with await real() as server, running(Telling(figures={"phase": 7}), server.client) as client:
+        assert "attempt 1: running" in await panel_with("attempt 1: running", client)
 
 
 async def test_other_questions_are_answered_as_ever() -> None:

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from recordings import FOLDER, RECORDINGS, SCHEDULED, recorded
+from recordings import FOLDER, FOUND_BY, RECORDINGS, SCHEDULED, recorded
 from temporalio import workflow
 from temporalio.api.enums.v1 import EventType, TimeoutType
 from temporalio.client import WorkflowHistory
@@ -65,6 +66,9 @@ SHOWS: dict[str, Callable[[Happened], bool]] = {
         seen["start_child_workflow_execution_failed"] == seen["note_skip"] == seen["workflow_execution_completed"] == 1
     ),
     "sync_of_schedule": lambda seen: seen["open_job"] == seen["workflow_execution_completed"] == 1,
+    "found": lambda seen: (
+        seen["marker_recorded"] == 1 and seen["upsert_workflow_search_attributes"] == 5  # the guard's; each status
+    ),
     "retried_success": lambda seen: seen["open_attempt"] == 3 and seen["timer_fired"] == 1,
     "exhausted": lambda seen: seen["timer_fired"] == 4 and seen["workflow_execution_failed"] == 1,
     "config_error": lambda seen: seen["watch_workload"] == 1 and seen["workflow_execution_failed"] == 1,
@@ -80,6 +84,15 @@ SHOWS: dict[str, Callable[[Happened], bool]] = {
 def test_a_recording_shows_what_its_name_says(name: str) -> None:
     seen = happened(stored(name))
     assert SHOWS[name](seen), seen
+
+
+async def test_what_a_worker_without_search_attributes_began_goes_on_without() -> None:
+    """While workers are replaced one by one, an older one decides for what a newer one has opened."""
+    history = stored("success")
+    opened = next(each for each in history.events if each.HasField("activity_task_completed_event_attributes"))
+    (payload,) = opened.activity_task_completed_event_attributes.result.payloads
+    payload.data = json.dumps(json.loads(payload.data) | {"search": FOUND_BY}).encode()
+    await replayer(*WORKFLOWS).replay_workflow(history)
 
 
 @workflow.defn(name="Sync")

@@ -16,7 +16,7 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 from workflow_servers import real
 
-from airbyte_workers.names import CONNECTION_ATTRIBUTE, IMAGES_ATTRIBUTE, STATUS_ATTRIBUTE
+from airbyte_workers.names import CONNECTION_ATTRIBUTE, IMAGES_ATTRIBUTE, STATUS_ATTRIBUTE, WORKSPACE_ATTRIBUTE
 from airbyte_workers.runtime.search_attributes import OURS, Registered, registered
 from airbyte_workers.settings import Settings
 
@@ -80,7 +80,7 @@ async def test_a_run_is_found_by_what_it_does_and_how_its_job_is(server: Workflo
     assert await until_found(server.client, f'{STATUS_ATTRIBUTE} = "succeeded"') == [ID]
     events = (await handle.fetch_history()).events
     told = [each for each in events if each.HasField("upsert_workflow_search_attributes_event_attributes")]
-    assert len(told) == 4  # running, incomplete, running, succeeded
+    assert len(told) == 5  # the guard of older workers; running, incomplete, running, succeeded
 
 
 async def test_without_any_a_run_goes_on_without(server: WorkflowEnvironment) -> None:
@@ -111,8 +111,8 @@ async def test_what_temporal_refuses_to_register_is_told_with_what_to_do(server:
     with capture_logs() as logs:
         await attributes.look()
     (warning,) = [line for line in logs if line["log_level"] == "warning"]
-    assert f"search-attribute create --name {CONNECTION_ATTRIBUTE} --type Keyword" in warning["why"]
-    assert attributes.names() == frozenset()
+    assert f"search-attribute create --name {WORKSPACE_ATTRIBUTE} --type Keyword" in warning["why"]
+    assert attributes.names() == {CONNECTION_ATTRIBUTE, IMAGES_ATTRIBUTE}
 
 
 async def test_a_run_whose_attribute_was_removed_goes_on_once_a_worker_has_put_it_back(
