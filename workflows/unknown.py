@@ -9,7 +9,9 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-KNOWN = ("Sync", "Clear", "Refresh", "Check", "Discover", "Spec")
+from airbyte_workers.names import SCHEDULED_SYNC
+
+KNOWN = ("Sync", "Clear", "Refresh", "Check", "Discover", "Spec", SCHEDULED_SYNC)
 _OTHER_WORDS = {"reset": "Clear"}
 
 

@@ -14,7 +14,7 @@ from airbyte_workers.schedules.values import ScheduleView
 from airbyte_workers.settings import Settings
 
 _CONNECTION = click.argument("name", metavar="CONNECTION")
-_REASON = click.option("--reason", default="", help="Kept with the schedule.")
+_REASON = click.option("--reason", default="", help="Why: one line, kept beside the schedule's note.")
 
 
 @click.command("pause")
@@ -76,7 +76,7 @@ def _tell(view: ScheduleView, output: Shape) -> None:
     if output == "json":
         show_json(view.model_dump(mode="json"))
         return
-    show(f"the schedule of {view.connection} is {view.note}")
+    show(f"the schedule of {view.connection} is {view.turned}")
     if view.live is not None and view.paused and view.live.job_id is not None:
         say(f"job {view.live.job_id} goes on; end it with: airbyte-workers jobs cancel {view.live.job_id}")
     if view.next_runs:

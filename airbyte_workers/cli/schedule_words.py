@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from airbyte_workers.names import schedule_id
 from airbyte_workers.quantities import duration
+from airbyte_workers.schedules.asking import MOST_TIMES
 from airbyte_workers.schedules.timings import Timing, machine_zone, span_words, zone_of
 from airbyte_workers.schedules.values import LastRun, LiveRun, ScheduleView, SkipCounts
 
@@ -49,12 +50,19 @@ def spread(jitter_s: float) -> str:
 def state(view: ScheduleView) -> str:
     """One word or a sentence: what a person must know first."""
     if view.trouble is not None:
-        return "broken"
+        return f"broken; {_pause(view)}" if view.paused else "broken"
     if view.paused:
-        return view.note if view.note.startswith("paused") else f"paused: {view.note}" if view.note else "paused"
+        return _pause(view)
     if view.overdue is not None:
         return f"overdue since {view.overdue.since.astimezone():%Y-%m-%d %H:%M:%S}"
     return "active"
+
+
+def _pause(view: ScheduleView) -> str:
+    """By whom and why; a pause of Temporal's own puts that in the place of the note."""
+    if view.turned.startswith("paused"):
+        return view.turned
+    return f"paused: {view.note}" if view.note else "paused"
 
 
 def last(run: LastRun | None) -> str:
@@ -85,6 +93,8 @@ def skips(counts: SkipCounts) -> str:
 
 
 def _many(runs: int) -> str:
+    if runs >= MOST_TIMES:
+        return f"{MOST_TIMES:,} or more runs"
     return "1 run" if runs == 1 else f"{runs:,} runs"
 
 
@@ -103,7 +113,9 @@ def page(view: ScheduleView) -> Iterator[tuple[str, str]]:
     yield "jitter", spread(view.jitter_s)
     yield "catch-up", f"runs that Temporal could not start are made up for {span_words(view.catch_up_s)}"
     yield "state", state(view)
-    if view.note and not view.paused:
+    if view.turned and not view.paused:
+        yield "changed", view.turned
+    if view.note and (view.turned or not view.paused):
         yield "note", view.note
     if view.live is not None:
         yield "now", live(view.live)

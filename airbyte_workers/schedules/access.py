@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 from temporalio.client import (
@@ -26,6 +26,7 @@ from airbyte_workers.settings import Settings
 from airbyte_workers.store import connections, schedules
 from airbyte_workers.store.schedules import Known
 
+_T = TypeVar("_T")
 _AT_ONCE = 8  # schedules that are looked at together
 
 
@@ -47,30 +48,28 @@ class Access:
 
     async def described(self, id: str) -> ScheduleDescription | None:
         """The schedule of this id; None: there is none."""
-        try:
-            return await self.client.get_schedule_handle(id).describe()
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            return None
+        return await _if_there(self.client.get_schedule_handle(id).describe())
 
     async def find(self, name: str) -> ScheduleDescription:
-        """By the connection's name, else by the schedule's id, else the one that was made by hand for the connection.
+        """The connection's own one, else the one that was made by hand for it, else the one of this id.
 
         Raises UnknownSchedule, InvalidInput where it is not ours.
         """
-        for id in (schedule_id(name), name):
-            if (found := await self.described(id)) is not None:
-                return ours(found)
+        usual = await self.described(schedule_id(name))
+        if usual is not None and is_ours(usual):
+            return usual
+        named = await self.described(name)
+        if named is not None and is_ours(named) and ("/" in name or connection_of(named) == name):
+            return named  # no connection has a slash in its name
         by_hand = [each for each in await self.all() if connection_of(each) == name]
         if len(by_hand) == 1:
             return by_hand[0]
         if by_hand:
             ids = ", ".join(each.id for each in by_hand)
             raise InvalidInput(f"connection {name} has several schedules; say which: {ids}")
-        raise UnknownSchedule(
-            f"there is no schedule for {name}; make one with: airbyte-workers schedule create {name} --every 6h"
-        )
+        if (found := named or usual) is not None:
+            return ours(found)
+        raise unknown(name)
 
     async def all(self) -> Sequence[ScheduleDescription]:
         """Every one that starts ScheduledSync, whoever made it."""
@@ -79,18 +78,32 @@ class Access:
         return [each for each in found if each is not None and is_ours(each)]
 
     async def views(self, found: Sequence[ScheduleDescription]) -> Sequence[ScheduleView]:
-        """What they look like now. Raises DatabaseUnusable."""
+        """What they look like now; one that is deleted meanwhile is left out. Raises DatabaseUnusable."""
         db, now = await self.database(), datetime.now(UTC)
         names = {each.id: connection_of(each) for each in found}
         known = await schedules.known(db, [name for name in names.values() if name is not None])
-        skips = await schedules.skips(db, list(names))
+        skips = dict(await schedules.skips(db, list(names)))
+        for each in found:
+            made_at = each.info.created_at
+            if each.id in skips and skips[each.id].last_at < made_at:  # of another one, which had this id before
+                await schedules.forget_skips(db, each.id, before=made_at)
+                del skips[each.id]
 
-        async def view(each: ScheduleDescription) -> ScheduleView:
+        async def view(each: ScheduleDescription) -> ScheduleView | None:
             name, patience_s = names[each.id], self.settings.schedule_overdue_s
             look = Look(self.client, each, name, known.get(name or ""), skips.get(each.id), now, patience_s)
-            return await look.view()
+            return await _if_there(look.view())
 
-        return await _a_few_at_once(view, found)
+        return [each for each in await _a_few_at_once(view, found) if each is not None]
+
+    async def forget_deleted(self, listed: Sequence[ScheduleDescription]) -> None:
+        """Drop what was counted for schedules that were deleted by hand. Raises DatabaseUnusable."""
+        db, now, there = await self.database(), datetime.now(UTC), {each.id for each in listed}
+        unlisted = [id for id in await schedules.counted(db) if id not in there]
+        found = await _a_few_at_once(self.described, unlisted)  # the list may lag behind
+        for id, description in zip(unlisted, found, strict=True):
+            if description is None:
+                await schedules.forget_skips(db, id, before=now)
 
     async def stored(self, connection: str) -> Known:
         """What there is of the connection. Raises InvalidInput."""
@@ -111,6 +124,22 @@ def ours(found: ScheduleDescription) -> ScheduleDescription:
         f"the schedule {found.id} starts {starts}, not {SCHEDULED_SYNC}: it is not one of ours;"
         f" see: temporal schedule describe --schedule-id {found.id}"
     )
+
+
+def unknown(name: str) -> UnknownSchedule:
+    return UnknownSchedule(
+        f"there is no schedule for {name}; make one with: airbyte-workers schedule create {name} --every 6h"
+    )
+
+
+async def _if_there(asked: Awaitable[_T]) -> _T | None:
+    """The answer; None: what was asked about is not there."""
+    try:
+        return await asked
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return None
 
 
 def _starts_ours(each: ScheduleListDescription) -> bool:

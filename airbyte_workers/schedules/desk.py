@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from temporalio.client import ScheduleUpdate, ScheduleUpdateInput
 
 from airbyte_workers.inputs import checked
-from airbyte_workers.schedules.access import Access
+from airbyte_workers.schedules.access import Access, unknown
 from airbyte_workers.schedules.asking import asked, matching_times
 from airbyte_workers.schedules.looking import connection_of
 from airbyte_workers.schedules.making import put
+from airbyte_workers.schedules.notes import Note, turned
 from airbyte_workers.schedules.planning import planned
 from airbyte_workers.schedules.timings import timing_of
 from airbyte_workers.schedules.triggering import Trigger
@@ -24,11 +25,10 @@ from airbyte_workers.schedules.values import (
     ScheduleView,
     Times,
     Triggered,
+    Turn,
     Window,
 )
 from airbyte_workers.store import schedules
-
-_FAR = timedelta(days=5 * 366)  # how far ahead runs are looked for
 
 
 @dataclass(frozen=True)
@@ -48,21 +48,23 @@ class Schedules:
 
     async def list(self) -> Sequence[ScheduleView]:
         """Every schedule that starts ScheduledSync, whoever made it. Raises DatabaseUnusable."""
-        views = await self.access.views(await self.access.all())
+        found = await self.access.all()
+        await self.access.forget_deleted(found)
+        views = await self.access.views(found)
         return sorted(views, key=lambda view: (view.connection or "", view.schedule_id))
 
     async def show(self, name: str) -> ScheduleView:
         """One schedule. Raises UnknownSchedule, InvalidInput (not ours), DatabaseUnusable."""
-        [view] = await self.access.views([await self.access.find(name)])
-        return view
+        for view in await self.access.views([await self.access.find(name)]):
+            return view
+        raise unknown(name)  # deleted while it was looked at
 
     async def preview(
         self, which: Times | Mapping[str, Any] | str, window: Window | Mapping[str, Any] | None = None
     ) -> Preview:
         """When a schedule runs: one that exists (by its name), or one that does not yet. Raises as `show`, `create`."""
-        chosen, now = checked(Window, window or {}), datetime.now(UTC)
-        first = chosen.begin or now
-        last = chosen.end or first + _FAR
+        chosen = checked(Window, window or {})
+        first, last = chosen.span(datetime.now(UTC))
         found = await (self._told(which, first, last) if isinstance(which, str) else self._tried(which, first, last))
         return found.model_copy(update={"runs": found.runs[: chosen.count]})
 
@@ -90,22 +92,28 @@ class Schedules:
 
     async def pause(self, name: str, *, reason: str = "", by: str = "") -> ScheduleView:
         """No run any more until it is resumed; what runs goes on. Raises as `show`."""
-        return await self._turned(name, paused=True, note=_note("paused", by, reason))
+        why = checked(Turn, {"by": by, "reason": reason})
+        return await self._turned(name, paused=True, line=turned("paused", why.by, why.reason))
 
     async def resume(self, name: str, *, reason: str = "", by: str = "") -> ScheduleView:
         """Runs from the next time on; those that were due meanwhile are not made up for. Raises as `show`."""
-        return await self._turned(name, paused=False, note=_note("resumed", by, reason))
+        why = checked(Turn, {"by": by, "reason": reason})
+        return await self._turned(name, paused=False, line=turned("resumed", why.by, why.reason))
 
-    async def _turned(self, name: str, *, paused: bool, note: str) -> ScheduleView:
-        """By an update, which leaves its time behind: Temporal's own pause does not."""
+    async def _turned(self, name: str, *, paused: bool, line: str) -> ScheduleView:
+        """By an update, which leaves its time behind: Temporal's own pause does not. The person's note stays."""
         found = await self.access.find(name)
 
         def change(input: ScheduleUpdateInput) -> ScheduleUpdate:
             schedule = input.description.schedule
-            return ScheduleUpdate(replace(schedule, state=replace(schedule.state, paused=paused, note=note)))
+            note = replace(Note.of(schedule.state.note), turned=line)
+            return ScheduleUpdate(replace(schedule, state=replace(schedule.state, paused=paused, note=note.stored)))
 
         await self.access.client.get_schedule_handle(found.id).update(change)
-        return await self.show(found.id)
+        after = await self.access.described(found.id)
+        for view in await self.access.views([after] if after is not None else []):
+            return view
+        raise unknown(name)
 
     async def trigger(self, name: str) -> Triggered:
         """One run now, and what became of it within a short wait (a setting). Raises as `show`."""
@@ -121,9 +129,3 @@ class Schedules:
         await schedules.forget_skips(db, found.id)
         live = await schedules.live_job(db, connection) if connection is not None else None
         return Deleted(schedule_id=found.id, connection=connection, job_id=live.id if live is not None else None)
-
-
-def _note(what: str, by: str, reason: str) -> str:
-    """What Temporal keeps with the schedule: `paused by ann@host: the source moves`."""
-    who = f"{what} by {by}" if by else what
-    return f"{who}: {reason}" if reason else who

@@ -13,11 +13,15 @@ from temporalio.client import (
     ScheduleActionStartWorkflow,
     ScheduleDescription,
     WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
 )
+from temporalio.exceptions import ApplicationError, CancelledError, FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
-from airbyte_workers.names import SCHEDULE_ID_PREFIX, SCHEDULED_SYNC, WORKFLOW_QUEUE
+from airbyte_workers.names import SCHEDULE_ID_PREFIX, SCHEDULED_SYNC, SYNC_FAILED, WORKFLOW_QUEUE
 from airbyte_workers.schedules.asking import matching_times
+from airbyte_workers.schedules.notes import Note
 from airbyte_workers.schedules.timings import span_words, timing_of
 from airbyte_workers.schedules.values import LastRun, LiveRun, Overdue, ScheduleView, SkipCounts
 from airbyte_workers.store.schedules import Known, Skips
@@ -26,6 +30,9 @@ NOBODY = "a run waits and no Temporal worker takes it up"
 START_ONE = "start one: airbyte-workers worker (or, for the embedded stack, airbyte-workers local)"
 _MOMENT = timedelta(seconds=1)
 _TEMPORALS_OWN = timedelta(days=365)  # what it makes up for where nothing is said
+_BROKEN_OFF = frozenset(
+    {WorkflowExecutionStatus.FAILED, WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.TIMED_OUT}
+)
 _FIRST_TASK = 3  # events of a run that no worker has touched: started, task scheduled, task started at the most
 
 
@@ -68,7 +75,7 @@ class Look:
 
     async def view(self) -> ScheduleView:
         described, info = self.description.schedule, self.description.info
-        run = await self._last_run()
+        run, note = await self._last_run(), Note.of(described.state.note)
         return ScheduleView(
             schedule_id=self.description.id,
             connection=self.connection,
@@ -76,7 +83,8 @@ class Look:
             jitter_s=round(described.spec.jitter.total_seconds()) if described.spec.jitter else 0,
             catch_up_s=self._catch_up_s,
             paused=described.state.paused,
-            note=described.state.note or "",
+            note=note.kept,
+            turned=note.turned,
             created_at=info.created_at,
             next_runs=() if self._is_still else tuple(info.next_action_times),
             last=self._last(),
@@ -87,7 +95,7 @@ class Look:
                 missed=info.num_actions_missed_catchup_window,
             ),
             overdue=await self._overdue(run),
-            trouble=self._trouble(),
+            trouble=self._trouble() or await self._failure(run),
         )
 
     @property
@@ -119,7 +127,7 @@ class Look:
     async def _live(self, run: WorkflowExecutionDescription | None) -> LiveRun | None:
         live = self.known.live if self.known is not None else None
         if live is not None:
-            skipped = await self._due(live.since, self.now)
+            skipped = await self._due(max(live.since, self._changed), self.now)
             return LiveRun(job_id=live.id, since=live.since, is_scheduled=live.is_scheduled, skipped=len(skipped))
         if run is None or run.close_time is not None:
             return None
@@ -141,11 +149,16 @@ class Look:
 
     def _settled(self, run: WorkflowExecutionDescription | None) -> datetime:
         """Until when all is explained: by a change of the schedule, or by its last run."""
-        info = self.description.info
-        times = [info.created_at, info.last_updated_at, run.close_time if run is not None else None]
-        for action in info.recent_actions[-1:]:
+        times = [self._changed, run.close_time if run is not None else None]
+        for action in self.description.info.recent_actions[-1:]:
             times += [action.scheduled_at, action.started_at]
         return max(time for time in times if time is not None)
+
+    @property
+    def _changed(self) -> datetime:
+        """Since when it has the times that it has: made, changed, or resumed."""
+        info = self.description.info
+        return max(info.created_at, info.last_updated_at or info.created_at)
 
     @property
     def _is_still(self) -> bool:
@@ -172,6 +185,23 @@ class Look:
                 f" schedule: airbyte-workers schedule delete {self.connection}"
             )
         return None
+
+    async def _failure(self, run: WorkflowExecutionDescription | None) -> str | None:
+        """Why the newest run came to no job, which is then told nowhere else."""
+        job = self.known.last if self.known is not None else None
+        if run is None or run.status not in _BROKEN_OFF or (job is not None and job.created_at >= run.start_time):
+            return None
+        try:
+            await self.client.get_workflow_handle(run.id, run_id=run.run_id).result()
+        except WorkflowFailureError as error:
+            cause = error.cause
+        else:
+            return None
+        had_job = isinstance(cause, ApplicationError) and cause.type == SYNC_FAILED  # by another clock, or cleaned up
+        if had_job or isinstance(cause, CancelledError):
+            return None
+        said = cause.message if isinstance(cause, FailureError) else str(cause)
+        return f"its last run failed before it had a job: {said}; try again with: {self._trigger()}"
 
     def _trigger(self) -> str:
         return f"airbyte-workers schedule trigger {self.connection}"

@@ -20,6 +20,7 @@ from temporalio.client import (
 from airbyte_workers.names import SCHEDULED_SYNC, WORKFLOW_QUEUE, schedule_id, scheduled_workflow_id
 from airbyte_workers.runs import InvalidInput
 from airbyte_workers.schedules.access import Access, ours
+from airbyte_workers.schedules.notes import Note
 from airbyte_workers.schedules.planning import Plan, planned
 from airbyte_workers.schedules.timings import seconds_of, timing_of
 from airbyte_workers.schedules.values import ScheduleOrder
@@ -61,19 +62,22 @@ async def put(access: Access, wanted: ScheduleOrder, *, replacing: bool) -> None
     id = schedule_id(wanted.connection)
     found = await access.described(id)
     if found is None:
-        await _make(access, id, made, begin)
+        await _make(access, wanted.connection, made, begin)
     elif replacing:
         await _replace(access, ours(found), made, begin)
     else:
         raise _exists(wanted.connection, timing_of(ours(found).schedule.spec).what)
 
 
-async def _make(access: Access, id: str, made: Schedule, begin: Beginning) -> None:
+async def _make(access: Access, connection: str, made: Schedule, begin: Beginning) -> None:
+    id = schedule_id(connection)
     await schedules.forget_skips(await access.database(), id)
     try:
         await access.client.create_schedule(id, made, trigger_immediately=begin.at_once)
     except ScheduleAlreadyRunningError:  # somebody was faster
-        raise _exists(id, timing_of(made.spec).what) from None
+        found = await access.described(id)
+        there = found.schedule if found is not None else made
+        raise _exists(connection, timing_of(there.spec).what) from None
 
 
 async def _replace(access: Access, found: ScheduleDescription, made: Schedule, begin: Beginning) -> None:
@@ -82,8 +86,9 @@ async def _replace(access: Access, found: ScheduleDescription, made: Schedule, b
 
     def change(input: ScheduleUpdateInput) -> ScheduleUpdate:
         before = input.description.schedule.state
-        paused, note = made.state.paused or before.paused, made.state.note or before.note
-        return ScheduleUpdate(replace(made, state=ScheduleState(paused=paused, note=note)))
+        paused, had = made.state.paused or before.paused, Note.of(before.note)
+        note = Note(made.state.note or had.kept, had.turned if paused == before.paused else "")
+        return ScheduleUpdate(replace(made, state=ScheduleState(paused=paused, note=note.stored)))
 
     await handle.update(change)
     if begin.at_once and not found.schedule.state.paused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,9 @@ from temporalio.client import (
     WorkflowFailureError,
     WorkflowHandle,
 )
+from temporalio.exceptions import ApplicationError
 
+from airbyte_workers.names import SYNC_FAILED
 from airbyte_workers.schedules.looking import NOBODY, START_ONE, connection_of, is_untouched
 from airbyte_workers.schedules.values import Triggered
 from airbyte_workers.store import schedules
@@ -71,13 +74,7 @@ class Trigger:
         if description.status is WorkflowExecutionStatus.RUNNING:
             job_id = await self._job_of_child(description)
             return self._told(run, job_id=job_id) if job_id is not None else None
-        try:
-            result = await run.result()
-        except WorkflowFailureError as error:
-            return self._told(run, failed=str(error.cause))
-        if result["status"] == "skipped":
-            return self._told(run, skipped=result["reason"])
-        return self._told(run, job_id=result["job_id"])
+        return self._told(run, **await ending(run))
 
     async def _job_of_child(self, description: WorkflowExecutionDescription) -> int | None:
         for child in description.raw_description.pending_children:
@@ -96,3 +93,22 @@ class Trigger:
 
     def _told(self, run: WorkflowHandle[Any, Any] | None, **became: Any) -> Triggered:
         return Triggered(schedule_id=self.before.id, workflow_id=run.id if run is not None else None, **became)
+
+
+async def ending(run: WorkflowHandle[Any, Any]) -> Mapping[str, Any]:
+    """What a run that is over came to: a field of Triggered. That its job failed is for the job to tell."""
+    try:
+        result = await run.result()
+    except WorkflowFailureError as error:
+        job_id = _job_of_failure(error.cause)
+        return {"job_id": job_id} if job_id is not None else {"failed": str(error.cause)}
+    if result["status"] == "skipped":
+        return {"skipped": result["reason"]}
+    return {"job_id": result["job_id"]}
+
+
+def _job_of_failure(cause: BaseException) -> int | None:
+    """The job that failed; its report goes with the failure."""
+    if not isinstance(cause, ApplicationError) or cause.type != SYNC_FAILED:
+        return None
+    return next((report["job_id"] for report in cause.details), None)

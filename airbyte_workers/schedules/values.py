@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from airbyte_workers.models import ConnectionName, JobStatus, Typed, Value
+from airbyte_workers.runs import InvalidInput
 from airbyte_workers.schedules.timings import Timing, seconds_of, zone_of
 
 LEAST_CATCH_UP_S = 10  # Temporal takes no less
 MOST_SHOWN = 1000
+_FAR = timedelta(days=5 * 366)  # how far ahead runs are looked for
+_LAST = datetime.max.replace(tzinfo=UTC)
 _Note = Annotated[str, StringConstraints(max_length=1000)]
 
 
@@ -34,6 +37,15 @@ def _read(read: Callable[[str], object]) -> AfterValidator:
         return text
 
     return AfterValidator(check)
+
+
+def _moment(at: datetime | None) -> datetime | None:
+    if at is None:
+        return None
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("not within the years 1 to 9999 of UTC") from None
 
 
 def _cron(text: str) -> None:
@@ -85,14 +97,30 @@ class ScheduleOrder(Times):
 class Window(Typed):
     """Which runs of a schedule to look at; `begin` left out: from now on, without `end`: as many as `count`."""
 
-    begin: datetime | None = None
-    end: datetime | None = None
+    begin: Annotated[datetime | None, AfterValidator(_moment)] = None
+    end: Annotated[datetime | None, AfterValidator(_moment)] = None
     count: Annotated[int, Field(ge=1, le=MOST_SHOWN)] = 5
+
+    def span(self, now: datetime) -> tuple[datetime, datetime]:
+        """From when to when. Raises InvalidInput where that is no time at all."""
+        first = self.begin or now
+        last = self.end or (first + _FAR if first < _LAST - _FAR else _LAST)
+        if last <= first:
+            raise InvalidInput(f"end: {last:%Y-%m-%dT%H:%M:%SZ} is not after the begin, {first:%Y-%m-%dT%H:%M:%SZ}")
+        return first, last
+
+
+class Turn(Typed):
+    """Who pauses or resumes a schedule, and why."""
+
+    by: _Note = ""
+    reason: _Note = ""
 
 
 class Preview(Value):
-    """When a schedule would run. `exact`: with its jitter; else each may come so much later.
+    """When a schedule would run. `exact`: with its jitter; else without.
 
+    Jitter moves a run of a calendar to a later time, one of an interval by up to half of it to either side.
     `at_once`: a first run comes when it is made, before those.
     """
 
@@ -113,7 +141,7 @@ class LastRun(Value):
 
 
 class LiveRun(Value):
-    """A job of the connection that runs, and how many runs of the schedule were due since then."""
+    """A job of the connection that runs, and how many runs of the schedule as it is now were due since then."""
 
     job_id: int | None
     since: datetime
@@ -142,7 +170,7 @@ class Overdue(Value):
 
 
 class ScheduleView(Value):
-    """A schedule, and where it stands now."""
+    """A schedule, and where it stands now. `turned`: who paused or resumed it, and why."""
 
     schedule_id: str
     connection: str | None
@@ -151,6 +179,7 @@ class ScheduleView(Value):
     catch_up_s: float = 0
     paused: bool = False
     note: str = ""
+    turned: str = ""
     created_at: datetime
     next_runs: tuple[datetime, ...] = ()
     last: LastRun | None = None

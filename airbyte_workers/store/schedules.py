@@ -64,6 +64,7 @@ insert into schedule_skips as known (schedule_id, skipped, last_run_id, last_job
 on conflict (schedule_id) do update set skipped = known.skipped + 1, last_run_id = $2, last_job_id = $3, last_at = now()
 where known.last_run_id <> $2
 """
+_FORGET = "delete from schedule_skips where schedule_id = $1 and ($2::timestamptz is null or last_at < $2)"
 
 
 async def live_job(db: Database, connection: str) -> connections.LiveJob | None:
@@ -83,9 +84,14 @@ async def count_skip(db: Database, skip: NoteSkip, job_id: int | None) -> None:
     await db.execute(_COUNT, skip.schedule_id, skip.run_id, job_id)
 
 
-async def forget_skips(db: Database, schedule_id: str) -> None:
-    """A schedule that is made or deleted begins at none."""
-    await db.execute("delete from schedule_skips where schedule_id = $1", schedule_id)
+async def forget_skips(db: Database, schedule_id: str, *, before: datetime | None = None) -> None:
+    """A schedule that is made or deleted begins at none. `before`: unless one was counted since."""
+    await db.execute(_FORGET, schedule_id, before)
+
+
+async def counted(db: Database) -> Sequence[str]:
+    """The ids of schedules for which something was counted, also of those that are gone."""
+    return [row["schedule_id"] for row in await db.fetch("select schedule_id from schedule_skips")]
 
 
 async def skips(db: Database, schedule_ids: Sequence[str]) -> Mapping[str, Skips]:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 from collections.abc import Iterator
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from e2e_support import TEMPORAL, WAIT_S, Ended, Place, catalog, until
+
+from airbyte_workers.client import Client, ScheduleExists
+from airbyte_workers.models import NoteSkip
+from airbyte_workers.settings import Settings
+from airbyte_workers.store import schedules as store
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(300)]
 SYNC_S, EVERY_S, WATCHED_S = 12, 5, 60
@@ -119,7 +126,8 @@ def test_a_scheduled_run_is_skipped_and_counted_while_a_sync_by_hand_runs(schedu
 def test_a_schedule_is_paused_resumed_triggered_and_deleted(scheduled: Place) -> None:
     name = "turned"
     stored(scheduled, name, **FAST)
-    created = scheduled.run("schedule", "create", name, "--cron", "0 3 * * *", "--timezone", "Asia/Kolkata")
+    words = ("--cron", "0 3 * * *", "--timezone", "Asia/Kolkata", "--note", "for the report")
+    created = scheduled.run("schedule", "create", name, *words)
     assert created.code == 0
     assert f"{name} is synced at 0 3 * * * (Asia/Kolkata); jitter: each run moves within 25m" in created.out
     runs = [line for line in created.out.splitlines() if "+05:30" in line]
@@ -128,12 +136,17 @@ def test_a_schedule_is_paused_resumed_triggered_and_deleted(scheduled: Place) ->
     paused = scheduled.run("schedule", "pause", name, "--reason", "the source moves")
     assert (paused.code, "the source moves" in paused.out) == (0, True)
     view = shown(scheduled, name)
-    assert (view["paused"], view["next_runs"], "the source moves" in view["note"]) == (True, [], True)
+    assert (view["paused"], view["next_runs"], "the source moves" in view["turned"]) == (True, [], True)
+    assert view["note"] == "for the report"
+    too_long = scheduled.run("schedule", "pause", name, "--reason", "x" * 1001)
+    assert (too_long.code, "reason: " in too_long.error) == (2, True)
+    assert schedule(scheduled, "create", name, *words[:4], "--replace")["turned"] == view["turned"]
     job_id = schedule(scheduled, "trigger", name)["job_id"]  # a paused one, too
     until(lambda: scheduled.job(job_id)["status"] == "succeeded", "the triggered job")
     assert by_schedule(scheduled, job_id)
     resumed = schedule(scheduled, "resume", name, "--reason", "it has moved")
     assert (resumed["paused"], len(resumed["next_runs"]) > 4) == (False, True)
+    assert ("it has moved" in resumed["turned"], resumed["note"]) == (True, "for the report")
     assert (resumed["last"]["job_id"], resumed["overdue"]) == (job_id, None)
     gone = scheduled.run("schedule", "delete", name)
     assert "the connection, its state and its jobs stay" in gone.out
@@ -174,6 +187,8 @@ def test_the_first_run_of_an_interval_comes_at_once_and_not_again_after_a_change
         (("preview", "--cron", "@every 5m"), "cron: write an interval as --every"),
         (("preview", "--cron", "CRON_TZ=Asia/Tokyo 0 3 * * *"), "cron: give the time zone by itself (--timezone)"),
         (("preview", "--cron", "0 3 * * *", "--timezone", "Mars/Base"), "timezone: Mars/Base is no time zone"),
+        (("preview", "--every", "6h", "--from", "2027-03-02", "--to", "2027-03-01"), "is not after the begin"),
+        (("preview", "--every", "6h", "--to", "2020-01-01"), "is not after the begin"),
         (("pause", "nobody"), "there is no schedule for nobody"),
     ],
 )
@@ -207,6 +222,66 @@ def test_a_preview_shows_a_day_on_which_clocks_change(place: Place) -> None:
     assert abroad.out.splitlines()[1] == (
         "Sun 2027-03-28 03:30:00 +02:00   (Sun 2027-03-28 07:00:00 +05:30 Asia/Kolkata)"
     )
+
+
+def test_a_preview_near_the_end_of_all_years_is_told_all_the_same(place: Place) -> None:
+    ended = place.run("schedule", "preview", "--every", "6h", "--jitter", "0", "--from", "9998-01-01", TZ="UTC")
+    assert (ended.code, "Traceback" in ended.err) == (0, False)
+
+
+def test_a_name_means_the_connection_before_it_means_the_id_of_another_one_s_schedule(scheduled: Place) -> None:
+    """Made by hand: `plainone` is an id for another connection, `plaintwo` the id of something foreign."""
+    by_temporal(scheduled, "plainone", "ScheduledSync", {"connection": "another"})
+    by_temporal(scheduled, "plaintwo", "Sync", {"connection": "plaintwo"})
+    try:
+        assert shown(scheduled, "plainone")["schedule_id"] == "plainone", "no schedule is for a plainone"
+        assert "it is not one of ours" in scheduled.run("schedule", "show", "plaintwo").error
+        for name in ("plainone", "plaintwo"):
+            by_temporal(scheduled, f"nightly-{name}", "ScheduledSync", {"connection": name})
+        until(lambda: len(schedule(scheduled, "list")) == 3, "all three")
+        for name in ("plainone", "plaintwo"):
+            assert schedule(scheduled, "delete", name)["schedule_id"] == f"nightly-{name}"
+        assert shown(scheduled, "another")["schedule_id"] == "plainone"
+    finally:
+        schedule_by_hand(scheduled, "delete", "--schedule-id", "plaintwo")
+
+
+async def test_who_is_too_late_is_told_of_the_schedule_that_there_is(scheduled: Place) -> None:
+    name = "hurried"
+    await asyncio.to_thread(stored, scheduled, name, **FAST)
+    async with Client.connect(Settings(home=scheduled.home)) as client:
+        orders = [{"connection": name, "every": f"{hours}h", "paused": True} for hours in range(1, 5)]
+        told = await asyncio.gather(*map(client.schedules.create, orders), return_exceptions=True)
+        made = (await client.schedules.show(name)).timing.what
+    late = [str(each) for each in told if isinstance(each, ScheduleExists)]
+    assert (len(told), len(late)) == (4, 3), told
+    assert {each.split(";")[0] for each in late} == {f"connection {name} has a schedule already ({made})"}
+
+
+async def test_a_schedule_that_is_deleted_by_hand_meanwhile_is_left_out_and_its_count_is_forgotten(
+    scheduled: Place,
+) -> None:
+    by_temporal(scheduled, "vanishing", "ScheduledSync", {"connection": "vanishing"})
+    async with Client.connect(Settings(home=scheduled.home)) as client:
+        db, access = await client.database(), client.schedules.access
+        found = await access.described("vanishing")
+        assert found is not None
+        skip = NoteSkip(connection="vanishing", run_id="a", schedule_id="vanishing")
+        await store.count_skip(db, skip, None)
+        [view] = await access.views([found])
+        assert view.skips.busy == 1
+        schedule_by_hand(scheduled, "delete", "--schedule-id", "vanishing")
+        info = replace(found.info, created_at=datetime.now().astimezone() - timedelta(days=3))
+        unknown = replace(found, id="vanished", info=info)  # Temporal answers for a deleted one, until it is cleaned up
+        assert list(await access.views([unknown])) == []
+
+        by_temporal(scheduled, "vanishing", "ScheduledSync", {"connection": "vanishing"})
+        assert (await client.schedules.show("vanishing")).skips.busy == 0, "of the one before"
+        await store.count_skip(db, skip, None)
+        assert (await client.schedules.show("vanishing")).skips.busy == 1
+        schedule_by_hand(scheduled, "delete", "--schedule-id", "vanishing")
+        await client.schedules.list()
+        assert "vanishing" not in await store.counted(db)
 
 
 def test_a_schedule_made_by_hand_is_listed_and_run(scheduled: Place) -> None:

@@ -89,6 +89,11 @@ def test_a_migration_says_in_its_first_line_whose_code_it_leaves_working() -> No
     assert Migration(15, "more", "-- Rows of more.\ncreate table more ()").works_with is None
 
 
+def test_no_migration_shuts_out_workers_that_a_later_one_would_let_in() -> None:
+    needed = [each.works_with or each.version for each in migrations()]
+    assert needed == sorted(needed)
+
+
 async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = database.Migration(2, "broken", "create table half (id int); select 1/0;")
     monkeypatch.setattr(database, "migrations", lambda: [broken])

@@ -13,6 +13,7 @@ from rows import CATALOG, open_attempt, request, sync_input
 from activities.launch_configs import LaunchConfigs
 from activities.pod_specs import Author
 from airbyte_workers.names import Role
+from airbyte_workers.orchestrator.input import ReplicationInput
 from airbyte_workers.pods.pod import ContainerLimits, PodSpec
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import jobs, opening, reaping
@@ -97,6 +98,22 @@ async def test_only_the_orchestrator_is_told_where_the_database_is(db: asyncpg.P
     for container in spec.containers:
         assert b"postgresql://" not in b"".join(container.files.values())
         assert "postgresql://" not in "".join((*container.environment.values(), *container.arguments))
+
+
+@pytest.mark.parametrize("key", [None, "me"])
+@pytest.mark.parametrize("content", ["", "k3y\n"])
+async def test_the_orchestrator_reads_no_file_of_the_workers(
+    db: asyncpg.Pool, seal: Seal, tmp_path: Path, key: str | None, content: str
+) -> None:
+    """Compose mounts files with secrets into the worker's container; in a pod there are none, empty or not."""
+    files = {name: tmp_path / name for name in ("aws_secret_access_key_file", "database_password_file")}
+    for file in files.values():
+        file.write_text(content)
+    spec = await replication(db, seal, {"aws_access_key_id": key, **files})
+    for file in files.values():
+        file.unlink()
+    read = ReplicationInput.model_validate_json(spec.orchestrator_input).read_settings()
+    assert (read.aws_access_key_id, read.aws_secret_access_key) == (key, "k3y" if key and content else None)
 
 
 async def test_a_pod_carries_its_labels(db: asyncpg.Pool, seal: Seal) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import asyncpg
 import pytest
 from rows import close_job, open_job, request, sync_input
@@ -51,6 +53,15 @@ async def test_a_deleted_schedule_s_count_is_gone(db: asyncpg.Pool) -> None:
     await schedules.count_skip(db, skip("a"), 7)
     await schedules.forget_skips(db, ID)
     assert await schedules.skips(db, [ID]) == {}
+
+
+async def test_only_what_was_counted_before_a_moment_is_forgotten(db: asyncpg.Pool) -> None:
+    began = datetime.now(UTC)
+    await schedules.count_skip(db, skip("a"), 7)
+    await schedules.forget_skips(db, ID, before=began - timedelta(minutes=1))
+    assert list(await schedules.counted(db)) == [ID]
+    await schedules.forget_skips(db, ID, before=began + timedelta(minutes=1))
+    assert list(await schedules.counted(db)) == []
 
 
 async def test_the_last_scheduled_job_and_the_one_that_lives_are_known(db: asyncpg.Pool, seal: Seal) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import ScheduleCalendarSpec, ScheduleIntervalSpec, ScheduleRange, ScheduleSpec
 
 from airbyte_workers.cli import schedule_words
+from airbyte_workers.inputs import checked
 from airbyte_workers.models import JobStatus
+from airbyte_workers.runs import InvalidInput
 from airbyte_workers.schedules import timings
+from airbyte_workers.schedules.notes import Note, turned
 from airbyte_workers.schedules.timings import comment, cron_of, machine_zone, span_words, timing_of
-from airbyte_workers.schedules.values import LastRun, LiveRun, Overdue, ScheduleView, SkipCounts
+from airbyte_workers.schedules.values import LastRun, LiveRun, Overdue, ScheduleView, SkipCounts, Window
 
 AT = datetime(2027, 3, 28, 1, 30, tzinfo=UTC)
 DAILY = ScheduleCalendarSpec(hour=[ScheduleRange(3)])
@@ -126,10 +130,14 @@ OVERDUE = Overdue(since=AT, why="nobody takes it up", advice="start a worker")
     [
         (VIEW, "active"),
         (VIEW.model_copy(update={"paused": True}), "paused"),
-        (VIEW.model_copy(update={"paused": True, "note": "paused by me: moving"}), "paused by me: moving"),
+        (VIEW.model_copy(update={"paused": True, "turned": "paused by me: moving"}), "paused by me: moving"),
         (VIEW.model_copy(update={"paused": True, "note": "moving"}), "paused: moving"),
         (VIEW.model_copy(update={"overdue": OVERDUE}), f"overdue since {AT.astimezone():%Y-%m-%d %H:%M:%S}"),
         (VIEW.model_copy(update={"overdue": OVERDUE, "trouble": "no connection"}), "broken"),
+        (
+            VIEW.model_copy(update={"paused": True, "turned": "paused by me", "trouble": "no connection"}),
+            "broken; paused by me",
+        ),
     ],
 )
 def test_the_state_is_what_a_person_must_know_first(view: ScheduleView, state: str) -> None:
@@ -153,6 +161,8 @@ def test_a_running_job_is_told_with_the_runs_that_it_makes_skip() -> None:
     since = f"{AT.astimezone():%Y-%m-%d %H:%M:%S}"
     run = LiveRun(job_id=7, since=AT, is_scheduled=True, skipped=4)
     assert schedule_words.live(run) == f"job 7 runs since {since}; 4 runs skipped meanwhile"
+    many = LiveRun(job_id=7, since=AT, is_scheduled=True, skipped=1000)  # Temporal counts no further
+    assert schedule_words.live(many).endswith("; 1,000 or more runs skipped meanwhile")
     by_hand = LiveRun(job_id=8, since=AT, is_scheduled=False)
     assert schedule_words.live(by_hand) == f"job 8 (not by its schedule) runs since {since}"
     assert schedule_words.live(LiveRun(job_id=None, since=AT, is_scheduled=True)).startswith(
@@ -168,3 +178,62 @@ def test_skips_are_told_by_their_reasons() -> None:
         "1,234: the run before was not over; 2: another job ran; "
         "1: Temporal was away for longer than the catch-up window"
     )
+
+
+@pytest.mark.parametrize(
+    ("stored", "note"),
+    [
+        (None, Note()),
+        ("nightly", Note("nightly")),
+        ("paused for the winter", Note("paused for the winter")),
+        ("paused\n", Note("", "paused")),
+        ("paused by me: moving\n", Note("", "paused by me: moving")),
+        ("resumed by me\nfor ann\nand bob", Note("for ann\nand bob", "resumed by me")),
+    ],
+)
+def test_a_note_is_the_person_s_and_who_turned_the_schedule_beside_it(stored: str | None, note: Note) -> None:
+    assert Note.of(stored) == note
+    assert note.stored == (stored or "")
+
+
+def test_a_reason_of_several_lines_is_one_line_of_the_note() -> None:
+    line = turned("paused", "ann@host", "it\nmoves  away")
+    assert line == "paused by ann@host: it moves away"
+    assert Note.of(Note("mine", line).stored) == Note("mine", line)
+
+
+def test_a_note_is_shown_beside_who_turned_the_schedule() -> None:
+    def shown(**view: Any) -> dict[str, str]:
+        page = dict(schedule_words.page(VIEW.model_copy(update=view)))
+        return {title: page[title] for title in ("state", "changed", "note") if title in page}
+
+    both = {"state": "paused by me", "note": "nightly"}
+    assert shown(paused=True, turned="paused by me", note="nightly") == both
+    assert shown(turned="resumed by me", note="nightly") == {
+        "state": "active",
+        "changed": "resumed by me",
+        "note": "nightly",
+    }
+    assert shown(paused=True, note="by Temporal") == {"state": "paused: by Temporal"}
+
+
+def test_a_window_ends_with_the_years_there_are() -> None:
+    begin = datetime(9998, 1, 1, tzinfo=UTC)
+    assert Window(begin=begin).span(AT) == (begin, datetime.max.replace(tzinfo=UTC))
+    first, last = Window().span(AT)
+    assert (first, last - first) == (AT, timedelta(days=5 * 366))
+
+
+@pytest.mark.parametrize(
+    "window",
+    [Window(begin=AT, end=AT), Window(begin=AT, end=AT - timedelta(days=1)), Window(end=AT - timedelta(seconds=1))],
+)
+def test_a_window_that_ends_before_it_begins_is_refused(window: Window) -> None:
+    with pytest.raises(InvalidInput, match=r"end: .* is not after the begin, 2027-03-28T01:30:00Z"):
+        window.span(AT)
+
+
+def test_a_window_outside_of_the_years_is_refused_by_its_field() -> None:
+    west = timezone(timedelta(hours=-12))
+    with pytest.raises(InvalidInput, match=r"end: .*not within the years 1 to 9999"):
+        checked(Window, {"end": datetime.max.replace(tzinfo=west)})

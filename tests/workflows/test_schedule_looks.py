@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from temporalio import workflow
 from temporalio.client import (
     Schedule,
     ScheduleActionExecutionStartWorkflow,
@@ -18,8 +20,13 @@ from temporalio.client import (
     SchedulePolicy,
     ScheduleSpec,
     ScheduleState,
+    ScheduleUpdate,
+    WorkflowFailureError,
+    WorkflowHandle,
 )
+from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
 from workflow_servers import real
 
 from airbyte_workers.models import JobStatus
@@ -118,6 +125,29 @@ async def test_a_run_that_no_worker_touches_is_overdue_since_it_began(server: Wo
     assert "airbyte-workers worker" in overdue.advice
 
 
+async def test_runs_from_before_the_schedule_was_as_it_is_are_not_said_to_be_skipped(
+    server: WorkflowEnvironment,
+) -> None:
+    """By the moments of its making, and of a change of its times."""
+    id = await made(server, "young")
+    long_ago = Known(None, LiveJob(7, datetime.now(UTC) - 50 * HOUR, is_scheduled=False))
+    first = await looked(server, id, 5 * HOUR, long_ago)
+    assert first.live is not None
+    assert first.live.skipped == 5
+
+    before = datetime.now(UTC)
+    await server.client.get_schedule_handle(id).update(lambda asked: ScheduleUpdate(asked.description.schedule))
+    changed = (await server.client.get_schedule_handle(id).describe()).info.last_updated_at
+    assert changed is not None
+    assert changed >= before - timedelta(seconds=1)
+    description = await server.client.get_schedule_handle(id).describe()
+    as_if_old = replace(description, info=replace(description.info, created_at=before - 50 * HOUR))
+    look = Look(server.client, as_if_old, "demo", long_ago, None, datetime.now(UTC) + 5 * HOUR, PATIENCE_S)
+    second = (await look.view()).live
+    assert second is not None
+    assert second.skipped == 5
+
+
 async def test_runs_that_were_due_since_a_job_began_are_said_to_be_skipped(server: WorkflowEnvironment) -> None:
     id = await made(server, "busy")
     now = datetime.now(UTC)
@@ -141,6 +171,67 @@ async def test_what_makes_every_run_fail_is_said(
     view = await looked(server, await made(server, id, input, queue), timedelta(), known)
     assert view.trouble is not None
     assert said in view.trouble
+
+
+@workflow.defn(name=SCHEDULED_SYNC, sandboxed=False)
+class Fails:
+    """A run that comes to no job, by what its input says."""
+
+    @workflow.run
+    async def run(self, input: dict[str, Any]) -> None:
+        if input["type"] == "cancelled":
+            raise CancelledError("the sync was cancelled")
+        raise ApplicationError("what was wrong", type=input["type"], non_retryable=True)
+
+
+async def ran(env: WorkflowEnvironment, id: str) -> WorkflowHandle[Any, Any]:
+    """One run of a schedule that exists."""
+    handle = env.client.get_schedule_handle(id)
+    await handle.trigger()
+    async with asyncio.timeout(30):
+        while not (recent := (await handle.describe()).info.recent_actions):
+            await asyncio.sleep(0.05)
+    action = recent[-1].action
+    assert isinstance(action, ScheduleActionExecutionStartWorkflow)
+    return env.client.get_workflow_handle(action.workflow_id, run_id=action.first_execution_run_id)
+
+
+async def broken_off(env: WorkflowEnvironment, id: str, type: str) -> ScheduleView:
+    """A schedule after its only run, which a Temporal worker failed."""
+    await made(env, id, {"connection": "demo", "type": type})
+    async with Worker(env.client, task_queue=WORKFLOW_QUEUE, workflows=[Fails]):
+        run = await ran(env, id)
+        with pytest.raises(WorkflowFailureError):
+            await run.result()
+    return await looked(env, id, timedelta())
+
+
+async def test_a_run_that_failed_before_it_had_a_job_is_said(server: WorkflowEnvironment) -> None:
+    view = await broken_off(server, "refused", "InvalidInput")
+    assert view.trouble is not None
+    assert "its last run failed before it had a job: what was wrong; try again" in view.trouble
+    assert "airbyte-workers schedule trigger demo" in view.trouble
+    at = datetime.now(UTC) + HOUR
+    later = Known(ScheduledJob(5, JobStatus.FAILED, at, at), None)
+    assert (await looked(server, "refused", timedelta(), later)).trouble is None, "it had a job"
+    before = Known(ScheduledJob(5, JobStatus.FAILED, at - 2 * HOUR, at - 2 * HOUR), None)
+    assert (await looked(server, "refused", timedelta(), before)).trouble is not None
+
+
+async def test_a_run_that_was_terminated_before_it_had_a_job_is_said(server: WorkflowEnvironment) -> None:
+    run = await ran(server, await made(server, "terminated"))
+    await run.terminate(reason="by mistake")
+    view = await looked(server, "terminated", timedelta())
+    assert view.trouble is not None
+    assert "by mistake" in view.trouble
+
+
+@pytest.mark.parametrize("type", ["SyncFailed", "cancelled"])
+async def test_a_run_whose_job_failed_or_that_was_cancelled_breaks_no_schedule(
+    server: WorkflowEnvironment, type: str
+) -> None:
+    """Also where the job's row is gone, or is said to be older by another clock."""
+    assert (await broken_off(server, f"ended {type}", type)).trouble is None
 
 
 async def test_the_last_run_is_the_later_of_a_job_and_a_skip(server: WorkflowEnvironment) -> None:

@@ -17,6 +17,7 @@ from workflow_servers import real
 from airbyte_workers.client import AlreadySyncing, Client
 from airbyte_workers.models import RetryRules
 from airbyte_workers.names import SCHEDULED_SYNC, WORKFLOW_QUEUE
+from airbyte_workers.schedules.triggering import ending
 
 pytestmark = pytest.mark.temporal
 RUNNING = "watch sync 0"
@@ -108,12 +109,15 @@ async def test_a_scheduled_run_fails_as_its_sync_does(
     env: WorkflowEnvironment, played: dict[str, Any], type: str, said: str
 ) -> None:
     async with Script(**played).played(env.client):
+        run = await due(env)
         with pytest.raises(WorkflowFailureError) as error:
-            await (await due(env)).result()
+            await run.result()
+        became = await ending(run)
     cause = error.value.cause
     assert isinstance(cause, ApplicationError)
     assert (cause.type, cause.message[: len(said)]) == (type, said)
     assert [report["status"] for report in cause.details] == (["failed"] if type == "SyncFailed" else [])
+    assert became == ({"job_id": 7} if type == "SyncFailed" else {"failed": f"{type}: {cause.message}"})
 
 
 async def test_a_cancel_of_the_scheduled_run_cancels_its_sync_and_waits_for_its_end(env: WorkflowEnvironment) -> None:

@@ -114,7 +114,14 @@ async def test_every_wrong_field_is_named(env: WorkflowEnvironment) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("Snyc", "Sync"), ("sync", "Sync"), ("Chek", "Check"), ("Discovery", "Discover"), ("spec", "Spec")],
+    [
+        ("Snyc", "Sync"),
+        ("sync", "Sync"),
+        ("Chek", "Check"),
+        ("Discovery", "Discover"),
+        ("spec", "Spec"),
+        ("ScheduleSync", "ScheduledSync"),
+    ],
 )
 @pytest.mark.parametrize("arguments", [[], [{"image": "i"}], [1, 2]])
 async def test_an_unknown_type_fails_with_a_hint(
@@ -129,7 +136,9 @@ async def test_an_unknown_type_fails_with_a_hint(
 async def test_a_type_that_is_like_none_fails_with_all_of_them(env: WorkflowEnvironment) -> None:
     async with Script().played(env.client):
         error = await failed_run(env, "Quux")
-    assert error.message == "there is no workflow type 'Quux'; choose Sync, Clear, Refresh, Check, Discover, Spec"
+    assert error.message == (
+        "there is no workflow type 'Quux'; choose Sync, Clear, Refresh, Check, Discover, Spec, ScheduledSync"
+    )
 
 
 @pytest.mark.parametrize(

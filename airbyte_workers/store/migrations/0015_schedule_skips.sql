@@ -1,4 +1,4 @@
--- works with 0014
+-- works with 0013
 -- How often a schedule's runs found their connection busy. Temporal counts the other skips itself.
 create table schedule_skips (
     schedule_id     text        primary key,
