@@ -28,7 +28,7 @@ def slow_twice(place: Place, name: str) -> dict[str, Any]:
     return {
         "connection": name,
         "source": place.source(streams=2, records=RECORDS, record_bytes=1000, state_every=500, **once),
-        "destination": place.jsonl(delay_ms=100),
+        "destination": place.jsonl(delay_ms=250),  # for each state, while it takes nothing
         "catalog": catalog("stream_0", "stream_1"),
         "retries": {"complete_failures_backoff_min_interval_s": 0},
     }
