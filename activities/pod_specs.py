@@ -36,6 +36,7 @@ RUN = "run"
 DATABASE = "database"
 """The label that tells a pod of a job that this database has lost from one that is another database's."""
 CONFIG, CATALOG, STATE = "config.json", "catalog.json", "state.json"
+_NOT_FOR_PODS = {"database_url", "database_password_file", "aws_secret_access_key_file"}
 _COMMANDS = {Role.SOURCE: "read", Role.DESTINATION: "write"}
 
 
@@ -224,9 +225,10 @@ class Author:
     async def _plain_settings(self) -> dict[str, Any]:
         """The settings a pod's program works with, those of object storage too: it gets no environment of ours.
 
-        The database's address goes to the orchestrator alone, by itself. Raises StorageError.
+        The database's address goes to the orchestrator alone, by itself; files of secrets are this host's, and what is
+        in them has been read. Raises StorageError.
         """
-        told = self.settings.model_dump(mode="json", exclude={"database_url"})
+        told = self.settings.model_dump(mode="json", exclude=_NOT_FOR_PODS)
         return told | await asyncio.to_thread(carried, self.settings)
 
     def _local_root(self, job: Job) -> Path:

@@ -76,14 +76,12 @@ def _listening_address(text: str | None) -> str | None:
     return text
 
 
-def _from_file(name: str) -> Callable[[str | None, ValidationInfo], str | None]:
-    """What is not given itself is the first line of the file that the setting `name` says; empty: nothing."""
-
-    def read(text: str | None, known: ValidationInfo) -> str | None:
-        file = known.data.get(name)
-        return _first_line(file, name.upper()) if text is None and file is not None else text
-
-    return read
+def _secret_of_key(text: str | None, known: ValidationInfo) -> str | None:
+    """AWS_SECRET_ACCESS_KEY_FILE, which compose always sets, counts only with a key: a machine's role has none."""
+    file = known.data.get("aws_secret_access_key_file")
+    if text is not None or file is None or known.data.get("aws_access_key_id") is None:
+        return text
+    return _first_line(file, "AWS_SECRET_ACCESS_KEY_FILE")
 
 
 def _with_password(url: str | None, known: ValidationInfo) -> str | None:
@@ -152,7 +150,11 @@ class Settings(BaseSettings):
     database_url: Annotated[
         str | None,
         AfterValidator(_with_password),
-        Field(validation_alias=_env("DATABASE_URL"), description="PostgreSQL address. Unset: the embedded one."),
+        Field(
+            validation_alias=_env("DATABASE_URL"),
+            repr=False,
+            description="PostgreSQL address. Unset: the embedded one.",
+        ),
     ] = None
     temporal_address: Annotated[
         str | None,
@@ -246,12 +248,13 @@ class Settings(BaseSettings):
         Path | None,
         Field(
             validation_alias=_env("AWS_SECRET_ACCESS_KEY_FILE"),
-            description="File with AWS_SECRET_ACCESS_KEY, in its first line, where that is not set.",
+            description="File with AWS_SECRET_ACCESS_KEY, in its first line, where that is not set and "
+            "AWS_ACCESS_KEY_ID is.",
         ),
     ] = None
     aws_secret_access_key: Annotated[
         str | None,
-        AfterValidator(_from_file("aws_secret_access_key_file")),
+        AfterValidator(_secret_of_key),
         Field(
             validation_alias=_env("AWS_SECRET_ACCESS_KEY"),
             validate_default=True,
@@ -920,7 +923,8 @@ class Settings(BaseSettings):
         Field(
             validation_alias=_env("METRICS_ADDRESS"),
             description="Where a Temporal worker process shows figures of its Temporal client to Prometheus, at "
-            "/metrics: address:port, such as 127.0.0.1:9000; anybody who reaches it may read them. Unset: nowhere.",
+            "/metrics: address:port, such as 127.0.0.1:9000; anybody who reaches it may read them. If it is in use the "
+            "process says so and works without. Unset: nowhere.",
         ),
     ] = None
 

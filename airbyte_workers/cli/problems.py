@@ -13,7 +13,7 @@ from airbyte_workers.runs import AlreadySyncing, ClientError, InvalidInput, RunC
 from airbyte_workers.runtime.database import DatabaseUnusable
 from airbyte_workers.runtime.deployments import UnknownVersion, VersionUnclear
 from airbyte_workers.runtime.stack import StackError
-from airbyte_workers.runtime.temporal import MetricsUnusable, TemporalUnreachable
+from airbyte_workers.runtime.temporal import TemporalUnreachable
 from airbyte_workers.store.database import MigrationError, is_away
 from airbyte_workers.store.objects import StorageError
 from airbyte_workers.store.seal_errors import SealError
@@ -21,7 +21,6 @@ from airbyte_workers.store.seal_errors import SealError
 _TOLD = (
     StackError,
     TemporalUnreachable,
-    MetricsUnusable,
     DatabaseUnusable,
     MigrationError,
     SealError,

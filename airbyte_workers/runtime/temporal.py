@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 
+import structlog
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
@@ -26,15 +27,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from airbyte_workers.runtime.plugin import AirbytePlugin
 from airbyte_workers.settings import Settings
 
+_log = structlog.get_logger(__name__)
 _EXIT_PAUSE_S = 0.05
 
 
 class TemporalUnreachable(Exception):
     """Nobody answers at Temporal's address."""
-
-
-class MetricsUnusable(Exception):
-    """Metrics cannot be shown at METRICS_ADDRESS."""
 
 
 @asynccontextmanager
@@ -43,7 +41,7 @@ async def connected(settings: Settings, *, timeout: float = 10, serves: bool = F
     log, and shows its figures at METRICS_ADDRESS.
 
     It pauses on the way out so that the SDK's threads let go of the interpreter: leaving at once aborts it in a third
-    of all cases (temporal-python.md A2). Raises TemporalUnreachable, MetricsUnusable.
+    of all cases (temporal-python.md A2). Raises TemporalUnreachable.
     """
     try:
         yield await _connect(settings, timeout, _runtime(serves, settings.metrics_address if serves else None))
@@ -53,7 +51,10 @@ async def connected(settings: Settings, *, timeout: float = 10, serves: bool = F
 
 @cache
 def _runtime(core_logs: bool, metrics_address: str | None) -> Runtime:
-    """Left alone, the SDK's core writes its warnings to stdout, which belongs to results."""
+    """Left alone, the SDK's core writes its warnings to stdout, which belongs to results.
+
+    Figures that cannot be shown stop no sync: the next release beside this one has the same METRICS_ADDRESS.
+    """
     forwarding = LogForwardingConfig(logging.getLogger("temporalio.core"))
     logs = LoggingConfig(TelemetryFilter(core_level="WARN", other_level="ERROR"), forwarding) if core_logs else None
     metrics = _prometheus(metrics_address) if metrics_address is not None else None
@@ -63,7 +64,8 @@ def _runtime(core_logs: bool, metrics_address: str | None) -> Runtime:
         if metrics is None:
             raise
         why = str(error).rpartition(": ")[2]
-        raise MetricsUnusable(f"cannot show metrics at {metrics_address} (METRICS_ADDRESS): {why}") from None
+        _log.warning("metrics cannot be shown at METRICS_ADDRESS: going on without", address=metrics_address, why=why)
+        return _runtime(core_logs, None)
 
 
 def _prometheus(address: str) -> PrometheusConfig:

@@ -112,9 +112,9 @@ def test_the_one_command_of_the_readme_syncs_into_a_folder_that_nobody_made(comp
 
 def test_no_password_is_in_what_the_engine_tells_of_a_container(compose: Stack) -> None:
     told = compose.compose("config") + json.dumps(compose.containers())
-    assert [name for name in SECRETS if compose.secret(name) in told] == []
+    assert [name for name in SECRETS if compose.mark(name) in told] == []
     environment = compose.compose("exec", "-T", "worker", "env")
-    assert compose.secret("postgres_password") not in environment
+    assert compose.mark("postgres_password") not in environment
 
 
 def test_every_setting_in_the_env_file_reaches_the_worker(compose: Stack) -> None:

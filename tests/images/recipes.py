@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -30,7 +31,7 @@ USER temporal
 """
 POSTGRES_LINES = """
 RUN echo 'postgres:x:999:999::/var/lib/postgresql:/bin/sh' >>/etc/passwd && mkdir -p /var/lib/postgresql/data \\
-    && chown -R 999:999 /var/lib/postgresql && chmod 1777 /tmp  # a checkout below /tmp brings a /tmp of its own
+    && chown -R 999:999 /var/lib/postgresql && chmod 1777 /tmp
 ENV PATH="$PATH:{bin}" PGDATA=/var/lib/postgresql/data
 VOLUME /var/lib/postgresql/data
 USER postgres
@@ -192,15 +193,18 @@ def _program(name: str, target: str) -> Entry:
 
 
 def _postgres() -> tuple[Path, list[Entry]]:
-    """The folder of the newest PostgreSQL's programs, and all its files."""
+    """The folder of the newest PostgreSQL's programs there, and all its files.
+
+    They find each other by where they are, so they may be elsewhere than here: a checkout can be below /tmp, which a
+    container may have of its own.
+    """
     try:
         found = installations()
     except StackError as error:
         raise ImageBuildFailed(str(error)) from None
     newest = found[max(found)]
-    files = [
-        each
-        for folder in (newest.folder, newest.libraries)
-        for each in tree(folder, f"{CONTEXT}{folder}", without=("include",))
-    ]
-    return newest.folder / "bin", files
+    folders = (newest.folder, newest.libraries)
+    above = Path(os.path.commonpath(folders))
+    places = {each: Path("/opt/postgresql") / each.relative_to(above) for each in folders}
+    files = [each for folder in folders for each in tree(folder, f"{CONTEXT}{places[folder]}", without=("include",))]
+    return places[newest.folder] / "bin", files

@@ -1,4 +1,4 @@
-"""METRICS_ADDRESS: what it may be, what is to be read there, and what is said when it cannot be used."""
+"""METRICS_ADDRESS: what it may be, what is to be read there, and what becomes of a process that cannot use it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
-from airbyte_workers.cli.problems import problem_of
-from airbyte_workers.runtime.temporal import MetricsUnusable, _runtime
+from airbyte_workers.runtime.temporal import _runtime
 from airbyte_workers.settings import Settings
 
 
@@ -32,14 +32,16 @@ def test_anything_else_is_refused(address: str) -> None:
         Settings(metrics_address=address)
 
 
-def test_a_port_in_use_is_one_sentence(port: socket.socket) -> None:
+def test_a_port_in_use_is_said_and_stops_nobody(port: socket.socket) -> None:
+    """Two releases run side by side with one environment while old jobs end."""
     port.listen()
     address = f"127.0.0.1:{port.getsockname()[1]}"
-    with pytest.raises(MetricsUnusable) as caught:
-        _runtime(True, address)
-    told = problem_of(caught.value)
-    assert told is not None
-    assert str(told) == f"cannot show metrics at {address} (METRICS_ADDRESS): Address already in use (os error 98)"
+    with capture_logs() as logs:
+        assert _runtime(True, address) is _runtime(True, None)
+    assert [(each["log_level"], each["address"], each["why"]) for each in logs] == [
+        ("warning", address, "Address already in use (os error 98)")
+    ]
+    assert "METRICS_ADDRESS" in logs[0]["event"]
 
 
 def test_figures_are_read_where_they_are_asked_for(port: socket.socket) -> None:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 from pydantic import ValidationError
 
 from airbyte_workers.settings import Settings
+from airbyte_workers.store.object_access import access_of
+from airbyte_workers.store.objects import open_objects
 
 AWKWARD = "a@b/c:%41 d#?"
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MINIO_ENDPOINT", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
@@ -52,9 +60,24 @@ def test_an_empty_file_holds_no_password(tmp_path: Path) -> None:
 
 
 def test_the_key_of_object_storage_is_read_where_it_is_not_given(file: Path) -> None:
-    assert Settings(aws_secret_access_key_file=file).aws_secret_access_key == AWKWARD
+    settings = Settings(aws_access_key_id="me", aws_secret_access_key_file=file)
+    assert settings.aws_secret_access_key == AWKWARD
     assert Settings(aws_secret_access_key_file=file, aws_secret_access_key="k").aws_secret_access_key == "k"
-    assert AWKWARD not in repr(Settings(aws_secret_access_key_file=file))
+
+
+def test_without_a_key_its_file_is_not_read_and_the_machine_has_a_role(tmp_path: Path) -> None:
+    settings = Settings(storage_url="s3://bucket", aws_secret_access_key_file=tmp_path / "missing")
+    assert settings.aws_secret_access_key is None
+    assert not {"access_key_id", "secret_access_key"} & set(access_of(settings).config)
+    assert open_objects(settings).address == "s3://bucket"
+
+
+def test_a_password_from_a_file_is_not_in_what_is_printed_of_the_settings(file: Path) -> None:
+    files = {"database_password_file": file, "aws_secret_access_key_file": file}
+    settings = Settings(database_url="postgresql://me@h/d", aws_access_key_id="me", **files)
+    assert quote(AWKWARD, safe="") in (settings.database_url or "")
+    for secret in (AWKWARD, quote(AWKWARD, safe="")):
+        assert secret not in f"{settings!r}{settings}"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +96,7 @@ def test_a_file_that_cannot_be_used_is_named_and_its_content_is_not(
         file.write_bytes(content)
     for given in (
         {"database_url": "postgresql://me@h/d", "database_password_file": file},
-        {"aws_secret_access_key_file": file},
+        {"aws_access_key_id": "me", "aws_secret_access_key_file": file},
     ):
         with pytest.raises(ValidationError) as caught:
             Settings.model_validate(given)
@@ -84,7 +107,7 @@ def test_a_file_that_cannot_be_used_is_named_and_its_content_is_not(
 
 def test_settings_with_what_was_read_come_back_from_json_without_the_file(file: Path) -> None:
     """A pod does not have the file."""
-    settings = Settings(aws_secret_access_key_file=file)
+    settings = Settings(aws_access_key_id="me", aws_secret_access_key_file=file)
     told = settings.model_dump(mode="json")
     file.unlink()
     assert Settings.model_validate(told) == settings
