@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e_support import QUICK, Place, kill_all, make_images, processes_of, until
+from e2e_stacks import new_place, running_stack
+from e2e_support import Place, kill_all, make_images, processes_of, until
 
 from tests import images
 
@@ -23,17 +24,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory, installed: Path) -> Iterator
     yield from running_stack(tmp_path_factory.mktemp("stack"), installed)
 
 
-def running_stack(root: Path, installed: Path, variables: Mapping[str, str] | None = None) -> Iterator[Place]:
-    """`airbyte-workers local` in a folder of its own, for as long as the fixture lives."""
-    place = _new_place(root, installed, QUICK | dict(variables or {}))
-    try:
-        with place.local():
-            yield place
-        assert processes_of(root) == []
-    finally:
-        kill_all(root)
-
-
 @pytest.fixture
 def place(stack: Place, tmp_path: Path) -> Iterator[Place]:
     """A working directory of its own on the session's stack."""
@@ -48,7 +38,7 @@ def place(stack: Place, tmp_path: Path) -> Iterator[Place]:
 @pytest.fixture
 def alone(tmp_path: Path, installed: Path) -> Iterator[Place]:
     """A place with a home of its own, in which no stack runs yet."""
-    yield _new_place(tmp_path, installed)
+    yield new_place(tmp_path, installed)
     try:
         until(lambda: not processes_of(tmp_path), f"the end of {processes_of(tmp_path)}")
     finally:
@@ -74,11 +64,3 @@ def docker_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pla
     place = Place(tmp_path, stack.home, stack.variables)
     yield place
     until(lambda: not place.pods_left(), f"the end of {place.pods_left()}")
-
-
-def _new_place(root: Path, installed: Path, variables: Mapping[str, str] = QUICK) -> Place:
-    home, work = root / "home", root / "work"
-    home.mkdir(mode=0o700)
-    work.mkdir()
-    (home / "connectors").symlink_to(installed)
-    return Place(work, home, dict(variables))

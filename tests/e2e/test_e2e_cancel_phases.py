@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import running_stack
 from e2e_cancel_phases import CASES, COMMITTED, GRACE_S, PHASES, SIGNALLED, WAYS, WHO, WHY, committed
 from e2e_scripted import RECORDS, Scripted
+from e2e_stacks import running_stack
 from e2e_support import Ended, Place
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]

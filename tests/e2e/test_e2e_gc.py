@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from conftest import running_stack
+from e2e_stacks import running_stack
 from e2e_support import Place, until
 
 from airbyte_workers.store.gc_runs import GC_LOCK

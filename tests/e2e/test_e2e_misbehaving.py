@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import running_stack
+from e2e_stacks import running_stack
 from e2e_support import Ended, Place, catalog, make_images, misbehaving, misbehaving_image
 
 from demo_connectors.misbehaving_destinations import DESTINATIONS

@@ -12,8 +12,8 @@ from pathlib import Path
 import asyncpg
 import psutil
 import pytest
-from conftest import running_stack
 from e2e_addressed import addressed, working
+from e2e_stacks import running_stack
 from e2e_support import Place, catalog, make_images, until
 
 from airbyte_workers.settings import Settings

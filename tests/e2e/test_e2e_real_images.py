@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import running_stack
+from e2e_stacks import running_stack
 from e2e_support import Place, make_images
 
 from tests.images import PRODUCT, connectors

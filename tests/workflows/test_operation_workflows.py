@@ -226,11 +226,11 @@ async def test_the_details_say_who_is_asked_what(env: WorkflowEnvironment, kind:
         await script.reached(running)
         assert await details(env) == (
             f"**{kind.capitalize()} of airbyte/source-x:1**, job 7\n\n"
-            f"launcher: docker (as asked for)\n\nrunning: pod {kind}-job-7-attempt-0"
+            f"running: pod {kind}-job-7-attempt-0\n\nlauncher: docker (as asked for)"
         )
         script.release(running)
         await handle.result()
-        assert (await details(env)).endswith("\n\nsucceeded")
+        assert "\n\nsucceeded\n\n" in await details(env)
 
 
 async def test_the_details_say_why_it_failed(env: WorkflowEnvironment) -> None:
