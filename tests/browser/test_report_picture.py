@@ -16,12 +16,12 @@ pytestmark = [pytest.mark.embedded, pytest.mark.browser, pytest.mark.timeout(180
 
 
 def slow_twice(place: Place) -> dict[str, Any]:
-    """A source that breaks once, and a destination that is slow."""
+    """A source that is slow, and breaks once."""
     once = {"crash_after": 9000, "crash_once_file": str(place.work / "crashed"), "crash_message": "the line went dead"}
     return {
         "connection": "orders",
-        "source": place.source(streams=3, records=12_000, record_bytes=1000, state_every=500, **once),
-        "destination": place.jsonl(delay_ms=100),
+        "source": place.source(streams=3, records=12_000, record_bytes=1000, state_every=500, delay_ms=50, **once),
+        "destination": place.jsonl(),
         "catalog": catalog("stream_0", "stream_1", "stream_2"),
         "retries": {"complete_failures_backoff_min_interval_s": 0},
     }

@@ -23,12 +23,12 @@ RECORDS = 12_000
 
 
 def slow_twice(place: Place, name: str) -> dict[str, Any]:
-    """A sync whose source breaks once and whose destination is slow."""
+    """A sync whose source breaks once and is slow."""
     once = {"crash_after": 9000, "crash_once_file": str(place.work / "crashed")}
     return {
         "connection": name,
-        "source": place.source(streams=2, records=RECORDS, record_bytes=1000, state_every=500, **once),
-        "destination": place.jsonl(delay_ms=250),  # for each state, while it takes nothing
+        "source": place.source(streams=2, records=RECORDS, record_bytes=1000, state_every=500, delay_ms=100, **once),
+        "destination": place.jsonl(),
         "catalog": catalog("stream_0", "stream_1"),
         "retries": {"complete_failures_backoff_min_interval_s": 0},
     }
@@ -51,13 +51,13 @@ class Words(HTMLParser):
         return " ".join(" ".join(self._words).split())
 
 
-def test_a_sync_with_a_retry_and_a_slow_destination_on_one_page(place: Place) -> None:
+def test_a_sync_with_a_retry_and_a_slow_source_on_one_page(place: Place) -> None:
     done = place.sync(slow_twice(place, "report-slow"))
     assert done.code == 0, done.err
     job_id = str(done.report["job_id"])
     # the figures
     told = place.run("jobs", "report", job_id, "-o", "json").report
-    assert (told["verdict"], told["colour"], told["bottleneck"]) == ("Succeeded, with proof", "good", "destination")
+    assert (told["verdict"], told["colour"], told["bottleneck"]) == ("Succeeded, with proof", "good", "source")
     assert [each["status"] for each in told["attempts"]] == ["failed", "succeeded"]
     assert [each["number"] for each in told["courses"]] == [1, 2]
     whole = {each["name"]: each for each in done.report["streams"]}
@@ -68,7 +68,7 @@ def test_a_sync_with_a_retry_and_a_slow_destination_on_one_page(place: Place) ->
     for attempt, course in zip(told["attempts"], told["courses"], strict=True):
         for counted in ("records_emitted", "records_committed"):
             assert sum(span[counted] for span in course["spans"]) == attempt[counted]
-    assert told["courses"][-1]["bottleneck"].startswith("The destination was the bottleneck: it was waited for ")
+    assert told["courses"][-1]["bottleneck"].startswith("The source was the bottleneck: it was waited for ")
     facts = {each["name"]: each["value"] for each in told["facts"]}
     assert (facts["source"], facts["destination"]) == ("source-synthetic", "destination-jsonl")
     # the page

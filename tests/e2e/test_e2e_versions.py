@@ -69,8 +69,9 @@ def assert_whole(place: Place, ended: Ended) -> None:
 
 def open_runs(place: Place) -> dict[str, int]:
     """How many runs each version still has to end."""
-    listed = json.loads(of_version(place, "any").run("versions", "list", "-o", "json").out)
-    return {each["build_id"]: each["open_runs"] for each in listed}
+    listed = of_version(place, "any").run("versions", "list", "-o", "json")
+    assert listed.code == 0, listed.out
+    return {each["build_id"]: each["open_runs"] for each in json.loads(listed.out)}
 
 
 def deciders(place: Place, name: str) -> list[str]:
