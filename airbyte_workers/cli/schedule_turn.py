@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import click
 
 from airbyte_workers.cli.environment import run
@@ -25,13 +27,7 @@ _REASON = click.option("--reason", default="", help="Why: one line, kept beside 
 def pause(context: click.Context, name: str, reason: str, output: Shape) -> None:
     """Start no runs until the schedule is resumed. A sync that runs goes on."""
 
-    async def command(settings: Settings) -> Exit:
-        async with Client.connect(settings) as client:
-            view = await client.schedules.pause(name, reason=reason, by=whoever_asks())
-        _tell(view, output)
-        return Exit.DONE
-
-    context.exit(run(command, output))
+    _turn(context, output, lambda client: client.schedules.pause(name, reason=reason, by=whoever_asks()))
 
 
 @click.command("resume")
@@ -42,13 +38,7 @@ def pause(context: click.Context, name: str, reason: str, output: Shape) -> None
 def resume(context: click.Context, name: str, reason: str, output: Shape) -> None:
     """Start runs again, from the next time on; those that were due meanwhile are not made up for."""
 
-    async def command(settings: Settings) -> Exit:
-        async with Client.connect(settings) as client:
-            view = await client.schedules.resume(name, reason=reason, by=whoever_asks())
-        _tell(view, output)
-        return Exit.DONE
-
-    context.exit(run(command, output))
+    _turn(context, output, lambda client: client.schedules.resume(name, reason=reason, by=whoever_asks()))
 
 
 @click.command("delete")
@@ -67,6 +57,16 @@ def delete(context: click.Context, name: str, output: Shape) -> None:
         show(f"the schedule {gone.schedule_id} is deleted; the connection, its state and its jobs stay")
         if gone.job_id is not None:
             say(f"job {gone.job_id} goes on; end it with: airbyte-workers jobs cancel {gone.job_id}")
+        return Exit.DONE
+
+    context.exit(run(command, output))
+
+
+def _turn(context: click.Context, output: Shape, change: Callable[[Client], Awaitable[ScheduleView]]) -> None:
+    async def command(settings: Settings) -> Exit:
+        async with Client.connect(settings) as client:
+            view = await change(client)
+        _tell(view, output)
         return Exit.DONE
 
     context.exit(run(command, output))

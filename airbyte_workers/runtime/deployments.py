@@ -30,6 +30,7 @@ from temporalio.worker import WorkerDeploymentConfig
 
 import airbyte_workers
 from airbyte_workers.names import WORKFLOW_QUEUE
+from airbyte_workers.runtime.background import alongside
 from airbyte_workers.settings import Settings
 
 FIRST_LOOK_S, NEXT_LOOK_S = 0.3, 5.0
@@ -97,13 +98,8 @@ async def standing_told(
     if version is None:
         yield
         return
-    telling = asyncio.create_task(_tell(client, version, say))
-    try:
+    async with alongside(_tell(client, version, say)):
         yield
-    finally:
-        telling.cancel()
-        with suppress(asyncio.CancelledError):
-            await telling
 
 
 async def _tell(client: Client, version: WorkerDeploymentVersion, say: Callable[[str], None]) -> None:

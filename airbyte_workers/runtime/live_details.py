@@ -31,8 +31,6 @@ METADATA = "__temporal_workflow_metadata"
 """The question by which Temporal's page and `temporal workflow metadata` get the panel's text."""
 ANSWER_S = 0.5
 """How long a look may take: a thread waits for it, and Temporal's SDK calls one that waits for 2 s a deadlock."""
-
-
 _log = structlog.get_logger(__name__)
 
 

@@ -18,6 +18,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from airbyte_workers.names import SEARCH_ATTRIBUTES
+from airbyte_workers.runtime.background import alongside
 from airbyte_workers.settings import Settings
 
 _TYPES = {
@@ -94,10 +95,8 @@ async def registered(client: Client, settings: Settings) -> AsyncIterator[Regist
     """Looked after while the block runs."""
     attributes = Registered(client)
     await attributes.look()
-    async with asyncio.TaskGroup() as tasks:
-        keeping = tasks.create_task(_keep(attributes, settings.search_attributes_check_s))
+    async with alongside(_keep(attributes, settings.search_attributes_check_s)):
         yield attributes
-        keeping.cancel()
 
 
 async def _keep(attributes: Registered, every_s: float) -> None:

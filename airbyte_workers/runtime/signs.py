@@ -12,6 +12,7 @@ import structlog
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from airbyte_workers.runtime.background import alongside
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import dataplanes
 from airbyte_workers.store.database import is_away
@@ -23,13 +24,8 @@ _log = structlog.get_logger(__name__)
 @asynccontextmanager
 async def telling(db: asyncpg.Pool, client: Client, settings: Settings, roles: Sequence[str]) -> AsyncIterator[None]:
     """Say again and again while the block runs that this host is served; what was said is not taken back."""
-    task = asyncio.create_task(Signs(db, client, settings, watches="watch" in roles).run())
-    try:
+    async with alongside(Signs(db, client, settings, watches="watch" in roles).run()):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 class Signs:

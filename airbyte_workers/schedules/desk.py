@@ -16,7 +16,7 @@ from airbyte_workers.schedules.looking import connection_of
 from airbyte_workers.schedules.making import put
 from airbyte_workers.schedules.notes import Note, turned
 from airbyte_workers.schedules.planning import planned
-from airbyte_workers.schedules.timings import timing_of
+from airbyte_workers.schedules.timings import jitter_s_of, timing_of
 from airbyte_workers.schedules.triggering import Trigger
 from airbyte_workers.schedules.values import (
     Deleted,
@@ -72,8 +72,7 @@ class Schedules:
         found = await self.access.find(name)
         runs = await matching_times(self.access.client, found.id, first, last)
         spec = found.schedule.spec
-        jitter_s = round(spec.jitter.total_seconds()) if spec.jitter else 0
-        return Preview(timing=timing_of(spec), jitter_s=jitter_s, exact=True, runs=tuple(runs))
+        return Preview(timing=timing_of(spec), jitter_s=jitter_s_of(spec), exact=True, runs=tuple(runs))
 
     async def _tried(self, times: Times | Mapping[str, Any], first: datetime, last: datetime) -> Preview:
         """Without jitter: how far each run moves depends on the schedule's id."""

@@ -22,7 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from airbyte_workers.names import SCHEDULE_ID_PREFIX, SCHEDULED_SYNC, SYNC_FAILED, WORKFLOW_QUEUE
 from airbyte_workers.schedules.asking import matching_times
 from airbyte_workers.schedules.notes import Note
-from airbyte_workers.schedules.timings import span_words, timing_of
+from airbyte_workers.schedules.timings import jitter_s_of, span_words, timing_of
 from airbyte_workers.schedules.values import LastRun, LiveRun, Overdue, ScheduleView, SkipCounts
 from airbyte_workers.store.schedules import Known, Skips
 
@@ -80,7 +80,7 @@ class Look:
             schedule_id=self.description.id,
             connection=self.connection,
             timing=timing_of(described.spec),
-            jitter_s=round(described.spec.jitter.total_seconds()) if described.spec.jitter else 0,
+            jitter_s=jitter_s_of(described.spec),
             catch_up_s=self._catch_up_s,
             paused=described.state.paused,
             note=note.kept,

@@ -103,6 +103,11 @@ def timing_of(spec: ScheduleSpec) -> Timing:
     return Timing(what=f"{'; '.join(parts)} ({zone})", cron="; ".join(parts), timezone=zone)
 
 
+def jitter_s_of(spec: ScheduleSpec) -> int:
+    """How far each run moves, s."""
+    return round(spec.jitter.total_seconds()) if spec.jitter else 0
+
+
 def comment(cron: str, zone: str) -> str:
     """By which a calendar of ours tells what was asked for."""
     return f"{cron} in {zone}"

@@ -128,3 +128,10 @@ async def test_a_run_whose_attribute_was_removed_goes_on_once_a_worker_has_put_i
         async with asyncio.timeout(60):
             await handle.result()
     assert await until_found(server.client, f'{STATUS_ATTRIBUTE} = "succeeded"') == [ID]
+
+
+async def test_what_goes_wrong_meanwhile_comes_out_as_itself(server: WorkflowEnvironment) -> None:
+    """A worker that does not start says why by the type of its error."""
+    with pytest.raises(LookupError, match="no such version"):
+        async with registered(server.client, Settings()):
+            raise LookupError("no such version")

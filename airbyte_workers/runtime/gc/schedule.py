@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 import structlog
 
+from airbyte_workers.runtime.background import alongside
 from airbyte_workers.runtime.gc.collection import collect
 from airbyte_workers.runtime.gc.order import GcOrder, GcTally, Reach
 from airbyte_workers.store import gc_runs
@@ -27,13 +28,8 @@ _log = structlog.get_logger(__name__)
 async def scheduled(reach: Reach) -> AsyncIterator[Schedule]:
     """Have gc done while the block runs, if the settings want that; what is under way at its end is broken off."""
     schedule = Schedule(reach)
-    task = asyncio.create_task(schedule.run())
-    try:
+    async with alongside(schedule.run()):
         yield schedule
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 class Schedule:
