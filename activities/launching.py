@@ -127,6 +127,7 @@ class Launching:
             except LaunchFailed as error:
                 raise _told_of(error, job, ref) from error
         await workloads.launched(self._db, workload.pod)
+        _log.info("pod launched", pod=workload.pod, dataplane=workload.dataplane, launcher=launcher.name)
         await self._tell_running(job, ref, workload.dataplane, launcher.name)
 
     async def _is_seen(self, workload: Workload, job: Job) -> bool:

@@ -125,7 +125,7 @@ class Leftovers:
             return False
         if not await self._ended(pod, hangs=why == UNRENEWED):
             return False
-        _log.warning("pod removed", pod=pod.pod, job=pod.ref.job_id, why=why)
+        _log.warning("pod removed", pod=pod.pod, job_id=pod.ref.job_id, why=why)
         with suppress(JobGone):  # with whoever would have read of it
             await reaping.tell_removed(self._db, pod.ref.job_id, pod.pod, why)
         return True
@@ -185,7 +185,7 @@ class Leftovers:
     async def remove(self, stray: Stray) -> None:
         """Remove it, which its job's past tells. Raises RemovalFailed."""
         await stray.launcher.remove(stray.pod)
-        _log.warning("pod removed", pod=stray.pod, job=stray.job_id, why=stray.why)
+        _log.warning("pod removed", pod=stray.pod, job_id=stray.job_id, why=stray.why)
         if stray.job_id is not None:
             with suppress(JobGone):
                 await reaping.tell_removed(self._db, stray.job_id, stray.pod, stray.why)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -78,8 +78,10 @@ class Author:
             orchestrator_input=await self._replication_input(job, attempt, synced, given),
             labels=await self._labels(job, attempt.number, attempt.fence),
             local_root=self._local_root(job),
-            orchestrator_limits=self._limits(
-                self.settings.replication_orchestrator_cpu_limit, self.settings.replication_orchestrator_memory_limit
+            orchestrator_limits=_limits(
+                self.settings,
+                self.settings.replication_orchestrator_cpu_limit,
+                self.settings.replication_orchestrator_memory_limit,
             ),
         )
 
@@ -119,6 +121,7 @@ class Author:
             settings=await self._plain_settings(),
             operation=_operation(ref.kind),
             origin=origin,
+            connection=job.connection if job.connection_id is not None else "",
             log_prefix=asked_folder(ref),
             secrets=given.secrets,
             secret_names=job.secret_names,
@@ -142,35 +145,8 @@ class Author:
         files: Mapping[str, bytes],
         environment: Mapping[str, str],
     ) -> ContainerSpec:
-        options = {CONFIG: "--config", CATALOG: "--catalog", STATE: "--state"}
-        given = [part for name, option in options.items() if name in files for part in (option, f"{{folder}}/{name}")]
-        settings, own = self.settings, connector.resources
-        return ContainerSpec(
-            role=role,
-            program=program(connector),
-            arguments=(command, *given),
-            files=files,
-            environment={
-                "DEPLOYMENT_MODE": "OSS",
-                "USE_STREAM_CAPABLE_STATE": "true",
-                "WORKER_CONNECTOR_IMAGE": connector.image or "",
-                **environment,
-            },
-            limits=self._limits(
-                settings.job_main_container_cpu_limit if own.cpu_limit is None else str(own.cpu_limit),
-                settings.job_main_container_memory_limit if own.memory_limit is None else str(own.memory_limit),
-                own.pids_limit,
-            ),
-        )
-
-    def _limits(
-        self, cpu_limit: str | None, memory_limit: str | None, pids_limit: int | None = None
-    ) -> ContainerLimits:
-        return ContainerLimits(
-            cpus=None if cpu_limit is None else cpus(cpu_limit),
-            memory_bytes=None if memory_limit is None else memory_bytes(memory_limit),
-            pids=self.settings.container_pids_limit if pids_limit is None else pids_limit,
-        )
+        plain = connector_container(self.settings, role, command, connector, files)
+        return replace(plain, environment={**plain.environment, **environment})
 
     async def _given(self, job: Job, role: Role, others: Mapping[str, bytes]) -> Given:
         config = await self.configs.of(job, role)
@@ -245,6 +221,42 @@ class Author:
             RUN: job.run_id,
             DATABASE: await reaping.installation(self.db),
         }
+
+
+def connector_container(
+    settings: Settings, role: Role, command: str, connector: Connector, files: Mapping[str, bytes]
+) -> ContainerSpec:
+    """A connector as every pod runs it, whatever the pod is for."""
+    options = {CONFIG: "--config", CATALOG: "--catalog", STATE: "--state"}
+    given = [part for name, option in options.items() if name in files for part in (option, f"{{folder}}/{name}")]
+    own = connector.resources
+    return ContainerSpec(
+        role=role,
+        program=program(connector),
+        arguments=(command, *given),
+        files=files,
+        environment={
+            "DEPLOYMENT_MODE": "OSS",
+            "USE_STREAM_CAPABLE_STATE": "true",
+            "WORKER_CONNECTOR_IMAGE": connector.image or "",
+        },
+        limits=_limits(
+            settings,
+            settings.job_main_container_cpu_limit if own.cpu_limit is None else str(own.cpu_limit),
+            settings.job_main_container_memory_limit if own.memory_limit is None else str(own.memory_limit),
+            own.pids_limit,
+        ),
+    )
+
+
+def _limits(
+    settings: Settings, cpu_limit: str | None, memory_limit: str | None, pids_limit: int | None = None
+) -> ContainerLimits:
+    return ContainerLimits(
+        cpus=None if cpu_limit is None else cpus(cpu_limit),
+        memory_bytes=None if memory_limit is None else memory_bytes(memory_limit),
+        pids=settings.container_pids_limit if pids_limit is None else pids_limit,
+    )
 
 
 def program(connector: Connector) -> Program:

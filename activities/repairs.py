@@ -148,16 +148,17 @@ class Repairs:
 
     async def _noted(self, looked: _Looked) -> None:
         job, judgement = looked.job, looked.judgement
+        log = _log.bind(job_id=job.id, workflow_id=job.workflow_id)
         if judgement.verdict is RunVerdict.OVER:
             if await run_sightings.is_over(self._db, job, judgement.why):
-                _log.warning("run over", job=job.id, workflow=job.workflow_id, run=job.run_id, why=judgement.why)
+                log.warning("run over", run_id=job.run_id, why=judgement.why)
         elif judgement.verdict is RunVerdict.FOLLOW:
             successor = looked.sighting.successor
             if await run_sightings.follow(self._db, job, successor, judgement.why):
-                _log.warning("run replaced", job=job.id, workflow=job.workflow_id, run=successor, why=judgement.why)
+                log.warning("run replaced", run_id=successor, why=judgement.why)
         elif looked.sighting.seen is Seen.MISSING:
             if job.missing_s is None:
-                _log.warning("run missing", job=job.id, workflow=job.workflow_id, run=job.run_id, why=judgement.why)
+                log.warning("run missing", run_id=job.run_id, why=judgement.why)
             await run_sightings.missed(self._db, job)
 
     # --- closing ---
@@ -175,7 +176,7 @@ class Repairs:
         cancelled = job.cancel_requested or reconciliation.is_cancel(looked.sighting)
         end = reconciliation.end_of(judgement.why, left.summary, cancelled=cancelled, asked_by=job.cancelled_by)
         if await reconciling.close(self._db, job, end, left):
-            _log.warning("job repaired", job=job.id, workflow=job.workflow_id, status=end.status, why=end.reason)
+            _log.warning("job repaired", job_id=job.id, workflow_id=job.workflow_id, status=end.status, why=end.reason)
 
     async def _left(self, job: SightedJob) -> Left:
         """What the pod of the attempt that still runs has left: a finished sync is not thrown away with its run."""
@@ -186,7 +187,7 @@ class Repairs:
         try:
             return Left(attempt.number, AttemptSummary.model_validate_json(said) if said is not None else None)
         except ValidationError:
-            _log.warning("marker cannot be read", job=job.id, pod=attempt.pod)
+            _log.warning("marker cannot be read", job_id=job.id, pod=attempt.pod)
             return Left(attempt.number)
 
     async def _wait_for_pods(self, job_id: int) -> None:

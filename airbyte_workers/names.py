@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 WORKFLOW_QUEUE = "airbyte"
 WATCH_QUEUE = "airbyte-watch"
@@ -47,6 +48,9 @@ LauncherChoice = Literal[LauncherName, "auto"]
 """What people ask for; pods/choice.py settles what `auto` means for a job."""
 
 
+_POD_NAME = re.compile(r"[a-z]+-job-(\d{1,18})-attempt-(\d{1,9})(?:-[a-z]+)?\Z")
+
+
 class JobKind(StrEnum):
     """What a job does; `clear` and `refresh` are replication jobs like `sync`."""
 
@@ -84,6 +88,11 @@ def sync_workflow_id(connection: str) -> str:
     return f"{SYNC_ID_PREFIX}{connection}"
 
 
+def connection_of(workflow_id: str) -> str | None:
+    """The connection that a fixed workflow id belongs to; None: it is another workflow's."""
+    return workflow_id.removeprefix(SYNC_ID_PREFIX) if workflow_id.startswith(SYNC_ID_PREFIX) else None
+
+
 def schedule_id(connection: str) -> str:
     """The id of a connection's schedule."""
     return f"{SCHEDULE_ID_PREFIX}{connection}"
@@ -98,6 +107,19 @@ def pod_name(kind: JobKind, job_id: int, attempt: int, of: Role | None = None) -
     """The deterministic name of an attempt's pod; `attempt` counts from 0, `of` is the connector that a sync asks."""
     prefix = "replication" if kind in REPLICATION_KINDS else kind
     return f"{prefix}-job-{job_id}-attempt-{attempt}" + (f"-{of}" if of is not None else "")
+
+
+class PodParts(NamedTuple):
+    """What a pod's name tells; `attempt` counts from 0."""
+
+    job_id: int
+    attempt: int
+
+
+def parts_of_pod(pod: str) -> PodParts | None:
+    """The inverse of `pod_name`, as far as every name goes; None: it is no pod's name."""
+    found = _POD_NAME.match(pod)
+    return PodParts(int(found[1]), int(found[2])) if found else None
 
 
 def container_name(pod: str, role: Role) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
@@ -25,7 +24,7 @@ def run(main: Callable[[], object]) -> NoReturn:
 
 
 def exit_code(main: Callable[[], object]) -> int:
-    """Run a program to its end; what it does not catch is printed, as Python does, and makes 1."""
+    """Run a program to its end; what it does not catch is told as Python does, or `sys.excepthook`, and makes 1."""
     try:
         main()
     except SystemExit as end:
@@ -33,8 +32,8 @@ def exit_code(main: Callable[[], object]) -> int:
             return end.code or 0
         print(end.code, file=sys.stderr)  # noqa: T201  # as Python does
         return 1
-    except BaseException:  # the last frame of a process: there is nobody else to tell
-        traceback.print_exc()
+    except BaseException as error:  # the last frame of a process: there is nobody else to tell
+        sys.excepthook(type(error), error, error.__traceback__)
         return 1
     return 0
 

@@ -28,6 +28,7 @@ from airbyte_workers.models import (
 )
 from airbyte_workers.names import ATTEMPT_GONE, JOB_GONE, WATCH_QUEUE, JobKind, launch_queue
 from workflows.details import details_of
+from workflows.lines import tell
 from workflows.search import Found
 
 A = TypeVar("A")
@@ -213,9 +214,11 @@ class JobRun:
         )
 
     def _show(self, **changes: object) -> None:
-        """What people see of the run: the query's answer and the details panel are one value."""
-        self._phase = self._phase.model_copy(update=changes)
+        """What people see of the run: the query's answer and the details panel are one value; the log tells steps."""
+        before, self._phase = self._phase, self._phase.model_copy(update=changes)
         workflow.set_current_details(details_of(self._phase))
+        if self._phase.phase != before.phase:
+            tell(self._phase)
 
 
 async def _uncancelled(activity: Coroutine[Any, Any, R]) -> R:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from airbyte_workers.chaos.series import Series
 from airbyte_workers.chaos.stage import NO_PROFILE
 from airbyte_workers.chaos.surroundings import EngineChoice, divided, look
 from airbyte_workers.cli.environment import run
+from airbyte_workers.cli.interrupts import every_signal_heard
 from airbyte_workers.cli.options import OUTPUT
 from airbyte_workers.cli.output import Exit, Problem, Shape, bad_input, say, show, show_json
 from airbyte_workers.failpoints import Failpoint
@@ -95,7 +94,7 @@ def chaos(context: click.Context, /, output: Shape, *, table: bool, **typed: Any
         if table:
             return _show_table(asked)
         _check(asked)
-        with _every_signal_heard():
+        with every_signal_heard():
             return await _play(settings, asked)
 
     context.exit(run(command, output))
@@ -176,32 +175,6 @@ def _forget_other_temporals() -> None:
     for name in [each for each in os.environ if each.startswith("TEMPORAL_")]:
         del os.environ[name]
     os.environ.update(NO_PROFILE)
-
-
-@contextmanager
-def _every_signal_heard() -> Iterator[None]:
-    """What ends a program in order does so as Ctrl-C does: the servers must not be left behind."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    heard = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is not signal.SIG_IGN]
-    ended = False
-
-    def end() -> None:
-        nonlocal ended
-        ended = True
-        task.cancel()
-
-    for each in heard:
-        loop.add_signal_handler(each, end)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not ended:
-            raise
-        raise Problem("interrupted", type="Interrupted", code=Exit.INTERRUPTED) from None
-    finally:
-        for each in heard:
-            loop.remove_signal_handler(each)
 
 
 # --- telling ---

@@ -33,8 +33,8 @@ def run(command: Callable[[Settings], Awaitable[Exit]], shape: Shape = "text") -
 
 async def _run(command: Callable[[Settings], Awaitable[Exit]]) -> Exit:
     from airbyte_workers.inputs import read_settings  # noqa: PLC0415  # half a second that `--help` saves
-    from airbyte_workers.telemetry import logs  # noqa: PLC0415  # brings the SDK, too
+    from airbyte_workers.telemetry import logs  # noqa: PLC0415  # knows the settings, too
 
     settings = read_settings()
-    logs.configure("WARNING", settings.log_format)  # the long-running commands say more
+    logs.configure(settings, "WARNING")  # the long-running commands say more
     return await command(settings)

@@ -1,4 +1,4 @@
-"""What Ctrl-C does to a job that is followed: end it, or only leave it."""
+"""What Ctrl-C does: to a job that is followed (end it, or only leave it), and to a command that works by itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any
 
-from airbyte_workers.cli.output import say
+from airbyte_workers.cli.output import Exit, Problem, say
 from airbyte_workers.runs import Run
 
 OnCtrlC = Callable[[Run[Any]], AbstractAsyncContextManager[asyncio.Event]]
@@ -59,6 +59,32 @@ def whoever_asks() -> str:
     except (OSError, KeyError):
         user = "somebody"
     return f"{user}@{socket.gethostname()}"
+
+
+@contextmanager
+def every_signal_heard() -> Iterator[None]:
+    """What ends a program in order does so as Ctrl-C does: nothing must be left behind."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    heard = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is not signal.SIG_IGN]
+    ended = False
+
+    def end() -> None:
+        nonlocal ended
+        ended = True
+        task.cancel()
+
+    for each in heard:
+        loop.add_signal_handler(each, end)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not ended:
+            raise
+        raise Problem("interrupted", type="Interrupted", code=Exit.INTERRUPTED) from None
+    finally:
+        for each in heard:
+            loop.remove_signal_handler(each)
 
 
 @contextmanager

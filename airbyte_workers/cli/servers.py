@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from airbyte_workers.cli.environment import run
-from airbyte_workers.cli.output import Exit, bad_input, say, show
+from airbyte_workers.cli.logging_commands import Tell, run_logging
+from airbyte_workers.cli.output import Exit, bad_input, show
 from airbyte_workers.names import WORKFLOW_QUEUE
 from airbyte_workers.runtime.deployments import standing_told, version_of
 from airbyte_workers.runtime.farewell import AFTER_LOCAL, AFTER_WORKER, Farewell
@@ -19,7 +19,6 @@ from airbyte_workers.runtime.stack.foreground import serve_foreground
 from airbyte_workers.runtime.stack.stopping import EndLimits, StopRequest, ending_within, stop_signals
 from airbyte_workers.settings import Settings
 from airbyte_workers.store.objects import open_objects
-from airbyte_workers.telemetry import logs
 
 _ROLES = ("workflows", "spec", "check", "discover", "sync", "watch")
 
@@ -32,16 +31,14 @@ def local(context: click.Context) -> None:
     Pods that run go on without it. A second Ctrl-C stops them, too, in order; a third one waits for nothing any more.
     """
 
-    async def command(settings: Settings) -> Exit:
-        logs.configure(settings.log_level, settings.log_format)
-        await serve_foreground(settings, _embedded, on_ready=_announce)
+    async def command(settings: Settings, tell: Tell) -> Exit:
+        def embedded(settings: Settings, stop: StopRequest) -> AbstractAsyncContextManager[Served]:
+            return serving(settings, Farewell(stop, tell, AFTER_LOCAL))
+
+        await serve_foreground(settings, embedded, on_ready=_announce)
         return Exit.DONE
 
-    context.exit(run(command))
-
-
-def _embedded(settings: Settings, stop: StopRequest) -> AbstractAsyncContextManager[Served]:
-    return serving(settings, Farewell(stop, say, AFTER_LOCAL))
+    context.exit(run_logging(command))
 
 
 def _announce(stack: Stack) -> None:
@@ -65,26 +62,25 @@ def worker(context: click.Context, only: tuple[str, ...], health_file: Path | No
     A second signal stops the pods of this host, too, in order; a third one waits for nothing any more.
     """
 
-    async def command(settings: Settings) -> Exit:
+    async def command(settings: Settings, tell: Tell) -> Exit:
         if settings.database_url is None or settings.temporal_address is None:
             raise bad_input(
                 "a Temporal worker needs DATABASE_URL and TEMPORAL_ADDRESS; without them: airbyte-workers local"
             )
         version = version_of(settings)
-        logs.configure(settings.log_level, settings.log_format)
         with stop_signals() as stop:
             _clear(health_file)
             await open_objects(settings).check()
-            workers = serving(settings, Farewell(stop, say, AFTER_WORKER), only or _ROLES)
+            workers = serving(settings, Farewell(stop, tell, AFTER_WORKER), only or _ROLES)
             async with ending_within(workers, EndLimits.of(settings), stop) as served:
                 stop.started()
-                say(f"polling {', '.join(served.queues)}")
+                tell(f"polling {', '.join(served.queues)}")
                 decides = version if WORKFLOW_QUEUE in served.queues else None
-                async with told_by(health_file, served, settings), standing_told(served.client, decides, say):
+                async with told_by(health_file, served, settings), standing_told(served.client, decides, tell):
                     await stop.wait()
         return Exit.DONE
 
-    context.exit(run(command))
+    context.exit(run_logging(command))
 
 
 def _clear(health_file: Path | None) -> None:

@@ -63,6 +63,11 @@ def read_object(path: Path) -> dict[str, Any]:
         raise bad_input(f"cannot read {name}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise bad_input(f"{name} is not a text file (UTF-8)") from None
+    return parse_object(text, name)
+
+
+def parse_object(text: str, name: str) -> dict[str, Any]:
+    """The fields that YAML or JSON holds; `name` is where it came from. Raises Problem."""
     content = _parse(text, name)
     if not isinstance(content, dict):
         raise bad_input(f"{name}: expected an object with fields")

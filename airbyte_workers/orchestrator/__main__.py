@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,45 +16,51 @@ from airbyte_workers import failpoints, programs
 from airbyte_workers.models import AttemptSummary, ConnectorResult
 from airbyte_workers.names import Role
 from airbyte_workers.orchestrator.commits import Committer
-from airbyte_workers.orchestrator.desk import Desk, bug, open_desk, own_redactor
+from airbyte_workers.orchestrator.desk import Desk, Given, bug, open_desk, own_redactor
 from airbyte_workers.orchestrator.empty_source import EmptySource
 from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
 from airbyte_workers.orchestrator.journal import JournalFile
 from airbyte_workers.orchestrator.leg import Leg, SourceLeg
 from airbyte_workers.orchestrator.markers import Marker
+from airbyte_workers.orchestrator.own_log import keys_of, logged, own_log
 from airbyte_workers.orchestrator.replicate import Replication
 from airbyte_workers.orchestrator.sidecar import Sidecar
-from airbyte_workers.orchestrator.stderr import redacted_stderr
 from airbyte_workers.orchestrator.upkeep import Upkeep
 from airbyte_workers.redaction import Redactor
 from airbyte_workers.store.database import connected
 from airbyte_workers.store.objects import StorageError
 from airbyte_workers.store.states import Writer
 
+_log = logging.getLogger(__name__)
+
 
 def main() -> None:
     """Run the program this pod was given; it exits with 0 once its final marker is written."""
+    sys.exit(logged(_main))
+
+
+def _main() -> int:
     arguments = _arguments()
     told = (arguments.own / "input.json").read_bytes()
     if arguments.program == "replicate":
         replication = ReplicationInput.model_validate_json(told)
         redact = own_redactor(replication)
-        sys.exit(_run(_replicate(replication, redact, arguments), redact))
+        return _run(_replicate(replication, redact, arguments), replication, redact)
     connector = ConnectorInput.model_validate_json(told)
     redact = own_redactor(connector)
-    sys.exit(_run(_sidecar(connector, redact, arguments), redact))
+    return _run(_sidecar(connector, redact, arguments), connector, redact)
 
 
-def _run(program: Coroutine[Any, Any, int], redact: Redactor) -> int:
-    """Run it to its end; whatever Python prints meanwhile, a traceback too, goes to our stderr without secrets."""
-    with redacted_stderr(redact, sys.stderr):
+def _run(program: Coroutine[Any, Any, int], given: Given, redact: Redactor) -> int:
+    """Run it to its end; whatever is said of it meanwhile, a traceback too, goes to our stderr without secrets."""
+    with own_log(redact, keys_of(given), given.read_settings().log_level):
         try:
             return asyncio.run(program)
         except StorageError as error:  # before it is ready: whoever launches the pod tells it on
-            print(error, file=sys.stderr)  # noqa: T201  # the launcher keeps our stderr
+            _log.error(error)  # the sentence is for people
             return 1
         except Exception:
-            traceback.print_exc()
+            _log.exception("program failed")
             return 1
 
 
@@ -90,7 +96,7 @@ async def _attempt(given: ReplicationInput, desk: Desk, replication: Replication
                 summary = await replication.run(committer)
                 rounds.cancel()
         except* Exception as errors:
-            traceback.print_exc()
+            _log.exception("orchestrator failed")
             failures = (bug("orchestrator", errors),)
             summary = AttemptSummary(status="failed", failures=failures, throughput=replication.throughput())
     return summary
@@ -114,7 +120,7 @@ async def _asked(sidecar: Sidecar, desk: Desk) -> ConnectorResult:
             result = await sidecar.run()
             keeping.cancel()
     except* Exception as errors:
-        traceback.print_exc()
+        _log.exception("sidecar failed")
         result = ConnectorResult(status="failed", failures=(bug("sidecar", errors),))
     return result
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +24,7 @@ from airbyte_workers.store.object_access import access_of
 from airbyte_workers.store.objects import StorageError, open_objects
 
 _MARKER_RETRY_S = 1.0
+_log = logging.getLogger(__name__)
 Given = ReplicationInput | ConnectorInput
 
 
@@ -62,10 +63,13 @@ class Desk:
                 try:
                     await self.markers.write(marker, body)
                 except StorageError as error:
-                    print(error, file=sys.stderr, flush=True)  # noqa: T201  # the launcher keeps our stderr
+                    _log.warning("final marker cannot be written yet", extra={"why": error})
                     await asyncio.sleep(_MARKER_RETRY_S)
                 else:
-                    return 0
+                    break
+        failures = ", ".join(failure.type for failure in result.failures) or None
+        _log.info("program ended", extra={"status": result.status, "failures": failures})
+        return 0
 
 
 def open_desk(given: Given, own: Redactor | None = None) -> Desk:

@@ -21,6 +21,7 @@ import msgspec
 
 from airbyte_workers import programs
 from airbyte_workers.orchestrator import __main__ as program
+from airbyte_workers.orchestrator.own_log import logged
 
 ALSO = ("structlog", "airbyte_workers.replication.record_faults", "airbyte_workers.mappers.chain")
 """What a program loads when something needs it; here it is loaded once the first program is under way."""
@@ -39,6 +40,10 @@ class Order(msgspec.Struct, frozen=True):
 
 def main() -> None:
     """Each line of stdin is an order; the answer is a line with the process that keeps the program, or what failed."""
+    sys.exit(logged(_serve))
+
+
+def _serve() -> None:
     _freeze()
     first = True
     for line in _lines():

@@ -97,8 +97,9 @@ class ReplicationInput(_Input, Policy):
 
 
 class ConnectorInput(_Input):
-    """What the sidecar of a connector pod works with."""
+    """What the sidecar of a connector pod works with; `connection`: whose job asks, where it is one of a connection."""
 
     operation: Literal["spec", "check", "discover"]
     origin: Literal["source", "destination"]
+    connection: str = ""
     log_prefix: str

@@ -1,14 +1,9 @@
-"""What programs say on stderr, line by line: connectors on theirs, this one on its own, where the launcher keeps it."""
+"""What connectors say on stderr, line by line."""
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
-from typing import TextIO
-
-from airbyte_workers.redaction import Redactor
 
 _WIDEST = 4  # bytes of one character
 _END = re.compile(rb"[\r\n]")  # a progress bar ends its lines with \r
@@ -40,39 +35,3 @@ class ShortLines:
 
     def _hold(self, part: bytes) -> None:
         self._held += part[: self._max - len(self._held)]
-
-
-@contextmanager
-def redacted_stderr(redact: Redactor, stream: TextIO) -> Iterator[None]:
-    """Everything that Python writes to stderr meanwhile goes to `stream` without secrets, when its line is complete."""
-    own = _Redacted(redact, stream)
-    with redirect_stderr(own):
-        try:
-            yield
-        finally:
-            own.finish()
-
-
-class _Redacted(io.TextIOBase):
-    def __init__(self, redact: Redactor, stream: TextIO) -> None:
-        self._redact = redact
-        self._stream = stream
-        self._held = ""
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        *lines, self._held = (self._held + text).split("\n")
-        for line in lines:
-            self._stream.write(self._redact(line) + "\n")
-        return len(text)
-
-    def flush(self) -> None:
-        """Only whole lines: half a line can end within a secret."""
-        self._stream.flush()
-
-    def finish(self) -> None:
-        self._stream.write(self._redact(self._held))
-        self._held = ""
-        self._stream.flush()

@@ -109,13 +109,14 @@ class ContainerHome:
                 while not await self._engine.has(name, f"{own}/ready"):
                     status = await self._creator.status(spec.orchestrator, name)
                     if not status.running:
-                        raise ended_early(status, spec.name, await self._said(name, own))
+                        raise ended_early(status, spec.name, await self._log_of(name, own))
                     await asyncio.sleep(READY_POLL_S)
         except TimeoutError:
-            raise not_ready(spec.orchestrator, spec.name, limit, await self._said(name, own)) from None
+            raise not_ready(spec.orchestrator, spec.name, limit, await self._log_of(name, own)) from None
 
-    async def _said(self, container: str, own: str) -> bytes:
-        return await self._engine.get(container, f"{own}/log") or b""
+    async def _log_of(self, container: str, own: str) -> bytes:
+        log = await self._engine.get(container, f"{own}/log") or b""
+        return log[-self._settings.pod_log_bytes :]
 
     async def look(self, pod: str) -> ContainerStatus | None:
         """The engine knows it as a container."""
@@ -126,6 +127,12 @@ class ContainerHome:
             return None
         path = f"{_own_folder(Role.ORCHESTRATOR)}/{JOURNAL}"
         return await self._engine.get(name, path, longest=self._settings.journal_bytes)
+
+    async def own_log(self, pod: str) -> bytes:
+        for role in ORCHESTRATOR_WORDS:
+            if (name := await self._creator.find(pod, role)) is not None:
+                return await self._log_of(name, _own_folder(role))
+        return b""
 
     async def pods(self) -> Collection[str]:
         return {labels[POD_LABEL] for labels in (await self._engine.volumes(self._creator.filters())).values()}

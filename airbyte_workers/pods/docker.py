@@ -124,6 +124,13 @@ class DockerLauncher:
                 return journal
         return None
 
+    async def own_log(self, pod: str) -> bytes:
+        """The end of what the pod's own program has logged. Raises EngineError."""
+        for home in self._homes:
+            if said := await home.own_log(pod):
+                return said
+        return b""
+
     async def report_exits(self, pod: str) -> None:
         """Write down exit codes for the orchestrator, which cannot ask the engine: a container that was killed whole
         has no wrapper left to do it. Raises EngineError."""

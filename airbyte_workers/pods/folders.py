@@ -123,6 +123,18 @@ class PodFolders:
         except FileNotFoundError:
             return None
 
+    def own_log(self, pod: str, longest: int) -> bytes:
+        """The last so many bytes that the pod's own program has logged."""
+        record = self.read(pod)
+        if record is None:
+            return b""
+        try:
+            with (self.path(pod, record.orchestrator) / "log").open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - longest))
+                return log.read(longest)
+        except FileNotFoundError:
+            return b""
+
     def names(self, launcher: str) -> list[str]:
         """Every pod of this launcher that has a folder here."""
         if not self.root.is_dir():

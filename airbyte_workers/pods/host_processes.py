@@ -15,9 +15,10 @@ from airbyte_workers.pods.process_starting import ORCHESTRATOR_COMMAND, Start
 from airbyte_workers.pods.processes import Identity
 from airbyte_workers.pods.warm_programs import ForkServer
 from airbyte_workers.settings import Settings
+from airbyte_workers.telemetry import shape
 
 POLL_S = 0.02
-LOG_TAIL_BYTES = 2000
+_TOLD_CHARACTERS = 2000
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class HostProcesses:
 
     def __init__(self, settings: Settings, folders: PodFolders, program: OwnProgram = COLD) -> None:
         self._ready_within_s = settings.orchestrator_start_timeout_s
+        self._longest_log = settings.pod_log_bytes
         self._folders = folders
         self._program = program
         self._children: dict[tuple[str, Role], subprocess.Popen[bytes]] = {}
@@ -83,7 +85,7 @@ class HostProcesses:
                 while not await asyncio.to_thread(self._ready, record):
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
-            said = await asyncio.to_thread(self._log_tail, record)
+            said = await asyncio.to_thread(self._log_of, record)
             raise not_ready(record.orchestrator, record.name, limit, said) from None
 
     def _ready(self, record: Record) -> bool:
@@ -92,16 +94,11 @@ class HostProcesses:
             return True
         status = self.look(record, record.orchestrator)
         if not status.running:
-            raise ended_early(status, record.name, self._log_tail(record))
+            raise ended_early(status, record.name, self._log_of(record))
         return False
 
-    def _log_tail(self, record: Record) -> bytes:
-        try:
-            with (self._folders.path(record.name, record.orchestrator) / "log").open("rb") as log:
-                log.seek(max(0, log.seek(0, 2) - LOG_TAIL_BYTES))
-                return log.read(LOG_TAIL_BYTES)
-        except FileNotFoundError:
-            return b""
+    def _log_of(self, record: Record) -> bytes:
+        return self._folders.own_log(record.name, self._longest_log)
 
     # --- looking ---
 
@@ -174,5 +171,5 @@ def ended_early(status: ContainerStatus, pod: str, said: bytes) -> LaunchFailed:
 
 
 def _told(said: bytes) -> str:
-    text = said[-LOG_TAIL_BYTES:].decode(errors="replace").strip()
+    text = "\n".join(shape.spoken(said.decode(errors="replace")))[-_TOLD_CHARACTERS:].strip()
     return f": {text}" if text else ""

@@ -45,6 +45,9 @@ class OrchestratorHome(Protocol):
     async def journal(self, pod: str) -> bytes | None:
         """What the orchestrator has left uncommitted."""
 
+    async def own_log(self, pod: str) -> bytes:
+        """The end of what the pod's own program has logged, where it runs here."""
+
     async def pods(self) -> Collection[str]:
         """Pods of which something is left that the engine does not know as a container."""
 
@@ -70,6 +73,7 @@ class HostHome:
     def __init__(self, settings: Settings, launcher: str, folders: PodFolders, program: OwnProgram = COLD) -> None:
         self._launcher = launcher  # the folders of this host are shared with the other launchers
         self._folders = folders
+        self._longest_log = settings.pod_log_bytes
         self._processes = HostProcesses(settings, folders, program)
 
     async def make(self, spec: PodSpec) -> int:
@@ -113,6 +117,9 @@ class HostHome:
 
     async def journal(self, pod: str) -> bytes | None:
         return await asyncio.to_thread(self._folders.journal, pod)
+
+    async def own_log(self, pod: str) -> bytes:
+        return await asyncio.to_thread(self._folders.own_log, pod, self._longest_log)
 
     async def pods(self) -> Collection[str]:
         return await asyncio.to_thread(self._folders.names, self._launcher)

@@ -153,6 +153,9 @@ class Launcher(Protocol):
     async def journal(self, pod: str) -> bytes | None:
         """What the pod's orchestrator has left uncommitted (store/journals.py); None: nothing."""
 
+    async def own_log(self, pod: str) -> bytes:
+        """The end of what the pod's own program has logged (orchestrator/own_log.py); it goes with the pod."""
+
     async def report_exits(self, pod: str) -> None:
         """Tell the pod's own program of connectors that ended without being able to say so themselves."""
 

@@ -56,6 +56,10 @@ class ProcessLauncher:
         """What the pod's orchestrator has left uncommitted."""
         return await asyncio.to_thread(self._folders.journal, pod)
 
+    async def own_log(self, pod: str) -> bytes:
+        """The end of what the pod's own program has logged."""
+        return await asyncio.to_thread(self._folders.own_log, pod, self._settings.pod_log_bytes)
+
     async def report_exits(self, pod: str) -> None:
         """Nothing to tell: a wrapper that was killed may have left its connector running."""
 

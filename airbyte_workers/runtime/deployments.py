@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from structlog.contextvars import bind_contextvars
 from temporalio.api.deployment.v1 import RoutingConfig, WorkerDeploymentInfo
 from temporalio.api.enums.v1 import RoutingConfigUpdateState, TaskQueueType, WorkerDeploymentVersionStatus
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -92,7 +93,7 @@ def options_for(settings: Settings, queue: str) -> Mapping[str, Any]:
 
 @asynccontextmanager
 async def standing_told(
-    client: Client, version: WorkerDeploymentVersion | None, say: Callable[[str], None]
+    client: Client, version: WorkerDeploymentVersion | None, say: Callable[[str], object]
 ) -> AsyncIterator[None]:
     """While the block runs it is said, and said anew when it changes, whether new jobs go to this worker's version."""
     if version is None:
@@ -102,7 +103,8 @@ async def standing_told(
         yield
 
 
-async def _tell(client: Client, version: WorkerDeploymentVersion, say: Callable[[str], None]) -> None:
+async def _tell(client: Client, version: WorkerDeploymentVersion, say: Callable[[str], object]) -> None:
+    bind_contextvars(task="version")
     told, pause = "", FIRST_LOOK_S
     while True:
         await asyncio.sleep(pause)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import asyncpg
 import structlog
+from structlog.contextvars import bind_contextvars
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
@@ -44,6 +45,7 @@ async def told_by(file: Path | None, served: Served, settings: Settings) -> Asyn
 
 
 async def _beat(file: Path, look: Look) -> None:
+    bind_contextvars(task="health")
     told, pause = None, FIRST_LOOK_S
     while True:
         await asyncio.sleep(pause)

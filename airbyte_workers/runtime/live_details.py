@@ -54,7 +54,7 @@ class LiveDetails(Interceptor):
             return asked.result(timeout=ANSWER_S)
         except Exception as error:  # whatever it is, the rest of the panel is better than none
             asked.cancel()
-            _log.debug("no live figures", workflow=run.workflow_id, why=repr(error))
+            _log.debug("no live figures", workflow_id=run.workflow_id, why=repr(error))
             return ""
 
     async def _seen(self, run: workflow.Info) -> str:

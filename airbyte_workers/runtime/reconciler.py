@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from activities.leftovers import Leftovers
 from activities.repairs import Repairs
@@ -62,6 +63,7 @@ class Reconciler:
         )
 
     async def _again(self, name: str, step: Step, pause_s: float) -> None:
+        bind_contextvars(task=f"reconciler/{name}")
         while True:
             await self._once(name, step)
             await asyncio.sleep(pause_s)

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import asyncpg
 import structlog
+from structlog.contextvars import bind_contextvars
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -40,6 +41,7 @@ class Signs:
 
     async def run(self) -> None:
         """Rounds until cancelled; one that fails is made up for by the next."""
+        bind_contextvars(task="signs")
         with suppress(Exception):  # the rounds tell who is away
             await dataplanes.forget(self._db, days=self._settings.leftover_days)
         while True:

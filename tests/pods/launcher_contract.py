@@ -305,6 +305,19 @@ class LauncherContract:
         await bench.launcher.remove(spec.name)
         assert await bench.launcher.journal(spec.name) is None
 
+    async def test_the_end_of_what_the_pod_s_own_program_has_logged_can_be_read_until_the_pod_is_removed(
+        self, bench: Bench
+    ) -> None:
+        spec = bench.spec(orchestrator="logs")
+        assert await bench.launcher.own_log(spec.name) == b""
+        await bench.launcher.launch(spec)
+        await bench.launcher.kill(spec.name)
+
+        log = await bench.launcher.own_log(spec.name)
+        assert (len(log), log.endswith(b"older\nnewest\n")) == (64 * 1024, True)
+        await bench.launcher.remove(spec.name)
+        assert await bench.launcher.own_log(spec.name) == b""
+
     async def test_removal_leaves_nothing_and_says_so(self, bench: Bench) -> None:
         spec = bench.spec(source=STUBBORN)
         await bench.launcher.launch(spec)

@@ -21,6 +21,8 @@ def main() -> None:
                 os.open(folder / name, os.O_RDONLY | os.O_NONBLOCK)
     if mode == "journals":
         (own / "journal").write_bytes(b"x" * 3_000_000)
+    if mode == "logs":
+        sys.stderr.write("older\n" * 20_000 + "newest\n")
     signal.signal(signal.SIGTERM, lambda *_: end(connectors))
     if mode != "never ready":
         (own / "ready").touch()

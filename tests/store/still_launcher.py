@@ -28,6 +28,9 @@ class StillLauncher:
     async def journal(self, pod: str) -> bytes | None:
         return None
 
+    async def own_log(self, pod: str) -> bytes:
+        return b""
+
     async def report_exits(self, pod: str) -> None: ...
 
     async def terminate(self, pod: str) -> None: ...

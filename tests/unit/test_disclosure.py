@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import os
 import sys
 import threading
@@ -22,7 +23,7 @@ from airbyte_workers.orchestrator import __main__ as program
 from airbyte_workers.orchestrator import sidecar
 from airbyte_workers.orchestrator.desk import open_desk, own_redactor
 from airbyte_workers.orchestrator.input import ConnectorInput, ReplicationInput
-from airbyte_workers.orchestrator.stderr import redacted_stderr
+from airbyte_workers.orchestrator.own_log import own_log
 from airbyte_workers.redaction import MASK, Redactor
 from airbyte_workers.replication.ledger import Ledger
 from airbyte_workers.replication.traces import read_trace
@@ -125,35 +126,47 @@ def fail(text: str) -> None:
 
 
 def test_a_traceback_holds_no_secret_wherever_it_stands_in_it() -> None:
-    stream = io.StringIO()
-    with redacted_stderr(Redactor([SECRET]), stream):
+    with contextlib.redirect_stderr(io.StringIO()) as stream, own_log(Redactor([SECRET])):
         try:
             fail(f"cannot use {SECRET}\nor {SECRET}")
         except ValueError:
+            logging.getLogger("ours").exception("failed")
             traceback.print_exc()
         for part in ("half a ", SECRET[:7], SECRET[7:], "\nlast words"):
             sys.stderr.write(part)
             sys.stderr.flush()
     shown = stream.getvalue()
     assert "hunter" not in shown
-    assert shown.count(MASK) == 3
-    assert "ValueError: cannot use" in shown
-    assert shown.endswith("last words")
+    assert shown.count(MASK) == 5
+    lines = [json.loads(line) for line in shown.splitlines()]
+    assert f"ValueError: cannot use {MASK}\nor {MASK}" in lines[0]["exception"]
+    assert [line["event"] for line in lines[-2:]] == [f"half a {MASK}", "last words"]
+
+
+def test_a_secret_of_several_lines_is_found_before_they_become_one() -> None:
+    key = "-----BEGIN KEY-----\nabcdefgh\nijklmnop\n-----END KEY-----"
+    with contextlib.redirect_stderr(io.StringIO()) as stream, own_log(Redactor([key])):
+        logging.getLogger("ours").warning("refused: %s", key, extra={"given": key})
+    (told,) = map(json.loads, stream.getvalue().splitlines())
+    assert (told["event"], told["given"]) == (f"refused: {MASK}", MASK)
 
 
 @pytest.mark.parametrize("exception", [ValueError, KeyboardInterrupt])
 def test_stderr_is_given_back_whatever_happens(exception: type[BaseException]) -> None:
-    before, stream = sys.stderr, io.StringIO()
+    root = logging.getLogger()
 
     def stop() -> None:
-        with redacted_stderr(Redactor(), stream):
+        with own_log():
             sys.stderr.write("unfinished")
             raise exception
 
-    with pytest.raises(exception):
-        stop()
-    assert sys.stderr is before
-    assert stream.getvalue() == "unfinished"
+    before = root.handlers, root.level
+    with contextlib.redirect_stderr(io.StringIO()) as stream:
+        with pytest.raises(exception):
+            stop()
+        assert sys.stderr is stream
+    assert (root.handlers, root.level) == before
+    assert json.loads(stream.getvalue())["event"] == "unfinished"
 
 
 @pytest.mark.parametrize(

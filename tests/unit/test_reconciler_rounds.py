@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
 
 from activities.run_looks import TemporalAway
@@ -16,6 +17,8 @@ from airbyte_workers.pods.pod import LauncherAway
 from airbyte_workers.runtime.reconciler import Reconciler, reconciling
 from airbyte_workers.settings import Settings
 from airbyte_workers.store.objects import StorageError
+
+TASKS = {"look": "jobs", "close": "jobs", "places": "places", "listed": "pods"}
 
 
 @dataclass
@@ -65,6 +68,22 @@ def settings(folder: Path, **changed: Any) -> Settings:
 def logged() -> Iterator[list[Any]]:
     with capture_logs() as lines:
         yield lines
+
+
+async def test_whatever_a_round_logs_says_which_it_is(tmp_path: Path) -> None:
+    """Nothing of it is left in whoever started the rounds."""
+    seen: dict[str, object] = {}
+
+    class Bound(Rounds):
+        async def _done(self, name: str) -> None:
+            seen[name] = get_contextvars().get("task")
+            await super()._done(name)
+
+    rounds = Bound()
+    async with reconciling(rounds, rounds, settings(tmp_path)):  # type: ignore[arg-type]  # both in one
+        await rounds.until(lambda _: len(seen) == 4)
+    assert seen == {name: f"reconciler/{task}" for name, task in TASKS.items()}
+    assert "task" not in get_contextvars()
 
 
 async def test_everything_is_done_at_the_start_and_then_again(tmp_path: Path) -> None:

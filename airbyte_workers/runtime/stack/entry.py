@@ -13,6 +13,7 @@ import structlog
 from airbyte_workers.runtime.stack.errors import AlreadyRunning, StackError
 from airbyte_workers.runtime.stack.supervisor import Serving, supervise
 from airbyte_workers.settings import Settings
+from airbyte_workers.telemetry import logs
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +41,7 @@ def run_supervisor(serving: Serving, *, preload: str | None = None) -> int:
     settings = read_request()
     if "--detach" in sys.argv:
         detach()
+    logs.configure(settings)
     if preload:  # what `serving` will import takes as long as the servers take to start
         threading.Thread(target=importlib.import_module, args=(preload,), daemon=True).start()
     try:
