@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
+from structlog.contextvars import bind_contextvars
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -211,11 +212,12 @@ class BookkeepingActivities:
         try:
             await write_last(self._objects, attempt_folder(ref.job_id, ref.attempt), f"{request.follows}{counters}")
         except StorageError as error:
-            _log.warning("end of attempt's log not written", job=ref.job_id, error=str(error))
+            _log.warning("end of attempt's log not written", job_id=ref.job_id, error=str(error))
 
     # --- opening ---
 
     async def _new_job(self, job_id: int) -> Job:
+        bind_contextvars(job_id=job_id)
         if self._repairs is not None:
             await self._repairs.opened(job_id)
         return await jobs.read_job(self._db, self._seal, job_id)
@@ -236,7 +238,7 @@ class BookkeepingActivities:
         try:
             return await self._repairs.freed(job_id, workflow_id=workflow_id)
         except (TemporalAway, StorageError) as error:
-            _log.warning("job of busy connection cannot be looked at", job=job_id, error=str(error))
+            _log.warning("job of busy connection cannot be looked at", job_id=job_id, error=str(error))
             return False
 
     def _admit(self, asked: SyncInput | Order) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import asyncpg
 
@@ -11,6 +11,7 @@ from airbyte_workers.pods.pod import Launcher
 from airbyte_workers.settings import Settings
 from airbyte_workers.store.objects import Objects
 from airbyte_workers.store.sealing import Seal
+from airbyte_workers.telemetry.figures import Figures
 
 
 @dataclass(frozen=True)
@@ -22,3 +23,4 @@ class Means:
     settings: Settings
     objects: Objects
     launchers: Mapping[str, Launcher]
+    figures: Figures = field(default_factory=Figures)

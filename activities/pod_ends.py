@@ -33,7 +33,10 @@ _ENDED_BY_OTHERS = of_platform(
 
 
 class PodEnd:
-    """The end of one pod. `stopped_because`: why it was told to end by who watches it; `cancelled`: the job was."""
+    """The end of one pod. `stopped_because`: why it was told to end by who watches it; `cancelled`: the job was.
+
+    `summary`: what a replication pod's final marker says, once it was read.
+    """
 
     def __init__(self, means: Means, ref: AttemptRef) -> None:
         self._db = means.db
@@ -44,6 +47,7 @@ class PodEnd:
         self.limit_s = limit_s(means.settings, ref.kind)
         self.stopped_because: Failure | None = None
         self.cancelled = False
+        self.summary: AttemptSummary | None = None
 
     async def seen(self) -> FoundMarker:
         """The pod's markers; while storage is away nothing new is known, and the pod goes on."""
@@ -87,7 +91,7 @@ class PodEnd:
                 return AttemptOutcome(status="succeeded")
             status = "cancelled" if self.cancelled else "failed"
             return AttemptOutcome(status=status, failures=for_history(self._failures(result)))
-        summary = AttemptSummary.model_validate_json(reading.body)
+        summary = self.summary = AttemptSummary.model_validate_json(reading.body)
         committed, rejected = await attempts.committed(self._db, self._ref.job_id, self._ref.attempt)
         return AttemptOutcome(
             status=self._status(summary),

@@ -6,6 +6,7 @@ import asyncio
 
 import structlog
 
+from activities import pod_logs
 from activities.harvesting import Harvest
 from activities.lifecycle import hand_over_if_stopping
 from activities.means import Means
@@ -14,7 +15,7 @@ from airbyte_workers import failpoints
 from airbyte_workers.failpoints import Failpoint
 from airbyte_workers.jobs.endings import orderly_end_s
 from airbyte_workers.jobs.failures import of_platform
-from airbyte_workers.models import AttemptOutcome, AttemptRef, Failure, FailureType, Progress
+from airbyte_workers.models import AttemptOutcome, AttemptRef, AttemptSummary, Failure, FailureType, Progress
 from airbyte_workers.names import REPLICATION_KINDS, Role
 from airbyte_workers.orchestrator.markers import Markers
 from airbyte_workers.pods.pod import ContainerStatus, LauncherAway, RemovalFailed
@@ -40,6 +41,11 @@ class Watch:
         self._pod = ref.pod
         self._end = PodEnd(means, ref)
         self.progress: Progress | None = None
+
+    @property
+    def summary(self) -> AttemptSummary | None:
+        """What the pod said at its end, once that was read."""
+        return self._end.summary
 
     async def until_final(self) -> None:
         """Return once the pod has a final marker, its own or one it was given. Raises WorkerShutdown."""
@@ -87,8 +93,10 @@ class Watch:
         reading = await self._markers.read()
         if not await self._has_exited():  # its journal is whole only once it writes no more
             await self._kill()
+        await pod_logs.repeat(self._launcher, self._pod)
         gone = await self._remove()
         outcome = await self._end.outcome(reading)
+        _log.info("pod ended", pod=self._pod, status=outcome.status, removed=gone)
         if gone:  # else it keeps its place until its lease is over, and the connection's next attempt ends it first
             ends = {"succeeded": "success", "failed": "failure", "cancelled": "cancelled"}
             await workloads.release(self._db, self._pod, ends[outcome.status])

@@ -16,7 +16,7 @@ from activities.pod_ends import CANCELLED, PodEnd
 from airbyte_workers.jobs.endings import orderly_end_s
 from airbyte_workers.jobs.failures import of_platform
 from airbyte_workers.jobs.reach import FarPod, FarVerdict, judge
-from airbyte_workers.models import AttemptOutcome, AttemptRef, Failure, FailureType, Progress
+from airbyte_workers.models import AttemptOutcome, AttemptRef, AttemptSummary, Failure, FailureType, Progress
 from airbyte_workers.names import REPLICATION_KINDS
 from airbyte_workers.orchestrator.markers import Markers
 from airbyte_workers.store import dataplanes, jobs, workloads
@@ -40,6 +40,11 @@ class FarWatch:
         self._place = place
         self._end = PodEnd(means, ref)
         self.progress: Progress | None = place.progress
+
+    @property
+    def summary(self) -> AttemptSummary | None:
+        """What the pod said at its end, once that was read."""
+        return self._end.summary
 
     async def until_final(self) -> None:
         """Return once the pod has a final marker, its own or one it was given."""
@@ -118,7 +123,7 @@ class FarWatch:
     async def _tell(self) -> None:
         reason = f"pod {self._pod} runs on {self._place.dataplane}, where {self._unseen()}"
         told = f"{reason}: {self._settings.dataplane} follows it by its markers and its lease"
-        _log.warning("pod watched from afar", job=self._ref.job_id, pod=self._pod, why=reason)
+        _log.warning("pod watched from afar", job_id=self._ref.job_id, pod=self._pod, why=reason)
         await jobs.note(self._db, self._ref.job_id, "watched from afar", reason=told)
 
     def _unseen(self) -> str:

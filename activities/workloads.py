@@ -9,6 +9,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.checking import Checks
+from activities.flow import Flow
 from activities.job_time import out_of_time
 from activities.launching import Launching
 from activities.lifecycle import hand_over, heartbeating, leaves_pod_alone
@@ -103,7 +104,7 @@ class WorkloadActivities:
             # without its causes: with their traces a failure can be too large for Temporal, and says nothing then
             raise ApplicationError(cut(str(error), 2000), type="LaunchFailed") from None
         await self._launching.end(workload, "failure")
-        _log.warning("launch refused", job=workload.job_id, pod=workload.pod, error=str(error))
+        _log.warning("launch refused", job_id=workload.job_id, pod=workload.pod, error=str(error))
         if isinstance(error, LaunchFailed):
             passing = error.retryable or error.origin == FailureOrigin.PLATFORM
             kind = FailureType.LAUNCH_FAILED if passing else FailureType.CONFIG_ERROR
@@ -118,14 +119,17 @@ class WorkloadActivities:
     async def watch_workload(self, ref: AttemptRef) -> AttemptOutcome:
         """Follow a launched pod to its end and remove it; cancelled, end it; worker stopped, leave it alone."""
         watch = await self._watch(ref)
-        async with heartbeating(lambda: watch.progress):
+        flow = Flow(self._means.figures, ref.kind, activity.info().heartbeat_details)
+        async with heartbeating(lambda: flow.told(watch.progress)):
             try:
                 await watch.until_final()
             except asyncio.CancelledError:
                 if await leaves_pod_alone():
                     raise
                 await watch.stop()
-            return await watch.finish()
+            outcome = await watch.finish()
+        flow.end(watch.summary)
+        return outcome
 
     @activity.defn(name="end_workload")
     async def end_workload(self, ref: AttemptRef) -> AttemptOutcome:

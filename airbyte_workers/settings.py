@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -99,6 +99,26 @@ def _with_password(url: str | None, known: ValidationInfo) -> str | None:
         return url
     user, _, host = parts.netloc.rpartition("@")
     return parts._replace(netloc=f"{user.removesuffix(':')}:{quote(password, safe='')}@{host}").geturl()
+
+
+def _headers_of_file(text: str | None, known: ValidationInfo) -> str | None:
+    """OTEL_EXPORTER_OTLP_HEADERS, else what stands in the file."""
+    file = known.data.get("otlp_headers_file")
+    if text is None and file is not None:
+        text = _first_line(file, "OTEL_EXPORTER_OTLP_HEADERS_FILE")
+    _headers(text or "")
+    return text
+
+
+def _headers(text: str) -> dict[str, str]:
+    """As OpenTelemetry's specification writes them: name=value,name=value, values as in a URL."""
+    headers = {}
+    for pair in filter(None, (each.strip() for each in text.split(","))):
+        name, sign, value = pair.partition("=")
+        if not sign or not re.fullmatch(r"[\w.!#$%&'*+^`|~-]+", name.strip(), re.ASCII):
+            raise ValueError("must be name=value, separated by commas")
+        headers[name.strip().lower()] = unquote(value.strip())
+    return headers
 
 
 def _first_line(file: Path, variable: str) -> str | None:
@@ -827,6 +847,24 @@ class Settings(BaseSettings):
     gc_batch: Annotated[PositiveInt, Field(description="Jobs, or other rows, that gc removes at once.")] = 500
     gc_storage_requests: Annotated[PositiveInt, Field(description="Requests of gc to object storage at once.")] = 8
 
+    # --- doctor ---
+    doctor_timeout_s: Annotated[
+        PositiveFloat, Field(description="How long `doctor` waits for each of the things that it looks at, s.")
+    ] = 10
+    doctor_mend_timeout_s: Annotated[
+        PositiveFloat, Field(description="How long `doctor --fix` may work on each of the things that it mends, s.")
+    ] = 120
+    doctor_disk_warning_bytes: Annotated[
+        PositiveInt, Field(description="`doctor` warns of a disk with less free space, bytes.")
+    ] = 5 * 1024 * MIB
+    doctor_disk_fault_bytes: Annotated[
+        PositiveInt, Field(description="It calls less free space than this a fault, bytes.")
+    ] = 1024 * MIB
+    doctor_clock_skew_s: Annotated[
+        PositiveFloat,
+        Field(description="`doctor` calls it a fault if the clocks of servers differ from this host's by more, s."),
+    ] = 5
+
     # --- sizes ---
     max_message_bytes: Annotated[
         PositiveInt,
@@ -910,6 +948,33 @@ class Settings(BaseSettings):
         PositiveInt, Field(description="PostgreSQL connections of one Temporal worker process.")
     ] = 10
 
+    # --- connector test ---
+    connector_test_timeout_s: Annotated[
+        PositiveFloat,
+        Field(
+            description="How long `connector test` waits for a connector: for an answer, for its next record, for "
+            "taking its input, s."
+        ),
+    ] = 60
+    connector_test_records: Annotated[
+        PositiveInt,
+        Field(ge=100, description="Records that it reads of a source at most, or gives a destination at once."),
+    ] = 10_000
+    connector_test_sample_s: Annotated[
+        PositiveFloat,
+        Field(description="How long it reads a source at most, or lets a destination work after its end of input, s."),
+    ] = 60
+    connector_test_echo_s: Annotated[
+        PositiveFloat,
+        Field(description="How long it waits for a destination's acknowledgements before it ends the input, s."),
+    ] = 5
+    connector_test_record_bytes: Annotated[
+        PositiveInt, Field(description="Size of the largest record that it gives a destination, bytes.")
+    ] = 16 * MIB
+    connector_test_limit_s: Annotated[
+        PositiveFloat, Field(description="Longest that all of it may take, installing and pulling aside, s.")
+    ] = 900
+
     # --- what is said ---
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
@@ -917,21 +982,104 @@ class Settings(BaseSettings):
         Field(validation_alias=_env("LOG_LEVEL"), description="Least level logged."),
     ] = "INFO"
     log_format: Annotated[Literal["json", "pretty"], Field(description="Shape of our own log lines.")] = "pretty"
+    pod_log_bytes: Annotated[
+        PositiveInt,
+        Field(
+            description="What the log of the Temporal worker that watches a pod repeats of the log of the pod's own"
+            " program, bytes; the newest."
+        ),
+    ] = 64 * 1024
     metrics_address: Annotated[
         str | None,
         AfterValidator(_listening_address),
         Field(
             validation_alias=_env("METRICS_ADDRESS"),
-            description="Where a Temporal worker process shows figures of its Temporal client to Prometheus, at "
-            "/metrics: address:port, such as 127.0.0.1:9000; anybody who reaches it may read them. If it is in use the "
-            "process says so and works without. Unset: nowhere.",
+            description="Where a Temporal worker process shows its figures and those of its Temporal client to "
+            "Prometheus, at /metrics: address:port, such as 127.0.0.1:9000; anybody who reaches it may read them. If "
+            "it is in use the process says so and works without. Unset: nowhere.",
         ),
     ] = None
+    metrics_sampling_s: Annotated[
+        PositiveFloat,
+        Field(description="How often figures and traces of jobs are brought up to date, where somebody wants them, s."),
+    ] = 5
+    observe_young_s: Annotated[
+        PositiveFloat,
+        Field(
+            description="What happened to a job longer ago is not counted or traced any more: nobody did when it was "
+            "new, s."
+        ),
+    ] = 900
+    unusually_long_factor: Annotated[
+        PositiveFloat,
+        Field(
+            description="A sync counts as unusually long when it takes so many times as long as the longest of the "
+            "last ones."
+        ),
+    ] = 2
+    unusually_long_min_s: Annotated[
+        PositiveFloat, Field(description="A sync that runs for less is not unusually long, s.")
+    ] = 900
+    unusually_long_beside: Annotated[
+        PositiveInt,
+        Field(description="So many of a connection's last syncs that succeeded are compared with for that."),
+    ] = 10
+    otlp_endpoint: Annotated[
+        str | None,
+        AfterValidator(_web_address),
+        Field(
+            validation_alias=_env("OTEL_EXPORTER_OTLP_ENDPOINT"),
+            description="An OpenTelemetry collector that takes OTLP over HTTP, such as http://localhost:4318: Temporal "
+            "workers send it the traces of jobs and, where METRICS_ADDRESS is unset, their figures. Unset: nothing is "
+            "sent.",
+        ),
+    ] = None
+    otlp_headers_file: Annotated[
+        Path | None,
+        Field(
+            validation_alias=_env("OTEL_EXPORTER_OTLP_HEADERS_FILE"),
+            description="A file with OTEL_EXPORTER_OTLP_HEADERS in its first line.",
+        ),
+    ] = None
+    otlp_headers: Annotated[
+        str | None,
+        AfterValidator(_headers_of_file),
+        Field(
+            validation_alias=_env("OTEL_EXPORTER_OTLP_HEADERS"),
+            validate_default=True,
+            repr=False,
+            description="Headers for the collector: name=value, separated by commas, values as in a URL. A key belongs "
+            "in OTEL_EXPORTER_OTLP_HEADERS_FILE.",
+        ),
+    ] = None
+    otlp_timeout_s: Annotated[
+        PositiveFloat, Field(description="How long sending spans to the collector may take, s; at a worker's end, too.")
+    ] = 5
+    otlp_metrics_interval_s: Annotated[
+        PositiveFloat, Field(description="How often figures are sent to the collector, s.")
+    ] = 15
+    otel_service_name: Annotated[
+        str,
+        Field(
+            validation_alias=_env("OTEL_SERVICE_NAME"),
+            description="As whom Temporal workers send to the collector.",
+        ),
+    ] = "airbyte-workers"
 
     @property
     def is_embedded(self) -> bool:
         """Whether nobody said where a stack is."""
         return self.temporal_address is None and self.database_url is None
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether anybody wants figures or traces."""
+        return self.metrics_address is not None or self.otlp_endpoint is not None
+
+    @property
+    def otlp_headers_by_name(self) -> dict[str, str]:
+        """As they are sent."""
+        return _headers(self.otlp_headers or "")
 
     @property
     def storage(self) -> str:

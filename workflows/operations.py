@@ -23,6 +23,7 @@ from airbyte_workers.models import (
 )
 from airbyte_workers.names import CONNECTOR_FAILED, INVALID_INPUT, JobKind
 from workflows.job import JobRun, in_clear_words
+from workflows.trace_context import started_with
 
 
 class OperationRun(JobRun):
@@ -42,6 +43,7 @@ class OperationRun(JobRun):
             workflow_id=info.workflow_id,
             run_id=info.run_id,
             first_run_id=info.first_execution_run_id,
+            traceparent=started_with(),
         )
         await self._open(BookkeepingActivities.open_operation, request, summary=f"open {kind} of {input.name}")
         ref = AttemptRef(job_id=self._plan.job_id, attempt=0, kind=kind)

@@ -41,6 +41,7 @@ from airbyte_workers.models import (
     Typed,
 )
 from airbyte_workers.names import CONNECTION_BUSY, IS_SCHEDULED, SYNC_FAILED, JobKind, sync_workflow_id
+from workflows import trace_context
 from workflows.job import JobRun, in_clear_words, own_failure
 
 
@@ -77,6 +78,7 @@ class ReplicationRun(JobRun):
             run_id=info.run_id,
             first_run_id=info.first_execution_run_id,
             is_scheduled=workflow.memo_value(IS_SCHEDULED, default=False) is True,
+            traceparent=trace_context.started_with(),
         )
 
     # --- the job ---
@@ -90,7 +92,7 @@ class ReplicationRun(JobRun):
                 id=fixed_id,
                 result_type=SyncReport,
                 parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
-                memo=self.child_memo,
+                memo={**self.child_memo, **trace_context.handed_on()},
                 static_summary=f"{self.kind} of {connection}",
             )
         except WorkflowAlreadyStartedError:

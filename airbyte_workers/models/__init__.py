@@ -15,6 +15,7 @@ from airbyte_workers.models.evidence import (
     Failure,
     FailureOrigin,
     FailureType,
+    LegTimes,
 )
 from airbyte_workers.models.findings import DeadLetterCounts, StreamValidation
 from airbyte_workers.models.inputs import (
@@ -108,6 +109,7 @@ __all__ = [
     "JobPlan",
     "JobStatus",
     "Launched",
+    "LegTimes",
     "Limits",
     "Mapper",
     "Mark",

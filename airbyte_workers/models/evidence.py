@@ -10,6 +10,7 @@ from airbyte_workers.models.findings import DeadLetterCounts, StreamValidation
 from airbyte_workers.models.progress import Throughput, Waits
 from airbyte_workers.models.stream_counts import StreamCounts
 from airbyte_workers.models.values import Value
+from airbyte_workers.names import Role
 
 
 class FailureOrigin(StrEnum):
@@ -154,6 +155,14 @@ class Evidence(Ends, Counters, frozen=True):
     records_emitted: int = 0
 
 
+class LegTimes(Value):
+    """When a connector of an attempt ran: from its wrapper's first sign to its exit code; None: nobody saw it."""
+
+    role: Role
+    began_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
 class AttemptSummary(Waits):
     """The body of a final marker of a replication pod.
 
@@ -174,6 +183,7 @@ class AttemptSummary(Waits):
     validation: tuple[StreamValidation, ...] = ()
     dead_letters: DeadLetterCounts = DeadLetterCounts()
     throughput: Throughput | None = None
+    legs: tuple[LegTimes, ...] = ()
 
 
 class ConnectorResult(Value):

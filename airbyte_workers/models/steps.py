@@ -16,11 +16,15 @@ from airbyte_workers.names import JobKind, LauncherChoice, Role, pod_name
 
 
 class Asker(Value):
-    """The run that asks for a job; `first_run_id`: the one that it was reset from, at first, else its own."""
+    """The run that asks for a job; `first_run_id`: the one that it was reset from, at first, else its own.
+
+    `traceparent`: the W3C trace context that it was started with.
+    """
 
     workflow_id: str
     run_id: str
     first_run_id: str = ""
+    traceparent: str = ""
 
 
 class OpenJob(Asker):

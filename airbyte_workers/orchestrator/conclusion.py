@@ -15,6 +15,7 @@ from airbyte_workers.models import (
     DeadLetterCounts,
     Ends,
     FailureOrigin,
+    LegTimes,
     StreamCounts,
     StreamValidation,
     Throughput,
@@ -54,6 +55,7 @@ class Ending:
     found: tuple[StreamValidation, ...] = ()
     waits: Waits = field(default_factory=Waits)
     throughput: Throughput | None = None
+    legs: tuple[LegTimes, ...] = ()
 
     def ends(self) -> Ends:
         """The same as a part of the evidence."""
@@ -94,6 +96,7 @@ def conclude(ledger: Ledger, ending: Ending, given: ReplicationInput, desk: Desk
         validation=record_findings.foremost(ending.found, desk.settings.report_max_streams),
         dead_letters=letters,
         throughput=ending.throughput and judged(ending.throughput, sum(each.records_committed for each in streams)),
+        legs=ending.legs,
     )
 
 

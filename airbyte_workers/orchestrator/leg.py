@@ -7,10 +7,12 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from airbyte_workers.jobs.endings import STOP_WORDS, EndPeriods
+from airbyte_workers.models import LegTimes
 from airbyte_workers.names import Role
 from airbyte_workers.orchestrator.pipes import FifoReader, FifoWriter, open_only, open_reader, try_open_writer
 from airbyte_workers.orchestrator.stderr import ShortLines
@@ -63,6 +65,13 @@ class Leg:
         self.out = open_reader(folder / "out")
         self.err = open_reader(folder / "err")
         self._control: FifoWriter | None = None
+        self._began_at: datetime | None = None
+        self._ended_at: datetime | None = None
+
+    @property
+    def times(self) -> LegTimes:
+        """When it ran, as far as that was seen."""
+        return LegTimes(role=self.role, began_at=self._began_at, ended_at=self._ended_at)
 
     async def opened(self, timeout: float) -> bool:
         """Wait until the connector's wrapper runs, or has ended already. False: it did neither in time."""
@@ -81,6 +90,7 @@ class Leg:
                 while not self.exit_code_written():
                     writer = try_open_writer(self.folder / "in")
                     if writer is not None:
+                        self._began_at = datetime.now(UTC)
                         return writer
                     await asyncio.sleep(_POLL_S)
         except TimeoutError:
@@ -121,6 +131,7 @@ class Leg:
         """Wait for the exit code, then let reads end even if the connector never opened its pipes."""
         while not self.exit_code_written():
             await asyncio.sleep(_WATCH_S)
+        self._ended_at = datetime.now(UTC)
         self.out.writer_gone()
         self.err.writer_gone()
 
@@ -144,6 +155,8 @@ class Leg:
     def _open_control(self) -> bool:
         if self._control is None:
             self._control = try_open_writer(self.folder / "control")
+            if self._control is not None and self._began_at is None:
+                self._began_at = datetime.now(UTC)
         return self._control is not None
 
     async def _ends_before(self, is_over: Callable[[float], bool], periods: EndPeriods) -> bool:
@@ -169,6 +182,7 @@ class Leg:
         return True
 
     def _exit(self, *, forced: bool) -> ConnectorExit:
+        self._ended_at = self._ended_at or datetime.now(UTC)
         code, limit = self._told("exit_code"), self._told("out_of_memory")
         return ConnectorExit(_number(code), forced, None if limit is None else _memory_limit(limit))
 

@@ -122,6 +122,7 @@ class Replication:
             await committing
         self._ending.found, self._ending.waits = self._checks.results(), self._times.waits
         self._ending.throughput = self.throughput()
+        self._ending.legs = tuple(leg.times for leg in legs if isinstance(leg, Leg))
         return conclude(self.ledger, self._ending, self._given, self._desk)
 
     async def _replicate(self) -> None:

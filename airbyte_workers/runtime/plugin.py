@@ -1,4 +1,4 @@
-"""Our plugin for Temporal clients: strict payloads, a check of the arguments' number, the sandbox's trust."""
+"""Our plugin for Temporal clients: strict payloads, a check of the arguments' number, the sandbox's trust, logs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from airbyte_workers.names import INVALID_INPUT
 from airbyte_workers.runtime.payloads import data_converter
+from airbyte_workers.runtime.trace_context import TraceContextOnStart
+from airbyte_workers.telemetry.activity_keys import ActivityKeys
 
 TRUSTED = ("airbyte_workers", "activities", "structlog", "msgspec", "pydantic_settings", "asyncpg", "obstore")
 """What workflow code shares with the host process. Never `workflows` itself: that turns the sandbox off."""
@@ -56,7 +58,7 @@ class AirbytePlugin(SimplePlugin):
         super().__init__(
             "airbyte-workers",
             data_converter=lambda _: data_converter,
-            interceptors=[ArgumentCheck()],
+            interceptors=[ArgumentCheck(), ActivityKeys(), TraceContextOnStart()],
             workflow_runner=_trusting,
         )
 

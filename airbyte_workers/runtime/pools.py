@@ -34,6 +34,7 @@ from airbyte_workers.runtime.gc.order import Reach
 from airbyte_workers.runtime.gc.schedule import Schedule, scheduled
 from airbyte_workers.runtime.live_details import LiveDetails
 from airbyte_workers.runtime.live_pods import LivePods
+from airbyte_workers.runtime.observing.rounds import observing
 from airbyte_workers.runtime.reconciler import reconciling
 from airbyte_workers.runtime.search_attributes import registered
 from airbyte_workers.runtime.signs import telling
@@ -42,6 +43,8 @@ from airbyte_workers.store import handed, jobs
 from airbyte_workers.store.database import migrate
 from airbyte_workers.store.objects import open_objects
 from airbyte_workers.store.sealing import load_seal
+from airbyte_workers.telemetry.activity_keys import keep_events_plain
+from airbyte_workers.telemetry.figures import Figures
 from workflows.operations import CheckWorkflow, DiscoverWorkflow, SpecWorkflow
 from workflows.scheduled import ScheduledSyncWorkflow
 from workflows.sync import ClearWorkflow, RefreshWorkflow, SyncWorkflow
@@ -90,13 +93,16 @@ async def serving(settings: Settings, farewell: Farewell, roles: Sequence[str] =
     What becomes of pods then is told to `farewell`.
     """
     failpoints.use(settings.failpoints)
+    keep_events_plain()
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(reached(settings, size=settings.database_pool_size))
         for migration in await migrate(db):
             _log.info("migration applied", version=migration.version, name=migration.name)
         client = await stack.enter_async_context(temporal.connected(settings, serves=True))
         launchers = await stack.enter_async_context(opened(settings))
-        means = await means_of(db, settings, launchers)
+        figures = Figures(temporal.meter_of(client))
+        figures.begin()
+        means = await means_of(db, settings, launchers, figures)
         repairs = Repairs(means, RunLooks(client))
         attributes = await stack.enter_async_context(registered(client, settings))
         books = BookkeepingActivities(means, launchers.containers, repairs, attributes.names)
@@ -105,10 +111,11 @@ async def serving(settings: Settings, farewell: Farewell, roles: Sequence[str] =
         workers = [_worker(client, settings, *queue) for queue in _queues(means, deciding, roles)]
         pods = await LivePods.of(db, settings, means.launchers)
         stack.push_async_callback(farewell.end, pods)
+        await stack.enter_async_context(observing(db, settings, figures))
         await stack.enter_async_context(_polling(workers))
         await stack.enter_async_context(telling(db, client, settings, roles))
         await stack.enter_async_context(reconciling(repairs, Leftovers(means), settings))
-        gc = await stack.enter_async_context(scheduled(Reach(db, settings, means.objects, means.launchers)))
+        gc = await stack.enter_async_context(scheduled(Reach(db, settings, means.objects, means.launchers), figures))
         stack.push_async_callback(farewell.begin, pods)
         yield Served([worker.task_queue for worker in workers], db, client, means.launchers, gc)
 
@@ -125,11 +132,11 @@ async def _polling(workers: Sequence[Worker]) -> AsyncIterator[None]:
             await asyncio.gather(*(worker.shutdown() for worker in workers))
 
 
-async def means_of(db: asyncpg.Pool, settings: Settings, launchers: Launchers) -> Means:
+async def means_of(db: asyncpg.Pool, settings: Settings, launchers: Launchers, figures: Figures | None = None) -> Means:
     """What activities of this host work with."""
     seal = await asyncio.to_thread(load_seal, settings.key_file)
     await handed.publish_key(db, seal)
-    return Means(db, seal, settings, open_objects(settings), launchers.by_name)
+    return Means(db, seal, settings, open_objects(settings), launchers.by_name, figures or Figures())
 
 
 def _queues(means: Means, deciding: Mapping[str, Any], roles: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:

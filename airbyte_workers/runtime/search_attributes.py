@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 import structlog
+from structlog.contextvars import bind_contextvars
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
@@ -45,7 +46,7 @@ class Registered:
     async def look(self) -> None:
         """Register what is missing. Jobs run without what Temporal refuses; while it is away, nothing changes."""
         try:
-            there = await self._there()
+            there = await self.there()
         except RPCError as error:
             self._warn(f"Temporal does not say which there are: {error.message}")
             return
@@ -59,7 +60,8 @@ class Registered:
         if len(self._names) == len(OURS):
             self._told = ""
 
-    async def _there(self) -> dict[str, IndexedValueType.ValueType]:
+    async def there(self) -> dict[str, IndexedValueType.ValueType]:
+        """Every attribute of this namespace that somebody registered. Raises RPCError."""
         request = ListSearchAttributesRequest(namespace=self._client.namespace)
         listed = await self._client.operator_service.list_search_attributes(request, timeout=_RPC)
         return dict(listed.custom_attributes)
@@ -80,7 +82,7 @@ class Registered:
             why = "; ".join(dict.fromkeys(refused.values()))
             self._warn(f"{why}; whoever may: temporal operator search-attribute create {words}")
         with suppress(RPCError):
-            return await self._there()
+            return await self.there()
         return {}
 
     def _warn(self, why: str) -> None:
@@ -100,6 +102,7 @@ async def registered(client: Client, settings: Settings) -> AsyncIterator[Regist
 
 
 async def _keep(attributes: Registered, every_s: float) -> None:
+    bind_contextvars(task="search attributes")
     while True:
         await asyncio.sleep(every_s)
         await attributes.look()

@@ -97,7 +97,8 @@ async def _write_end(job: HeldJob, number: int, end: _End) -> None:
         """
         update attempts set status = $3, failures = $4, warnings = $5, evidence = $6, log_lines_dropped = $7,
             peak_memory_bytes = $8, validation = $9, moving_s = $10, blocked_on_source_s = $11,
-            blocked_on_destination_s = $12, held_by_limit_s = $13, throughput = $14, ended_at = clock_timestamp()
+            blocked_on_destination_s = $12, held_by_limit_s = $13, throughput = $14, legs = $15,
+            ended_at = clock_timestamp()
         where job_id = $1 and number = $2
         """,
         job.id,
@@ -111,6 +112,7 @@ async def _write_end(job: HeldJob, number: int, end: _End) -> None:
         [each.model_dump(mode="json") for each in summary.validation] if summary else [],
         *waits,
         summary.throughput.model_dump(mode="json") if summary and summary.throughput else None,
+        [each.model_dump(mode="json") for each in summary.legs] if summary else [],
     )
     await stream_counts.add_up(job.session, job.id, number)
 

@@ -81,7 +81,7 @@ select id, kind, connection, coalesce(connection, connector, '') as subject, sta
     run_id, is_scheduled, catalog_id, connectors, request, created_at, started_at, ended_at from jobs where id = $1
 """
 _ATTEMPTS = f"""
-select number, attempts.status, started_at, ended_at, waited_s, {", ".join(stream_counts.TOTALS)},
+select number, attempts.status, started_at, attempts.ended_at, waited_s, {", ".join(stream_counts.TOTALS)},
     failures, warnings, evidence, validation, log_lines_dropped, peak_memory_bytes, {", ".join(Waits.model_fields)},
     greatest(extract(epoch from workloads.created_at - started_at)::float8, 0) as queued_s
 from attempts left join workloads on workloads.pod = attempts.pod where attempts.job_id = $1 order by number

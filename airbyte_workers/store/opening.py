@@ -99,6 +99,7 @@ class _Opening:
             "input": self.seal.close(whole.model_dump(mode="json")),
             "workflow_id": request.workflow_id,
             "run_id": request.run_id,
+            "traceparent": request.traceparent or None,
             **columns,
         }
         places = ", ".join(f"${number}" for number, _ in enumerate(row, start=1))

@@ -127,14 +127,20 @@ def load_seal(path: Path) -> Seal:
     try:
         if not path.exists():
             _make_key(path)
-        text = path.read_text(encoding="ascii").strip()
         mode = path.stat().st_mode
-    except (OSError, UnicodeDecodeError) as error:
-        raise SealError(
-            f"cannot read the key file {path}: {error}; SECRETS_KEY_FILE must name a file that this user can read"
-        ) from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
     if mode & (stat.S_IRGRP | stat.S_IROTH):
         _log.warning("secrets key file is readable by others", path=str(path))
+    return read_seal(path)
+
+
+def read_seal(path: Path) -> Seal:
+    """The seal of the key in `path`, which must be there. Raises SealError."""
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from None
     try:
         key = bytes.fromhex(text)
     except ValueError:
@@ -142,6 +148,12 @@ def load_seal(path: Path) -> Seal:
     if len(key) != _KEY_BYTES:
         raise SealError(f"the key file {path} must hold {_KEY_BYTES} bytes as {2 * _KEY_BYTES} hex digits")
     return Seal(key)
+
+
+def _unreadable(path: Path, error: Exception) -> SealError:
+    return SealError(
+        f"cannot read the key file {path}: {error}; SECRETS_KEY_FILE must name a file that this user can read"
+    )
 
 
 def _make_key(path: Path) -> None:

@@ -41,6 +41,8 @@ on conflict (pod) do update set lease_until = excluded.lease_until, updated_at =
         then workloads.dataplane else excluded.dataplane end,
     launcher = case when workloads.status = any($10) then workloads.launcher else excluded.launcher end,
     created_at = case when workloads.status = any($10) then workloads.created_at else now() end,
+    launched_at = case when workloads.status = any($10) then workloads.launched_at end,
+    gone_at = case when workloads.status = any($10) then workloads.gone_at end,
     stop_asked = case when workloads.status = any($10) then workloads.stop_asked end,
     status = case when workloads.status = any($10) then workloads.status else 'claimed' end
 """
@@ -98,6 +100,7 @@ async def renew(db: asyncpg.Pool, lease: Lease, progress: Progress) -> Renewal:
     renewed = await db.fetchrow(
         """
         update workloads set status = 'running', heartbeat_at = now(), updated_at = now(), progress = $3,
+            launched_at = coalesce(launched_at, now()),
             lease_until = now() + make_interval(secs => $4)
         where pod = $1 and fence = $2 and status = any($5)
             and fence >= coalesce((select connections.fence from connections where id = workloads.connection_id), fence)
@@ -141,7 +144,13 @@ async def extend(db: asyncpg.Pool, pod: str, *, lease_s: float) -> None:
 async def launched(db: asyncpg.Pool, pod: str) -> None:
     """The pod's processes have been started."""
     await db.execute(
-        "update workloads set status = 'launched', updated_at = now() where pod = $1 and status = 'claimed'", pod
+        """
+        update workloads set status = case status when 'claimed' then 'launched' else status end, updated_at = now(),
+            launched_at = coalesce(launched_at, now())
+        where pod = $1 and status = any($2)
+        """,
+        pod,
+        _LIVE,
     )
 
 
@@ -174,7 +183,13 @@ async def count_failed_launch(db: asyncpg.Pool, pod: str) -> int:
 async def release(db: asyncpg.Pool, pod: str, status: str) -> None:
     """The pod is gone, with this end (`success`, `failure`, `cancelled`): its place is free."""
     await db.execute(
-        "update workloads set status = $2, updated_at = now() where pod = $1 and status = any($3)", pod, status, _LIVE
+        """
+        update workloads set status = $2, updated_at = now(), gone_at = clock_timestamp()
+        where pod = $1 and status = any($3)
+        """,
+        pod,
+        status,
+        _LIVE,
     )
 
 

@@ -7,7 +7,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterable
-from importlib.metadata import packages_distributions, requires
+from importlib.metadata import files, packages_distributions, requires
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +36,29 @@ def rows(heading: str) -> dict[str, str]:
     return {folded(row[1]): row[0] for row in ROW.finditer(section)}
 
 
+PROVIDERS = packages_distributions()
 DECLARED = named(PROJECT["project"]["dependencies"])
 
 
 def imported() -> set[str]:
     """The distributions whose modules are imported by what we ship."""
-    files = [file for package in OURS for file in (ROOT / package).rglob("*.py")]
-    modules = {name.partition(".")[0] for file in files for name in _imports(ast.parse(file.read_bytes()))}
-    foreign = modules - set(OURS) - sys.stdlib_module_names
-    providers = packages_distributions()
-    return {folded(provider) for module in foreign for provider in providers.get(module, [f"nobody's {module}"])}
+    sources = [file for package in OURS for file in (ROOT / package).rglob("*.py")]
+    modules = {name for file in sources for name in _imports(ast.parse(file.read_bytes()))}
+    known = {*OURS, *sys.stdlib_module_names}
+    foreign = {name for name in modules if name.partition(".")[0] not in known}
+    return {folded(provider) for module in foreign for provider in _providers(module)}
+
+
+def _providers(module: str) -> Iterable[str]:
+    """Who installs it; several distributions may share the first part of their modules' names."""
+    first = module.partition(".")[0]
+    sharing = set(PROVIDERS.get(first, [f"nobody's {module}"]))
+    if len(sharing) == 1:
+        return sharing
+    path = module.replace(".", "/")
+    return {
+        each for each in sharing if any(str(file).startswith((f"{path}/", f"{path}.py")) for file in files(each) or ())
+    }
 
 
 def _imports(tree: ast.Module) -> Iterable[str]:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from airbyte_workers.runtime.temporal import _runtime
+from airbyte_workers.runtime.temporal import _metrics, _runtime
 from airbyte_workers.settings import Settings
 
 
@@ -37,7 +37,7 @@ def test_a_port_in_use_is_said_and_stops_nobody(port: socket.socket) -> None:
     port.listen()
     address = f"127.0.0.1:{port.getsockname()[1]}"
     with capture_logs() as logs:
-        assert _runtime(True, address) is _runtime(True, None)
+        assert _runtime(True, _metrics(Settings(metrics_address=address))) is _runtime(True, None)
     assert [(each["log_level"], each["address"], each["why"]) for each in logs] == [
         ("warning", address, "Address already in use (os error 98)")
     ]
@@ -47,6 +47,7 @@ def test_a_port_in_use_is_said_and_stops_nobody(port: socket.socket) -> None:
 def test_figures_are_read_where_they_are_asked_for(port: socket.socket) -> None:
     address = f"127.0.0.1:{port.getsockname()[1]}"
     port.close()
-    assert _runtime(True, address) is _runtime(True, address)
+    shown = _metrics(Settings(metrics_address=address))
+    assert _runtime(True, shown) is _runtime(True, shown)
     with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
         assert answer.status == 200

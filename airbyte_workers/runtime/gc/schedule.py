@@ -13,21 +13,24 @@ from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 import structlog
+from structlog.contextvars import bind_contextvars
 
+from airbyte_workers.jobs.gc_report import Thing
 from airbyte_workers.runtime.background import alongside
 from airbyte_workers.runtime.gc.collection import collect
 from airbyte_workers.runtime.gc.order import GcOrder, GcTally, Reach
 from airbyte_workers.store import gc_runs
 from airbyte_workers.store.gc_runs import GcBusy
+from airbyte_workers.telemetry.figures import Figure, Figures
 
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def scheduled(reach: Reach) -> AsyncIterator[Schedule]:
+async def scheduled(reach: Reach, figures: Figures | None = None) -> AsyncIterator[Schedule]:
     """Have gc done while the block runs, if the settings want that; what is under way at its end is broken off."""
-    schedule = Schedule(reach)
+    schedule = Schedule(reach, figures or Figures())
     async with alongside(schedule.run()):
         yield schedule
 
@@ -35,8 +38,9 @@ async def scheduled(reach: Reach) -> AsyncIterator[Schedule]:
 class Schedule:
     """When this process does a round."""
 
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self, reach: Reach, figures: Figures) -> None:
         self._reach = reach
+        self._figures = figures
         self._settings = reach.settings
         self._hurried = asyncio.Event()
         self._not_before = 0.0
@@ -44,6 +48,7 @@ class Schedule:
 
     async def run(self) -> None:
         """Never returns; a round that fails is logged, and another one tried later."""
+        bind_contextvars(task="gc")
         if not self._settings.db_prune_cron_enabled:
             return
         await self._pause(self._settings.gc_start_delay_s)
@@ -100,6 +105,7 @@ class Schedule:
             _log.exception("gc failed")
         else:
             removed = {str(thing): amount.count for thing, amount in report.removed.items() if amount.count}
+            self._figures.tell([Figure("database_pruning_jobs_deleted", removed.get(Thing.JOBS, 0))])
             if report.problems:
                 _log.error("gc could not do everything", problems=report.problems, removed=removed)
             else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from airbyte_workers.telemetry import shape
+
 TAIL_LINES = 15
 
 
@@ -21,7 +23,7 @@ def tail(log: Path, start: int = 0) -> str:
         with log.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(max(min(start, size), size - 16 * 1024))
-            lines = file.read().decode(errors="replace").splitlines()
+            lines = list(shape.spoken(file.read().decode(errors="replace")))
     except OSError as err:
         return f"  ({log} cannot be read: {err.strerror})"
     return "\n".join(f"  {line}" for line in lines[-TAIL_LINES:]) or "  (empty)"

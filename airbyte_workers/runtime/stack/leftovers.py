@@ -25,19 +25,24 @@ async def end_leftovers(home: Home) -> list[int]:
     return [*await end_temporals(home), *await end_clusters(home)]
 
 
+def find_leftovers(home: Home) -> list[int]:
+    """Who they are, Temporal first; of a PostgreSQL the server alone, not its children. Blocks."""
+    clusters = _clusters(home)
+    known = {process.pid for process in clusters}
+    servers = [*_temporals(home), *(process for process in clusters if process.ppid() not in known)]
+    return [process.pid for process in servers]
+
+
 async def end_temporals(home: Home) -> list[int]:
     """End the Temporal servers on this folder's file."""
-    database = str(home.temporal_file)
-    found = await asyncio.to_thread(_find, lambda info: "start-dev" in info["cmdline"] and database in info["cmdline"])
+    found = await asyncio.to_thread(_temporals, home)
     await end(found, [(signal.SIGTERM, PATIENCE_S), (signal.SIGKILL, PATIENCE_S)])
     return [process.pid for process in found]
 
 
 async def end_clusters(home: Home) -> list[int]:
     """End the PostgreSQL servers in this folder's cluster, and an initdb that makes one."""
-    folders = (str(home.cluster), str(home.new_cluster))
-    names = ("postgres", "initdb")
-    found = await asyncio.to_thread(_find, lambda info: info["name"] in names and info["cwd"] in folders)
+    found = await asyncio.to_thread(_clusters, home)
     known = {process.pid for process in found}
     for process in found:
         with suppress(psutil.NoSuchProcess):
@@ -45,6 +50,17 @@ async def end_clusters(home: Home) -> list[int]:
                 process.send_signal(signal.SIGINT)
     await end(found, [(signal.SIGCONT, PATIENCE_S), (signal.SIGKILL, PATIENCE_S)])
     return sorted(known)
+
+
+def _temporals(home: Home) -> list[psutil.Process]:
+    database = str(home.temporal_file)
+    return _find(lambda info: "start-dev" in info["cmdline"] and database in info["cmdline"])
+
+
+def _clusters(home: Home) -> list[psutil.Process]:
+    folders = (str(home.cluster), str(home.new_cluster))
+    names = ("postgres", "initdb")
+    return _find(lambda info: info["name"] in names and info["cwd"] in folders)
 
 
 def _find(wanted: Callable[[dict[str, Any]], bool]) -> list[psutil.Process]:
