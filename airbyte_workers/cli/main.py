@@ -59,6 +59,10 @@ _PLACES = {
         "versions",
         "Show the versions of the Temporal workers of WORKER_DEPLOYMENT_NAME; choose the one that gets new jobs.",
     ),
+    "doctor": Place("doctor", "doctor", "Look for what keeps this host, or the stack that is set, from running syncs."),
+    "connector": Place(
+        "connector", "connector", "Put a connector through its paces: what it will do to your syncs, before it does."
+    ),
     "chaos": Place(
         "chaos", "chaos", "Strike a program at an exact moment of a real sync, and prove that nothing was lost."
     ),
