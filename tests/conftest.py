@@ -1,4 +1,4 @@
-"""What all tests share: tests that need a Docker engine or a browser say so loudly where there is none."""
+"""What all tests share: tests that need a program say so loudly where there is none."""
 
 from __future__ import annotations
 
@@ -20,9 +20,19 @@ def _browser_is_there() -> bool:
     return shutil.which("chromium") is not None
 
 
+def _promtool_is_there() -> bool:
+    return shutil.which("promtool") is not None
+
+
+def _npm_is_there() -> bool:
+    return shutil.which("npm") is not None
+
+
 NEEDS = {
     "docker": (_engine_answers, "need a Docker engine and none answers", "no Docker engine answers"),
     "browser": (_browser_is_there, "need chromium and none is on PATH", "no chromium is on PATH"),
+    "promtool": (_promtool_is_there, "need promtool and none is on PATH", "no promtool is on PATH"),
+    "npm": (_npm_is_there, "need npm and none is on PATH", "no npm is on PATH"),
 }
 """By marker: whether it is there, what is said of its tests in CI, and why they are skipped elsewhere."""
 

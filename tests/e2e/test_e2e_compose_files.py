@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from e2e_compose import PAGE, ROOT, SECRETS, Stack, running
+from e2e_compose import PAGE, SECRETS, Stack, running
 from e2e_support import FAKER, make_images, until
 
 from tests import images
 from tests.images.compose import HAPROXY, MONITORING, POSTGRES, PRODUCTION, STORAGE
+from tests.monitoring import expressions
+from tests.monitoring.expressions import Expression
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(400)]
 Found = Callable[[str], Sequence[dict[str, Any]]]
@@ -30,19 +31,22 @@ SETTINGS = {
     "DOCKER_GID": "65533",
     "POSTGRES_CONNECTIONS": "90",
 }
-BOARD = json.loads((ROOT / "deploy" / "compose" / "grafana" / "dashboards" / "temporal.json").read_text())
-EXPRESSIONS = [target["expr"] for panel in BOARD["panels"] for target in panel["targets"]]
-METRIC = re.compile(r"^\w+$|\w+(?=\{)")
-AFTER_A_FAILURE = {
+EXPRESSIONS = tuple(expressions.of_boards())
+NOT_BEFORE_IT_HAPPENS = {
     "temporal_workflow_failed_total",
     "temporal_workflow_canceled_total",
     "temporal_activity_execution_failed_total",
     "temporal_workflow_task_execution_failed_total",
     "temporal_request_failure_total",
     "temporal_long_request_failure_total",
+    "temporal_sticky_cache_miss_total",
     "service_errors",
+    "attempt_failed_by_failure_origin_total",
+    "workload_pods_cleaned_total",
+    "database_pruning_jobs_deleted_total",
+    "ALERTS",
 }
-"""Figures that there are none of before something has failed."""
+"""Figures that there are none of before something has failed, was lost, or is old enough to be removed."""
 
 
 @pytest.fixture(scope="module")
@@ -113,15 +117,28 @@ def test_prometheus_has_figures_of_the_worker_and_of_temporal(found: Found) -> N
     assert set(asked("service_requests")) == {"temporal"}
 
 
-@pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_prometheus_has_what_the_dashboard_asks_for(found: Found, expression: str) -> None:
-    metrics = set(METRIC.findall(expression))
-    assert metrics
-    plain = expression.replace("$__rate_interval", "1m")
-    if metrics <= AFTER_A_FAILURE:
-        found(plain)
+@pytest.mark.parametrize("asked", EXPRESSIONS, ids=lambda asked: asked.where)
+def test_prometheus_has_what_the_dashboards_ask_for(found: Found, asked: Expression) -> None:
+    assert asked.metrics
+    if asked.metrics.keys() <= NOT_BEFORE_IT_HAPPENS:
+        found(asked.plain)
     else:
-        until(lambda: found(plain), f"figures of {metrics}")
+        until(lambda: found(asked.plain), f"figures of {list(asked.metrics)}")
+
+
+def test_prometheus_has_the_alert_rules_and_none_fires(compose: Stack) -> None:
+    def rules() -> dict[str, str]:
+        address = f"http://{compose.port('prometheus', 9090)}/api/v1/rules"
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            groups = json.load(answer)["data"]["groups"]
+        return {
+            rule["name"]: f"{rule['health']} {rule.get('state', '')}" for group in groups for rule in group["rules"]
+        }
+
+    until(lambda: "unknown " not in " ".join(rules().values()), "each rule to be looked at")
+    said = rules()
+    assert said.keys() == {rule.where for rule in expressions.of_rules()}
+    assert {name: state for name, state in said.items() if not state.startswith("ok ") or "firing" in state} == {}
 
 
 def test_the_bucket_is_made_also_beside_one_whose_name_begins_like_its_own(compose: Stack) -> None:
@@ -193,11 +210,3 @@ def test_down_with_its_volumes_leaves_nothing(compose: Stack) -> None:
     compose.compose("kill", "storage")  # asked to stop it waits 15 s for clients of its own
     compose.compose("--profile", "*", "down", "-v", seconds=180)
     assert compose.left() == []
-
-
-def test_no_panel_of_the_dashboard_is_empty_or_hides_another() -> None:
-    """Grafana itself is not here; its file is one dashboard of the data source that is provisioned."""
-    assert BOARD["title"]
-    places = [(each["gridPos"]["x"], each["gridPos"]["y"]) for each in BOARD["panels"]]
-    assert len(set(places)) == len(places)
-    assert [panel["title"] for panel in BOARD["panels"] if not panel["targets"]] == []

@@ -22,8 +22,11 @@ folder = pathlib.Path(one("dashboards", "providers")["options"]["path"])
 boards = {file: json.loads(file.read_text()) for file in folder.glob("*.json")}
 assert pathlib.Path(os.environ["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]) in boards
 for board in boards.values():
+    (chosen,) = [each for each in board["templating"]["list"] if each["type"] == "datasource"]
+    assert chosen["query"] == source["type"], board["title"]
     for panel in board["panels"]:
-        assert panel["datasource"] == {"type": source["type"], "uid": source["uid"]}, panel["title"]
+        if panel["type"] != "row":
+            assert panel["datasource"] == {"type": source["type"], "uid": "${" + chosen["name"] + "}"}, panel["title"]
 
 
 class Answer(http.server.BaseHTTPRequestHandler):
