@@ -8,7 +8,7 @@ FUZZ_SEED ?= 0
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos check metrics format bench bench-long fuzz images pictures histories lock clean
+.PHONY: help demo test chaos check metrics format bench bench-long fuzz images pictures docs histories lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,10 @@ images: $(READY)  ## Images of connectors for the tests, made without a registry
 pictures: $(READY)  ## Take the documentation's pictures anew, in Temporal's page and on a terminal
 	@PICTURES=docs/pictures $(BIN)/pytest -q tests/browser
 
+docs: $(READY)  ## The documentation as a site in site/, links checked; it needs no network and no web server
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "open $(CURDIR)/site/index.html"
+
 histories: $(READY)  ## Record the histories for the replay tests anew: only after a guarded change
 	@$(BIN)/python tests/workflows/record_histories.py
 
@@ -67,4 +71,4 @@ lock: $(READY)  ## Resolve the dependencies anew
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --all-extras --group dev --python-version 3.11 --upgrade pyproject.toml -o requirements.lock
 
 clean:  ## Remove what was built here
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist demo_output airbyte_local
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist site demo_output airbyte_local

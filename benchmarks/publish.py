@@ -1,4 +1,4 @@
-"""What the figures say, as tables and charts; and putting them into the README and docs/explanation/speed.md."""
+"""What the figures say, as tables and charts; and putting them into the README and pages of docs/explanation."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ def publish(document: Document, root: Path = ROOT) -> None:
     folder = root / "docs" / "explanation"
     kept = _without_runs(document)
     texts = {root / "README.md": readme_table(kept), folder / "speed.md": markdown(kept)}
+    texts[folder / "comparison.md"] = texts[root / "README.md"]
     pages = {page: _between_marks(page, text) for page, text in texts.items()}
     charts = {folder / THROUGHPUT: throughput_chart(kept), folder / MEMORY: memory_chart(kept)}
     figures = {folder / FIGURES: json.dumps(kept, indent=2, ensure_ascii=False) + "\n"}

@@ -1,4 +1,4 @@
-"""Writes docs/reference/ from the code: `python docs/generate_reference.py`; with `--check` it only compares.
+"""Writes what the code says into docs/: `python docs/generate_reference.py`; with `--check` it only compares.
 
 What the code cannot say (what a field is for) stands here, and a name that is missing here is an error: a new setting,
 failure type or field cannot stay undocumented.
@@ -40,8 +40,13 @@ from airbyte_workers.models import (
     SyncInput,
 )
 from airbyte_workers.settings import Settings
+from docs.generator.markdown import table as _table
+from docs.generator.markdown import title as _title
+from docs.generator.metrics import metrics_page
+from docs.generator.states import drawings, states_page
+from docs.generator.tables import tables_page
 
-FOLDER = Path(__file__).parent / "reference"
+FOLDER = Path(__file__).parent
 PREFIX = "AIRBYTE_WORKERS_"
 MIB = 1024 * 1024
 
@@ -187,14 +192,18 @@ REFERENCES = {
 
 
 def pages() -> dict[str, str]:
-    """Every generated page by its name."""
+    """Every generated page and picture by its place in docs/."""
     return {
-        "settings.md": settings_page(),
-        "failures.md": failures_page(),
-        "sync-file.md": sync_file_page(),
-        "workflows.md": workflows_page(),
-        "cli.md": cli_page(),
-        "chaos.md": chaos_page(),
+        "reference/settings.md": settings_page(),
+        "reference/failures.md": failures_page(),
+        "reference/sync-file.md": sync_file_page(),
+        "reference/workflows.md": workflows_page(),
+        "reference/cli.md": cli_page(),
+        "reference/metrics.md": metrics_page(),
+        "reference/tables.md": tables_page(),
+        "reference/chaos.md": chaos_page(),
+        "explanation/state-machine.md": states_page(),
+        **{f"explanation/{name}": drawn for name, drawn in drawings().items()},
     }
 
 
@@ -445,9 +454,6 @@ def _helps(command: click.Command, name: str, parent: click.Context | None) -> I
             yield from _helps(child, child_name, context)
 
 
-# --- small print ------------------------------------------------------------------------------------------------------
-
-
 # --- chaos ------------------------------------------------------------------------------------------------------------
 
 
@@ -472,18 +478,8 @@ def _of_launchers(victim: Victim, point: Failpoint) -> Sequence[str]:
     return (*said, " ".join(dict.fromkeys(each.why for each in ends)))
 
 
-def _title(text: str) -> str:
-    return f"<!-- made by docs/generate_reference.py -->\n# {text}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *[[cell.replace("|", r"\|") for cell in row] for row in rows]]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def main() -> int:
     """Write the pages, or say which ones are not up to date."""
-    FOLDER.mkdir(exist_ok=True)
     stale = []
     for name, text in pages().items():
         path = FOLDER / name

@@ -74,14 +74,14 @@ def labels(svg: str) -> list[str | None]:
     return [text.text for text in ElementTree.fromstring(svg).iter(f"{SVG}text")]
 
 
-def pages(root: Path) -> tuple[Path, Path]:
-    """A tree with both pages, and marks in them."""
+def pages(root: Path) -> tuple[Path, Path, Path]:
+    """A tree with the pages, and marks in them."""
     folder = root / "docs" / "explanation"
     folder.mkdir(parents=True)
-    readme, speed = root / "README.md", folder / "speed.md"
-    for page in (readme, speed):
+    found = root / "README.md", folder / "speed.md", folder / "comparison.md"
+    for page in found:
         page.write_text(f"above\n\n{BEGIN}\nold\n{END}\n\nbelow\n")
-    return readme, speed
+    return found
 
 
 def tree(root: Path) -> dict[str, bytes]:
@@ -209,14 +209,15 @@ def test_labels_are_text_whatever_they_contain() -> None:
 
 @pytest.mark.parametrize("document", [WHOLE, NO_CONTAINERS, NO_PEERS, ONLY_GROWTH, EMPTY])
 def test_publishing_again_changes_nothing(document: dict[str, Any], tmp_path: Path) -> None:
-    readme, speed = pages(tmp_path)
+    readme, speed, comparison = pages(tmp_path)
     publish.publish(document, tmp_path)
     once = tree(tmp_path)
     publish.publish(document, tmp_path)
     assert tree(tmp_path) == once
     assert readme.read_text() == f"above\n\n{BEGIN}\n{readme_table(document)}\n{END}\n\nbelow\n"
     assert speed.read_text() == f"above\n\n{BEGIN}\n{markdown(document)}\n{END}\n\nbelow\n"
-    assert len(once) == 5
+    assert comparison.read_text() == readme.read_text()
+    assert len(once) == 6
 
 
 def test_the_figures_are_kept_without_those_of_single_runs(tmp_path: Path) -> None:
@@ -228,7 +229,7 @@ def test_the_figures_are_kept_without_those_of_single_runs(tmp_path: Path) -> No
     assert markdown(kept) == markdown(WHOLE)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/explanation/speed.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/explanation/speed.md", "docs/explanation/comparison.md"])
 @pytest.mark.parametrize(("left", "missing"), [(END, BEGIN), (BEGIN, END), (f"{END}\n{BEGIN}", END)])
 def test_a_page_without_a_mark_is_told_and_nothing_is_written(
     page: str, left: str, missing: str, tmp_path: Path
@@ -247,8 +248,10 @@ def test_the_pages_of_this_repository_say_what_its_figures_say() -> None:
     if not figures.exists():
         pytest.skip("no figures have been published yet")
     document = json.loads(figures.read_text(encoding="utf-8"))
-    pairs = ((ROOT / "README.md", readme_table(document)), (figures.with_name("speed.md"), markdown(document)))
-    for page, text in pairs:
+    short = readme_table(document)
+    pairs = {ROOT / "README.md": short, figures.with_name("comparison.md"): short}
+    pairs[figures.with_name("speed.md")] = markdown(document)
+    for page, text in pairs.items():
         between = page.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
         assert between == f"\n{text}\n", f"{page} is not what speed.json says"
     for name, svg in ((publish.THROUGHPUT, throughput_chart(document)), (publish.MEMORY, memory_chart(document))):
