@@ -117,7 +117,9 @@ def _headers(text: str) -> dict[str, str]:
         name, sign, value = pair.partition("=")
         if not sign or not re.fullmatch(r"[\w.!#$%&'*+^`|~-]+", name.strip(), re.ASCII):
             raise ValueError("must be name=value, separated by commas")
-        headers[name.strip().lower()] = unquote(value.strip())
+        headers[name.strip().lower()] = said = unquote(value.strip())
+        if not said.isascii() or not said.isprintable():
+            raise ValueError("values must be printable ASCII characters")
     return headers
 
 
@@ -945,7 +947,7 @@ class Settings(BaseSettings):
         Field(description="Streams listed in a report that crosses Temporal; the rest is counted."),
     ] = 500
     database_pool_size: Annotated[
-        PositiveInt, Field(description="PostgreSQL connections of one Temporal worker process.")
+        int, Field(ge=2, description="PostgreSQL connections of one Temporal worker process.")
     ] = 10
 
     # --- connector test ---

@@ -37,7 +37,9 @@ from airbyte_workers.settings import Settings
 FIRST_LOOK_S, NEXT_LOOK_S = 0.3, 5.0
 _RPC = timedelta(seconds=10)
 _POLLS = timedelta(seconds=70)  # a poll that finds nothing is held for a minute, then comes the next
-_NOT_YET = frozenset({RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION})  # unknown; lacks a queue of ours
+_NOT_YET = frozenset(  # unknown; lacks a queue of ours; asked too much of this deployment in the last seconds
+    {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.RESOURCE_EXHAUSTED}
+)
 _log = structlog.get_logger(__name__)
 
 
@@ -161,7 +163,7 @@ async def make_current(client: Client, version: WorkerDeploymentVersion, patienc
 
 
 async def _refusal(client: Client, request: SetWorkerDeploymentCurrentVersionRequest) -> str:
-    """Why it was not done, for what a worker that has just started mends by polling; empty: it was."""
+    """Why it was not done yet, for what a worker that has just started, or time, mends; empty: it was."""
     try:
         await client.workflow_service.set_worker_deployment_current_version(request, timeout=_RPC)
     except RPCError as error:
@@ -215,6 +217,7 @@ async def _pollers(client: Client, name: str) -> list[str]:
             task_queue=TaskQueue(name=WORKFLOW_QUEUE),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
         ),
+        retry=True,
         timeout=_RPC,
     )
     since = datetime.now(UTC) - _POLLS
@@ -231,5 +234,5 @@ def _status(status: WorkerDeploymentVersionStatus.ValueType) -> str:
 
 async def _described(client: Client, name: str) -> WorkerDeploymentInfo:
     request = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=name)
-    response = await client.workflow_service.describe_worker_deployment(request, timeout=_RPC)
+    response = await client.workflow_service.describe_worker_deployment(request, retry=True, timeout=_RPC)
     return response.worker_deployment_info

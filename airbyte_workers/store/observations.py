@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,7 +25,10 @@ class Observed(Value):
 
 
 class PodTimes(Value):
-    """One pod of a job: when it had its place, when its processes had been started, when nothing was left of it."""
+    """One pod of a job: when it had its place, when its processes had been started, when nothing was left of it.
+
+    `failed_launches`: tries to start it that failed. Of an older release's pods the times are about right.
+    """
 
     pod: str
     kind: JobKind
@@ -35,6 +39,7 @@ class PodTimes(Value):
     created_at: datetime
     launched_at: datetime | None = None
     ended_at: datetime | None = None
+    failed_launches: int = 0
 
 
 class AttemptTimes(Value):
@@ -64,17 +69,21 @@ where jobs.id = job_id and job_events.id in (
 returning job_events.id, job_id, kind, attempt, event
 """
 _PODS = """
-select pod, kind, attempt, status, dataplane, launcher, created_at, launched_at,
+select pod, kind, attempt, status, dataplane, launcher, created_at, failed_launches,
+    coalesce(launched_at, heartbeat_at) as launched_at,
     coalesce(gone_at, case when status not in ('claimed', 'launched', 'running') then updated_at end) as ended_at
 from workloads where job_id = $1 order by created_at, pod
 """
 _ATTEMPTS = "select number + 1 as number, legs, throughput from attempts where job_id = $1"
 
 
-async def take(db: asyncpg.Pool, *, young_s: float, limit: int) -> Sequence[Observed]:
-    """What nobody has taken yet, oldest first; what happened longer ago than `young_s` is not told any more."""
-    rows = await db.fetch(_TAKE, young_s, limit)
-    return [Observed.model_validate(dict(row)) for row in sorted(rows, key=lambda row: row["id"])]
+@asynccontextmanager
+async def taking(db: asyncpg.Pool, *, young_s: float, limit: int) -> AsyncIterator[Sequence[Observed]]:
+    """What nobody has taken yet, oldest first; taken once the block has ended well. What happened longer ago than
+    `young_s` is not told any more."""
+    async with db.acquire() as session, session.transaction():
+        rows = await session.fetch(_TAKE, young_s, limit)
+        yield [Observed.model_validate(dict(row)) for row in sorted(rows, key=lambda row: row["id"])]
 
 
 async def past(db: asyncpg.Pool, job_id: int) -> JobPast:
@@ -112,15 +121,17 @@ select kind, count(*) as live from workloads
 where dataplane = $1 and status in ('claimed', 'launched', 'running') and lease_until > now() group by kind
 """
 _WAITING = """
-select jobs.kind, count(*) as waiting from jobs
-where jobs.status = 'queued' or (jobs.status not in ('failed', 'succeeded', 'cancelled') and exists (
-    select from attempts where attempts.job_id = jobs.id and attempts.status = 'running' and not exists (
-        select from workloads where workloads.pod = attempts.pod)))
+select jobs.kind, count(*) as waiting from jobs left join lateral (
+    select true as waits from attempts where attempts.job_id = jobs.id and attempts.status = 'running'
+        and not exists (select from workloads where workloads.pod = attempts.pod) limit 1
+) as attempt on true
+where jobs.status not in ('failed', 'succeeded', 'cancelled') and (jobs.status = 'queued' or waits)
 group by jobs.kind
 """
 _ORPHANS = """
-select count(*) from job_runs join jobs on jobs.id = job_id
-where over_at is not null and jobs.status not in ('failed', 'succeeded', 'cancelled')
+select count(*) from jobs cross join lateral (
+    select from job_runs where job_id = jobs.id and over_at is not null limit 1
+) as over where jobs.status not in ('failed', 'succeeded', 'cancelled')
 """
 _LONG = """
 select count(*) from jobs as running cross join lateral (

@@ -6,6 +6,7 @@ connection, a job or a pod is found in the database, in logs and in traces.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -134,7 +135,7 @@ DEFINITIONS: Sequence[Definition] = (
     ),
     _counter(
         "workload_launch_status",
-        "Pods that were launched, or could not be.",
+        "Pods that were launched, or whose launch failed.",
         "kind",
         "status",
         upstream="workload_launch_status",
@@ -145,7 +146,9 @@ DEFINITIONS: Sequence[Definition] = (
         "Pods whose job had ended without them, removed by the reaper.",
         upstream="workload_pods_cleaned",
     ),
-    _counter("database_pruning_jobs_deleted", "Jobs that gc removed.", upstream="database_pruning_jobs_deleted"),
+    _counter(
+        "database_pruning_jobs_deleted", "Jobs that the workers' gc removed.", upstream="database_pruning_jobs_deleted"
+    ),
     Definition(
         "syncs_duration",
         "histogram",
@@ -158,7 +161,7 @@ DEFINITIONS: Sequence[Definition] = (
     Definition(
         "workload_launch_duration",
         "histogram",
-        "From a pod's place on its dataplane to its processes' start: images, environments, files.",
+        "From a pod's place on its dataplane to its processes' start: checks of its connectors, images, files.",
         ("kind",),
         "workload_launch_duration",
         _WAITS,
@@ -166,11 +169,12 @@ DEFINITIONS: Sequence[Definition] = (
     Definition(
         "workload_time_to_transition_from_create",
         "histogram",
-        "How long an attempt waited for a place on a dataplane.",
+        "How long an attempt waited until a worker had a place for it on its dataplane.",
         ("kind",),
         "workload_time_to_transition_from_create",
         _WAITS,
     ),
+    _gauge("process_began_secs", "When the process began to show figures: the Unix time."),
     _gauge("num_pending_jobs", "Jobs that no pod has been started for.", "kind", upstream="num_pending_jobs"),
     _gauge(
         "num_running_jobs",
@@ -192,7 +196,12 @@ DEFINITIONS: Sequence[Definition] = (
     _gauge(
         "oldest_running_job_age_secs", "The same of those that run.", "kind", upstream="oldest_running_job_age_secs"
     ),
-    _gauge("workload_queue_size", "Jobs that wait for a place on a dataplane.", "kind", upstream="workload_queue_size"),
+    _gauge(
+        "workload_queue_size",
+        "Jobs that wait for a place on a dataplane, or for a worker that asks for one.",
+        "kind",
+        upstream="workload_queue_size",
+    ),
     _gauge("dataplane_pods", "Pods that live on the worker's dataplane.", "kind"),
     _gauge("dataplane_pod_slots", "How many of them may: MAX_<KIND>_WORKERS.", "kind"),
 )
@@ -218,6 +227,7 @@ class Figures:
 
     def begin(self) -> None:
         """Show what has not happened yet, too: else the first time is no rise."""
+        self.tell([Figure("process_began_secs", time.time())])
         for each in DEFINITIONS:
             self.tell([Figure(each.name, 0, labels) for labels in each.known])
 

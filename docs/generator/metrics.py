@@ -15,7 +15,8 @@ FORMS = {
     "counter": (
         "Counters",
         "They begin anew with each process; those by failure and by exit code with their first event, all others "
-        "with 0. Add up all processes: each event is counted by one of them.",
+        "with 0. Records, bytes and states are counted while they flow, from what pods say of themselves; what a watch "
+        "that was cut off has not seen is missing. Add up all processes: each event is counted by one of them.",
     ),
     "histogram": ("Durations", "Histograms of seconds: `_bucket`, `_sum` and `_count` stand behind the name."),
     "gauge": (

@@ -16,7 +16,7 @@ from airbyte_workers.runtime.observing.rounds import Observer
 from airbyte_workers.runtime.observing.spans import Span, Trace
 from airbyte_workers.settings import Settings
 from airbyte_workers.store import observations, opening, workloads
-from airbyte_workers.store.observations import Observed, Unusual
+from airbyte_workers.store.observations import JobPast, Observed, Unusual
 from airbyte_workers.store.sealing import Seal
 from airbyte_workers.store.workloads import Lease, Workload
 from airbyte_workers.telemetry.figures import Figure, Figures
@@ -27,7 +27,8 @@ LEGS = (LegTimes(role=Role.SOURCE, began_at=NOON, ended_at=NOON), LegTimes(role=
 
 
 async def taken(db: asyncpg.Pool, limit: int = 500, young_s: float = 900) -> Sequence[Observed]:
-    return await observations.take(db, young_s=young_s, limit=limit)
+    async with observations.taking(db, young_s=young_s, limit=limit) as seen:
+        return seen
 
 
 def workload(job_id: int, number: int = 0, pod: str = "") -> Workload:
@@ -218,6 +219,48 @@ async def test_a_round_tells_every_end_once_whoever_brought_it_about(db: asyncpg
     assert figures.figures.count("attempt_completed") == 2
     assert figures.figures.count("job_completed") == 1
     assert figures.figures.count("attempt_failed_by_failure_origin") >= 1
+
+
+async def test_a_round_that_fails_or_is_broken_off_has_taken_nothing(
+    db: asyncpg.Pool, seal: Seal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures, spans = Told(), Spans()
+    observer = Observer(db, Settings(), figures, spans)
+    await close_job(db, await open_job(db, seal), JobStatus.FAILED)
+    reached = asyncio.Event()
+
+    async def away(*_: object) -> JobPast:
+        raise asyncpg.ConnectionDoesNotExistError("gone")
+
+    async def slow(*_: object) -> JobPast:
+        reached.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(observations, "past", away)
+        with pytest.raises(asyncpg.PostgresError):
+            await observer.look()
+        patch.setattr(observations, "past", slow)
+        running = asyncio.create_task(observer.look())
+        await reached.wait()
+        running.cancel()
+        await asyncio.wait([running])
+    assert figures.figures == []
+    await observer.end()
+    assert figures.figures.count("job_completed") == 1
+    assert spans.told == ["job"]
+
+
+async def test_a_job_that_nobody_can_read_is_in_nobodys_way(db: asyncpg.Pool, seal: Seal) -> None:
+    figures, spans = Told(), Spans()
+    for name in ("good", "bad"):
+        await close_job(db, await open_job(db, seal, name), JobStatus.FAILED)
+    await db.execute("update jobs set failures = '[{}]' where connection = 'bad'")
+    await Observer(db, Settings(), figures, spans).look()
+    assert figures.figures.count("job_completed") == 2
+    assert spans.told == ["job"]
+    assert await taken(db) == []
 
 
 async def test_a_job_that_is_removed_meanwhile_stops_no_round(db: asyncpg.Pool, seal: Seal) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import socket
 from datetime import UTC, datetime
 
 import pytest
+from structlog.testing import capture_logs
 
 from airbyte_workers.runtime.observing.exporting import tracer
 from airbyte_workers.runtime.observing.spans import Moment, Span, Trace
@@ -46,3 +48,11 @@ async def test_a_collector_that_is_away_costs_spans_and_a_line_in_the_log(caplog
         async with tracer(Settings(otlp_endpoint=gone, otlp_timeout_s=0.3)) as spans:
             spans.tell(TRACE, [JOB])
     assert "Failed to export spans batch" in caplog.text
+
+
+async def test_a_collector_that_never_answers_keeps_nobody_from_ending(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, capture_logs() as logs:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        async with tracer(Settings(otlp_endpoint=address, otlp_timeout_s=0.3)) as spans:
+            spans.tell(TRACE, [JOB] * 2000)
+    assert [each["event"] for each in logs] == ["spans that the collector did not take in time are lost"]

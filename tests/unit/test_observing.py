@@ -113,10 +113,10 @@ def test_what_is_asked_before_the_first_attempt_belongs_to_the_job() -> None:
 
 
 def test_a_pod_that_was_never_launched_says_so_and_has_no_legs() -> None:
-    lost = past(pods=[pod(1, launched_at=None, status="failure")], attempts={})
+    lost = past(pods=[pod(1, launched_at=None, status="failure", failed_launches=3)], attempts={})
     spans = {span.name: span for span in attempt_spans(lost, 1)}
     assert set(spans) == {"attempt", "queue", "pod"}
-    assert spans["pod"].error == "not launched"
+    assert spans["pod"].error == "its launch failed"
 
 
 def test_a_pod_that_left_nothing_has_no_legs() -> None:
@@ -225,6 +225,21 @@ def test_exit_codes_are_few(code: int | None, label: str) -> None:
     assert evidence is not None
     ended = attempt(1, evidence=evidence.model_copy(update={"source_exit_code": code}))
     assert ("connector_exit_code", "source", label) in counted(list(of_attempt(past(job=job(attempts=(ended,))), 1)))
+
+
+@pytest.mark.parametrize(
+    ("pod_of_it", "status"),
+    [
+        ({"status": "failure", "failed_launches": 1, "launched_at": None}, "failed"),
+        ({"status": "success", "failed_launches": 1}, "launched"),
+        ({"status": "failure", "launched_at": None}, None),  # a check refused it
+        ({"status": "cancelled", "failed_launches": 1, "launched_at": None}, None),
+        ({"status": "success", "launched_at": None}, None),  # an older release's
+    ],
+)
+def test_only_a_launch_that_failed_counts_as_one(pod_of_it: dict[str, Any], status: str | None) -> None:
+    told = [each for each in of_attempt(past(pods=[pod(1, **pod_of_it)]), 1) if each.name == "workload_launch_status"]
+    assert [(each.labels or {})["status"] for each in told] == ([] if status is None else [status])
 
 
 def test_a_job_counts_how_long_it_took_and_its_own_pods() -> None:

@@ -14,11 +14,12 @@ from script import Script
 from somebody import INPUT, Nightly
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
+from temporalio.common import RawValue
 from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from airbyte_workers.jobs.trace_context import HEADER
+from airbyte_workers.jobs.trace_context import HEADER, MEMO
 from airbyte_workers.names import JobKind
 
 pytestmark = pytest.mark.temporal
@@ -111,3 +112,23 @@ async def test_a_header_that_is_no_context_fails_no_run(env: WorkflowEnvironment
     assert script.opened_job is not None
     assert script.opened_job.traceparent == ""
     assert not trace.get_current_span().get_span_context().is_valid
+
+
+async def test_a_memo_that_nobody_can_read_fails_no_run(env: WorkflowEnvironment) -> None:
+    class Odd(Interceptor):
+        def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+            return Adds(next)
+
+    class Adds(OutboundInterceptor):
+        async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:
+            odd = RawValue(Payload(metadata={"encoding": b"binary/of-mine"}, data=b"\xff"))
+            input.memo = {MEMO: odd}
+            return await super().start_workflow(input)
+
+    script = Script([success()])
+    config = env.client.config()
+    config["interceptors"] = [*config.get("interceptors", []), Odd()]
+    async with script.played(env.client):
+        await run(Client(**config), JobKind.SYNC, SYNC, "sync/demo")
+    assert script.opened_job is not None
+    assert script.opened_job.traceparent == ""

@@ -105,10 +105,10 @@ class Schedule:
             _log.exception("gc failed")
         else:
             removed = {str(thing): amount.count for thing, amount in report.removed.items() if amount.count}
-            self._figures.tell([Figure("database_pruning_jobs_deleted", removed.get(Thing.JOBS, 0))])
             if report.problems:
                 _log.error("gc could not do everything", problems=report.problems, removed=removed)
             else:
                 _log.info("gc done", removed=removed, took_s=report.duration_s)
         finally:
+            self._figures.tell([Figure("database_pruning_jobs_deleted", tally.removed[Thing.JOBS].count)])
             self.at_work = False

@@ -117,11 +117,13 @@ def _of_evidence(evidence: Evidence, kind: dict[str, str]) -> Iterator[Figure]:
 
 
 def _of_pod(pod: PodTimes) -> Iterator[Figure]:
+    """A pod that was refused by a check, or cancelled before its launch, is no launch that failed."""
     kind = {"kind": str(pod.kind)}
-    launched = pod.launched_at is not None
-    yield Figure("workload_launch_status", labels={**kind, "status": "launched" if launched else "failed"})
     if pod.launched_at is not None:
+        yield Figure("workload_launch_status", labels={**kind, "status": "launched"})
         yield Figure("workload_launch_duration", _seconds(pod.created_at, pod.launched_at), kind)
+    elif pod.failed_launches and pod.status == "failure":
+        yield Figure("workload_launch_status", labels={**kind, "status": "failed"})
 
 
 def _seconds(began: datetime, ended: datetime) -> float:

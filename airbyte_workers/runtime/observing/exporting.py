@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from importlib.metadata import version
 
+import structlog
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor
@@ -17,11 +18,14 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from airbyte_workers.runtime.background import apart
 from airbyte_workers.runtime.observing.spans import Span, Trace
 from airbyte_workers.settings import Settings
 
 _NS = 1_000_000_000
 _US = 1_000
+_MAX_QUEUE = 8192  # spans of a round: a job has a dozen for each attempt
+_log = structlog.get_logger(__name__)
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 
 
@@ -74,7 +78,16 @@ async def tracer(settings: Settings) -> AsyncIterator[SpanTracer]:
     try:
         yield spans
     finally:
-        await asyncio.to_thread(spans.processor.shutdown)
+        await _ended(spans.processor, settings.otlp_timeout_s)
+
+
+async def _ended(processor: SpanProcessor, within_s: float) -> None:
+    """Each batch that is left has the time limit for itself; all together have it, too."""
+    try:
+        async with asyncio.timeout(within_s):
+            await apart(processor.shutdown)
+    except TimeoutError:
+        _log.warning("spans that the collector did not take in time are lost", setting="OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
 def _opened(settings: Settings) -> SpanTracer:
@@ -83,7 +96,9 @@ def _opened(settings: Settings) -> SpanTracer:
         headers=settings.otlp_headers_by_name,
         timeout=settings.otlp_timeout_s,
     )
-    processor = BatchSpanProcessor(exporter, schedule_delay_millis=settings.metrics_sampling_s * 1000)
+    processor = BatchSpanProcessor(
+        exporter, max_queue_size=_MAX_QUEUE, schedule_delay_millis=settings.metrics_sampling_s * 1000
+    )
     return SpanTracer(processor, _resource(settings))
 
 

@@ -20,7 +20,7 @@ from airbyte_workers.store.database import is_away
 from airbyte_workers.store.observations import JobPast, Observed, Unusual
 from airbyte_workers.telemetry.figures import Figure, Figures
 
-_BATCH = 500  # happenings taken at once
+_BATCH = 100  # happenings taken at once
 _log = structlog.get_logger(__name__)
 
 
@@ -76,27 +76,31 @@ class Observer:
         """What was decided while this process ended is told by it, too, if the database answers in time."""
         try:
             async with asyncio.timeout(self.settings.otlp_timeout_s):
-                await self._take()
+                await self._take_all()
         except Exception as error:
             _log.warning("last figures and traces are not told", why=str(error))
 
     async def look(self) -> None:
-        """One round. Raises what a database that is away raises."""
-        while await self._take() == _BATCH:
-            pass
+        """One round. Raises what a database that is away raises; then nothing is taken."""
+        await self._take_all()
         await self._measure()
 
+    async def _take_all(self) -> None:
+        while await self._take() == _BATCH:
+            pass
+
     async def _take(self) -> int:
-        seen = await observations.take(self.db, young_s=self.settings.observe_young_s, limit=_BATCH)
-        pasts = await self._pasts(seen)
-        for each in seen:
-            self.figures.tell(list(counting.of_happening(each)))
-            if (past := pasts.get(each.job_id)) is not None:
-                self._tell_end(past, each)
+        """Everything is read before anything is told: a round that is broken off has taken nothing."""
+        async with observations.taking(self.db, young_s=self.settings.observe_young_s, limit=_BATCH) as seen:
+            pasts = await self._pasts(seen)
+            for each in seen:
+                self.figures.tell(list(counting.of_happening(each)))
+                if (past := pasts.get(each.job_id)) is not None:
+                    self._tell_end(past, each)
         return len(seen)
 
     async def _pasts(self, seen: Sequence[Observed]) -> Mapping[int, JobPast]:
-        """Of the jobs that ended, or of which an attempt did."""
+        """Of the jobs that ended, or of which an attempt did; one that cannot be read is in nobody's way."""
         ended = {each.job_id for each in seen if counting.ends_attempt(each) or counting.ends_job(each)}
         found: dict[int, JobPast] = {}
         for job_id in ended:
@@ -104,6 +108,8 @@ class Observer:
                 found[job_id] = await observations.past(self.db, job_id)
             except LookupError:  # removed since
                 continue
+            except ValueError as error:
+                _log.warning("figures and trace of a job cannot be told", job_id=job_id, why=str(error))
         return found
 
     def _tell_end(self, past: JobPast, seen: Observed) -> None:

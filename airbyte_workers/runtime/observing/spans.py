@@ -146,8 +146,7 @@ def _pod_spans(pod: PodTimes, parent: str, ended_at: datetime, asked_at: datetim
     if asked_at is not None and pod.kind in REPLICATION_KINDS and asked_at < began:
         yield Span("queue", f"{path}/queue", parent, asked_at, began, told)
     ended = max(pod.ended_at or ended_at, began)
-    why = f"the pod ended as {pod.status}" if pod.status in ("failure", "cancelled") else None
-    yield Span("pod", path, parent, began, ended, told, "not launched" if pod.launched_at is None else why)
+    yield Span("pod", path, parent, began, ended, told, _why_pod(pod))
     if pod.launched_at is not None:
         yield Span("launch", f"{path}/launch", path, began, max(pod.launched_at, began), told)
 
@@ -235,6 +234,14 @@ def _why(attempt: AttemptHistory) -> str | None:
     if attempt.status is AttemptStatus.SUCCEEDED:
         return None
     return _cut(attempt.failures[0].message) if attempt.failures else "failed"
+
+
+def _why_pod(pod: PodTimes) -> str | None:
+    if pod.status not in ("failure", "cancelled"):
+        return None
+    if pod.launched_at is None:
+        return "its launch failed" if pod.failed_launches else f"not launched: {pod.status}"
+    return f"the pod ended as {pod.status}"
 
 
 def _exit_code(ends: Ends, role: Role) -> int | None:

@@ -10,5 +10,6 @@ alter table attempts add column legs jsonb not null default '[]';
 alter table jobs add column traceparent text;
 
 -- Whether a Temporal worker has counted and traced what happened; one that neither counts nor traces leaves it so.
-alter table job_events add column is_observed boolean not null default false;
+alter table job_events add column is_observed boolean not null default true;
+alter table job_events alter column is_observed set default false;
 create index job_events_unobserved on job_events (at) where not is_observed;
