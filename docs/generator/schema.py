@@ -74,6 +74,8 @@ def _change(columns: dict[str, Column], part: str) -> None:
             del columns[name]
         case ["alter", "column", name, "drop", "not", "null"]:
             columns[name] = replace(columns[name], is_nullable=True)
+        case ["alter", "column", _, "set", "default", *_]:
+            pass
         case _:
             raise ValueError(f"a migration changes what docs/generator/schema.py cannot read: {part[:80]}")
 

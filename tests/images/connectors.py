@@ -32,6 +32,11 @@ def words(tag: str) -> tuple[str, ...]:
     return _executable(tag).words
 
 
+def folder() -> Path:
+    """Where they are installed, as a home's own folder of connectors has them."""
+    return _cache() / "connectors"
+
+
 def _executable(tag: str) -> Executable:
     environments = Environments(Settings(home=_cache()))
     return asyncio.run(environments.executable(Program(image=tag)))
