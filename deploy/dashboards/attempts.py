@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deploy.dashboards.panels import COUNT, SECONDS, Bars, Lines, Query, Ranking, Row
-from deploy.dashboards.queries import LAST_HOUR, OURS, events, of_kind, quantile
+from deploy.dashboards.queries import LAST_HOUR, LOOKED_AT, OURS, events, first_events, of_kind, quantile
 
 REPLICATION = 'kind=~"sync|clear|refresh"'
 
@@ -17,7 +17,7 @@ RETRIES = Row(
             (
                 Query(
                     f"{events('kind', of_kind('attempt_created_total'), LAST_HOUR)}"
-                    f" / {events('kind', of_kind('job_created_total', REPLICATION), LAST_HOUR)}",
+                    f" / ({events('kind', of_kind('job_created_total', REPLICATION), LAST_HOUR)} > 0)",
                     "{{kind}}",
                 ),
             ),
@@ -39,7 +39,8 @@ RETRIES = Row(
             COUNT,
             (
                 Query(
-                    events("failure_origin", f"attempt_failed_by_failure_origin_total{{{OURS}}}"), "{{failure_origin}}"
+                    first_events("failure_origin", f"attempt_failed_by_failure_origin_total{{{OURS}}}"),
+                    "{{failure_origin}}",
                 ),
             ),
         ),
@@ -51,10 +52,10 @@ RETRIES = Row(
             (
                 Query(
                     "sort_desc("
-                    + events(
+                    + first_events(
                         "failure_origin, failure_type",
                         f"attempt_failed_by_failure_origin_total{{{OURS}}}",
-                        "$__range",
+                        LOOKED_AT,
                     )
                     + " > 0)",
                     "{{failure_origin}} {{failure_type}}",
@@ -82,7 +83,7 @@ CONNECTORS = Row(
             "0: in order. 1: an error that the connector told. 137: killed, mostly for want of memory. 143: asked to "
             "stop. unknown: nobody saw it end.",
             COUNT,
-            (Query(events("role, exit_code", f"connector_exit_code_total{{{OURS}}}"), "{{role}} {{exit_code}}"),),
+            (Query(first_events("role, exit_code", f"connector_exit_code_total{{{OURS}}}"), "{{role}} {{exit_code}}"),),
         ),
         Bars(
             "Bad lines and bad records",

@@ -44,7 +44,8 @@ BACKLOG = Row(
     (
         Lines(
             "Jobs that wait for a place",
-            "On all dataplanes together.",
+            "On all dataplanes together, with those whose launch no worker has taken up yet. Some for long while there "
+            "are free places: a worker of this kind is missing. None free: raise MAX_<KIND>_WORKERS, or add a host.",
             COUNT,
             (Query(shown_by_all("kind", of_kind("workload_queue_size")), "{{kind}}"),),
         ),
@@ -73,7 +74,7 @@ BACKLOG = Row(
         ),
         Lines(
             "Oldest job that waits",
-            "By kind.",
+            "By kind; for a place, or for a worker that takes its launch up. `jobs explain` says for which.",
             SECONDS,
             (Query(shown_by_all("kind", of_kind("oldest_pending_job_age_secs")), "{{kind}}"),),
         ),
@@ -84,14 +85,16 @@ LAUNCHES = Row(
     (
         Bars(
             "Launches",
-            "By how they went. failed: the worker's log says why; often an image that cannot be pulled, or an engine "
-            "that does not answer.",
+            "By how they went. failed: the launch itself; the worker's log says why, often an image that cannot be "
+            "pulled, or an engine that does not answer. Jobs that were cancelled, or whose connectors' checks failed, "
+            "are not in it.",
             COUNT,
             (Query(events("kind, status", f"workload_launch_status_total{{{HERE_OF_KIND}}}"), "{{kind}} {{status}}"),),
         ),
         Lines(
             "Time of a launch",
-            "From having a place to the pod's start. Long ones mostly pull an image or install a package.",
+            "From having a place to the start of the pod's processes. Of syncs the connectors' checks before an "
+            "attempt are part of it. Long ones mostly pull an image, install a package, or have a slow check.",
             SECONDS,
             tuple(
                 Query(

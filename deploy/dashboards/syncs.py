@@ -33,13 +33,14 @@ NOW = Row(
         ),
         Now(
             "Waiting",
-            "Jobs that are pending or queued. Many for long: there are too few places, or nobody polls a queue.",
+            "Jobs that are pending or queued. Many for long: there are too few places, or workers.",
             COUNT,
             (Query(f"sum({shown_by_all('kind', of_kind('num_pending_jobs'))})"),),
         ),
         Now(
             "Oldest waits for",
-            "How long the job has waited that has waited longest. `jobs list` shows it, `jobs explain` says what for.",
+            "How long the job has waited that has waited longest, for a place or for a worker. `jobs list` shows it, "
+            "`jobs explain` says what for.",
             SECONDS,
             (Query(f"max({of_kind('oldest_pending_job_age_secs')})"),),
         ),
@@ -124,11 +125,12 @@ QUEUE = Row(
         ),
         Lines(
             "Jobs that wait",
-            "Pending or queued, by kind; and of these the ones that wait for a place.",
+            "Pending or queued, by kind; and of these the ones whose pod waits: for a place, or for a worker that "
+            "takes its launch up. With places free on the dashboard Dataplanes it is the worker that is missing.",
             COUNT,
             (
                 Query(shown_by_all("kind", of_kind("num_pending_jobs")), "{{kind}}"),
-                Query(shown_by_all("kind", of_kind("workload_queue_size")), "{{kind}} for a place"),
+                Query(shown_by_all("kind", of_kind("workload_queue_size")), "{{kind}} for a pod"),
             ),
         ),
         Lines(
@@ -178,7 +180,7 @@ ENDS = Row(
             "Syncs by how they ended",
             "Shares of those of the hour before. Nearly all failed: something that all of them need is gone.",
             SHARE,
-            (Query(f"{ENDED} / on () group_left () sum({ENDED})", "{{status}}"),),
+            (Query(f"{ENDED} / on () group_left () (sum({ENDED}) > 0)", "{{status}}"),),
         ),
     ),
 )

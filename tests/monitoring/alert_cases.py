@@ -1,18 +1,20 @@
 """For each alert figures with which it fires, and figures with which it barely does not.
 
-Series are in promtool's notation, a value a minute: `1+2x3` is 1 3 5 7, `_` a minute without a value.
+Series are in promtool's notation, a value a minute: `1+2x3` is 1 3 5 7, `_` a minute without a value. Its
+clock begins at 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 Series = Mapping[str, str]
 
 OURS = 'job="airbyte-workers", instance="worker:9000"'
 UP = f"up{{{OURS}}}"
-WORKER: Series = {UP: "1x300"}
+BEGAN = f"process_began_secs{{{OURS}}}"
+WORKER: Series = {UP: "1x300", BEGAN: "-9999999x300"}
 SYNC_QUEUE = 'task_queue="airbyte-sync"'
 POLLERS = f'temporal_num_pollers{{{OURS}, poller_type="activity_task", {SYNC_QUEUE}}}'
 USED = f'temporal_worker_task_slots_used{{{OURS}, worker_type="ActivityWorker", {SYNC_QUEUE}}}'
@@ -52,7 +54,7 @@ class Case:
 
 
 CASES = (
-    Case("AirbyteNoWorker", "critical", 3, fires={UP: "0x300"}, quiet={UP: "0 0 1x300"}),
+    Case("AirbyteNoWorker", "critical", 3, fires={UP: "0x300", BEGAN: "_"}, quiet={UP: "0 0 1x300"}),
     Case(
         "AirbyteWorkerDown",
         "warning",
@@ -89,8 +91,8 @@ CASES = (
         "AirbyteSyncsFail",
         "warning",
         90,
-        fires={syncs("failed"): "_x60 3x300", syncs("succeeded"): "1+0x60 3x300"},
-        quiet={syncs("failed"): "_x60 3x300", syncs("succeeded"): "1+0x60 4x300"},
+        fires={syncs("failed"): "5x60 8x300", syncs("succeeded"): "1x60 3x300"},
+        quiet={syncs("failed"): "5x60 8x300", syncs("succeeded"): "1x60 4x300"},
         labels={"status": "failed"},
     ),
     Case(
@@ -138,8 +140,8 @@ CASES = (
         "AirbyteLaunchesFail",
         "warning",
         70,
-        fires={launches("failed"): "_x60 3x300"},
-        quiet={launches("failed"): "_x60 2x300", launches("launched"): "_x60 9x300"},
+        fires={launches("failed"): "0x60 3x300"},
+        quiet={launches("failed"): "0x60 2x300", launches("launched"): "0x60 9x300"},
         labels={"kind": "sync"},
     ),
     Case(
@@ -167,3 +169,61 @@ CASES = (
         labels={"job": "temporal", "instance": "temporal:9090"},
     ),
 )
+
+
+def _much(values: str, began: str) -> Series:
+    """`values`: with N for a number that would alert somebody if it were new."""
+    counters = {
+        syncs("failed"): 40,
+        syncs("succeeded"): 2,
+        launches("failed"): 9,
+        launches("launched"): 60,
+        attempts("airbyte_platform", "lease_lost"): 7,
+        TASKS: 4,
+        tries("close_attempt", "airbyte"): 90,
+    }
+    given = {name: values.replace("N", str(number)) for name, number in counters.items()}
+    return {UP: values.replace("N", "1"), BEGAN: values.replace("N", began), **given}
+
+
+PLATFORM = {
+    "alertname": "AirbytePlatformFails",
+    "alertstate": "firing",
+    "severity": "warning",
+    "failure_origin": "airbyte_platform",
+    "failure_type": "lease_lost",
+}
+WEEKS_AGO = "-9999999"
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a worker showed, and at each of these minutes what fires then."""
+
+    given: Series
+    fires: Mapping[int, Sequence[Mapping[str, str]]]
+
+
+def _never(*minutes: int) -> Mapping[int, Sequence[Mapping[str, str]]]:
+    return dict.fromkeys(minutes, ())
+
+
+PASTS: Mapping[str, Past] = {
+    "Prometheus begins weeks after the worker": Past(_much("Nx300", WEEKS_AGO), _never(1, 10, 29, 31, 45, 59, 61, 75)),
+    "it begins late, and then an attempt fails": Past(
+        {**_much("Nx300", WEEKS_AGO), attempts("airbyte_platform", "lease_lost"): "7x20 8x300"},
+        {10: (), 30: (PLATFORM,), 90: ()},
+    ),
+    "one scrape fails": Past(_much("Nx99 stale Nx200", WEEKS_AGO), _never(100, 101, 110, 111, 130, 131, 160, 161)),
+    "scrapes fail for longer than any alert looks back": Past(
+        _much("Nx59 stale _x120 Nx100", WEEKS_AGO), _never(182, 186, 190, 195, 211, 220, 239, 241, 243, 260)
+    ),
+    "a process that began within the hour shows a failure at once": Past(
+        {BEGAN: f"_x60 {60 * 60}x300", attempts("airbyte_platform", "lease_lost"): "_x60 1x300"},
+        {59: (), 62: (PLATFORM,), 119: (PLATFORM,), 125: ()},
+    ),
+    "a process fails as often as the one before it": Past(
+        {BEGAN: f"{WEEKS_AGO}x80 {81 * 60}x200", attempts("airbyte_platform", "lease_lost"): "1x80 stale _x3 1x200"},
+        {79: (), 88: (PLATFORM,), 139: (PLATFORM,), 145: ()},
+    ),
+}

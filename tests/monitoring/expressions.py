@@ -14,8 +14,15 @@ import yaml
 ROOT = Path(__file__).parents[2]
 BOARDS = ROOT / "deploy" / "compose" / "grafana" / "dashboards"
 RULES = ROOT / "deploy" / "compose" / "alerts" / "airbyte-workers.yml"
-CHOSEN = {"$__rate_interval": "1m", "$__range": "1h", "$instance": ".*", "$kind": ".*"}
-"""What Grafana puts in the place of its variables when all is chosen."""
+CHOSEN = {
+    "$__rate_interval_ms": "60000",
+    "$__rate_interval": "1m",
+    "$__range_s": "3600",
+    "$__range": "1h",
+    "$instance": ".*",
+    "$kind": ".*",
+}
+"""What Grafana puts in the place of its variables when all is chosen; a name that begins another one comes after it."""
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _SELECTOR = re.compile(r"([a-zA-Z_:][\w:]*)\{([^}]*)\}")

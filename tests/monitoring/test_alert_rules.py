@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.monitoring.alert_cases import CASES, WORKER, Case, Series
+from tests.monitoring.alert_cases import CASES, PASTS, WORKER, Case, Past, Series
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy" / "compose" / "alerts" / "airbyte-workers.yml"
@@ -30,13 +30,20 @@ def promtool(*words: str) -> str:
 
 def assert_firing(folder: Path, case: Case, given: Series, expected: list[Mapping[str, str]]) -> None:
     """These alerts fire after `case.at` minutes and no others."""
-    samples = [{"labels": _notation("ALERTS", labels), "value": 1} for labels in expected]
+    assert_fired(folder, Past(given, {case.at: expected}))
+
+
+def assert_fired(folder: Path, past: Past) -> None:
     test = {
-        "name": case.alert,
         "interval": "1m",
-        "input_series": [{"series": name, "values": values} for name, values in {**WORKER, **given}.items()],
+        "input_series": [{"series": name, "values": values} for name, values in {**WORKER, **past.given}.items()],
         "promql_expr_test": [
-            {"expr": 'ALERTS{alertstate="firing"}', "eval_time": f"{case.at}m", "exp_samples": samples}
+            {
+                "expr": 'ALERTS{alertstate="firing"}',
+                "eval_time": f"{minute}m",
+                "exp_samples": [{"labels": _notation("ALERTS", labels), "value": 1} for labels in expected],
+            }
+            for minute, expected in past.fires.items()
         ],
     }
     names = [group["name"] for group in GROUPS]
@@ -61,6 +68,12 @@ def test_an_alert_fires_alone(case: Case, tmp_path: Path) -> None:
 @BY_ALERT
 def test_an_alert_stays_quiet_when_it_is_nearly_so(case: Case, tmp_path: Path) -> None:
     assert_firing(tmp_path, case, case.quiet, [])
+
+
+@pytest.mark.promtool
+@pytest.mark.parametrize("past", PASTS.values(), ids=PASTS)
+def test_what_was_counted_before_is_not_taken_for_new_and_what_is_new_is_not_missed(past: Past, tmp_path: Path) -> None:
+    assert_fired(tmp_path, past)
 
 
 @pytest.mark.promtool

@@ -21,6 +21,8 @@ OURS = {
     for each in DEFINITIONS
     for name in (f"{each.shown}_bucket" if each.form == "histogram" else each.shown,)
 }
+COUNTERS = {each.shown: bool(each.known) for each in DEFINITIONS if each.form == "counter"}
+"""Whether it begins with 0."""
 OF_THE_SDK = re.compile(r"temporal_\w+")
 OF_THE_SERVER = {"service_requests", "service_errors", "persistence_latency_bucket"}
 OF_PROMETHEUS = {"up", "ALERTS"}
@@ -62,6 +64,14 @@ def test_legends_name_labels_that_lines_have() -> None:
 
 def test_each_figure_that_there_is_is_on_a_dashboard() -> None:
     assert set(OURS) <= {name for asked in OF_BOARDS for name in asked.metrics}
+
+
+@BY_EXPRESSION
+def test_only_counters_that_begin_with_their_first_event_are_asked_how_old_their_process_is(asked: Expression) -> None:
+    """Of others increase() and rate() see all; of these they miss what came first."""
+    ours = {name for name in asked.metrics if name in COUNTERS}
+    assert all(COUNTERS[name] for name in ours) or "process_began_secs" in asked.metrics
+    assert not any(COUNTERS[name] for name in ours) or "process_began_secs" not in asked.metrics
 
 
 @pytest.mark.promtool
