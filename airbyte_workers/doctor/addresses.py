@@ -13,13 +13,16 @@ from http import HTTPStatus
 
 import requests
 
-from airbyte_workers.doctor.apart import apart
-from airbyte_workers.doctor.findings import Finding, Skip, fault, ok
+from airbyte_workers.doctor.findings import Finding, Skip, fault, ok, warning
 from airbyte_workers.doctor.means import Means
+from airbyte_workers.runtime.background import apart
 
 OURS = b"temporal_"
 """What the names of the figures begin with that a Temporal worker shows."""
 _FIGURES_READ = 1024 * 1024
+_TAKEN = HTTPStatus.OK // 100
+_UNKNOWN_USER = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_NOT_EMPTY = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing listens here: it is asked what does
 
 
@@ -97,9 +100,14 @@ def judge_collector(endpoint: str, status: int | None) -> Finding:
     if status is None:
         seen = f"no collector answers at {endpoint}: traces are lost"
         return fault(seen, "start it, or let OTEL_EXPORTER_OTLP_ENDPOINT name one that takes OTLP over HTTP")
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return fault(f"{endpoint} refuses our traces ({status})", "see OTEL_EXPORTER_OTLP_HEADERS_FILE")
-    if status != HTTPStatus.OK:
+    refused = f"{endpoint} answers, but refuses an empty request ({status})"
+    if status in _UNKNOWN_USER:
+        return warning(
+            refused, "see OTEL_EXPORTER_OTLP_HEADERS, or OTEL_EXPORTER_OTLP_HEADERS_FILE: who may send there"
+        )
+    if status in _NOT_EMPTY:
+        return warning(refused, "some do that, and take traces: look there for those of the next job")
+    if status // 100 != _TAKEN:
         advice = "OTEL_EXPORTER_OTLP_ENDPOINT is http://host:4318, without /v1/traces"
         return fault(f"what answers at {endpoint} takes no traces ({status})", advice)
     return ok(f"{endpoint} takes traces")

@@ -63,7 +63,7 @@ CHECKS = (
         "the schema is this version's: not behind, not ahead, of the same text",
         database.look_at_migrations,
         database.apply_migrations,
-        "applies those that are missing, as `db migrate` does",
+        "applies those that are missing, as `db migrate` does, unless Temporal workers of an older release are at work",
     ),
     Check("docker", "the engine answers this user, and its version has no known fault", engine.look_at_engine),
     Check(
@@ -79,7 +79,7 @@ CHECKS = (
         "it is there, closed to others, and opens what is stored",
         keys.look_at_key,
         keys.close_key,
-        "takes the others' rights to the file away; it never makes a key",
+        "takes others' rights away from one in AIRBYTE_WORKERS_HOME, but for its group's to read; it never makes a key",
     ),
     Check("secrets-dir", "files of secrets are closed to other users", folders.look_at_secret_files),
     Check("packages", "`workflows` and `activities` are ours, not another package's", packages.look_at_packages),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from airbyte_workers.doctor import workers
 from airbyte_workers.doctor.findings import Finding, fault, ok, warning
 from airbyte_workers.doctor.means import Means
 from airbyte_workers.runtime.database import DatabaseUnusable, reached
@@ -63,22 +64,29 @@ def judge_server(server: Server, pool: int) -> Sequence[Finding]:
 async def look_at_migrations(means: Means) -> Sequence[Finding]:
     db = await means.database.through()
     try:
-        return judge_migrations(await pending_migrations(db))
+        pending = await pending_migrations(db)
     except MigrationError as error:
         seen, _, what_to_do = str(error).rpartition("; ")
         return [fault(seen, what_to_do)]
+    in_use = bool(pending) and not means.embedded and await workers.at_work(db, means.settings.dataplane_sign_holds_s)
+    return judge_migrations(pending, in_use=in_use)
 
 
-def judge_migrations(pending: Sequence[Migration]) -> Sequence[Finding]:
-    """A database that is ahead, or has other texts, has raised MigrationError before."""
+def judge_migrations(pending: Sequence[Migration], *, in_use: bool) -> Sequence[Finding]:
+    """A database that is ahead, or has other texts, has raised MigrationError before. `in_use`: Temporal workers are at
+    work on it; where anything is missing they are of an older release, for ours migrate before they serve."""
     if not pending:
         newest = migrations()[-1]
         return [ok(f"up to date ({newest.version:04d} {newest.name})")]
     names = ", ".join(f"{each.version:04d} {each.name}" for each in pending)
+    if in_use:
+        seen = f"missing: {names}; Temporal workers of an older release are at work on this database"
+        return [fault(seen, "upgrade them: a Temporal worker of this release migrates when it starts")]
     return [fault(f"missing: {names}", "start a Temporal worker, or: airbyte-workers db migrate", fixable=True)]
 
 
 async def apply_migrations(means: Means) -> str:
+    """What `look_at_migrations` called fixable: nobody's Temporal workers need the schema as it is."""
     async with reached(means.settings, size=2) as db:  # a migration may take longer than a look
         applied = await migrate(db)
     return f"applied {', '.join(f'{each.version:04d} {each.name}' for each in applied) or 'nothing'}"

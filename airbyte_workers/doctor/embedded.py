@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from airbyte_workers.doctor.apart import apart
 from airbyte_workers.doctor.findings import Finding, Skip, fault, ok, skipped, warning
 from airbyte_workers.doctor.means import Means
+from airbyte_workers.runtime.background import apart
 from airbyte_workers.runtime.stack.errors import StackError
 from airbyte_workers.runtime.stack.home import LAYOUT, Home, read_versions
 from airbyte_workers.runtime.stack.leftovers import end_leftovers, find_leftovers
@@ -32,7 +32,11 @@ class Remains:
 async def look_at_stack(means: Means) -> Sequence[Finding]:
     if not means.embedded:
         raise Skip("TEMPORAL_ADDRESS and DATABASE_URL name another stack")
-    return [judge_stack(await apart(lambda: _remains(means.home, means.stack)))]
+    try:
+        return [judge_stack(await apart(lambda: _remains(means.home, means.stack)))]
+    except PermissionError as error:
+        seen = f"{means.home.path} cannot be looked into: {error.strerror}"
+        return [fault(seen, "AIRBYTE_WORKERS_HOME must be a folder of this user")]
 
 
 def _remains(home: Home, state: StackState | None) -> Remains:

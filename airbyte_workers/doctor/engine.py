@@ -13,7 +13,6 @@ from typing import Any
 from docker.constants import DEFAULT_UNIX_SOCKET
 from docker.errors import DockerException
 
-from airbyte_workers.doctor.apart import apart
 from airbyte_workers.doctor.findings import Finding, fault, ok, skipped, warning
 from airbyte_workers.doctor.known_engines import judge_engine
 from airbyte_workers.doctor.means import EngineView, Means
@@ -21,6 +20,7 @@ from airbyte_workers.names import LauncherChoice
 from airbyte_workers.pods.container_plan import STACK_LABEL
 from airbyte_workers.pods.engine import EngineError
 from airbyte_workers.pods.engine_calls import connection
+from airbyte_workers.runtime.background import apart
 
 NO_LOG = "none"
 _NAMED = 3
@@ -151,6 +151,8 @@ def _names(names: Sequence[str]) -> str:
 def root_of(view: EngineView) -> Path | None:
     """The engine's folder, where it is on this host."""
     told = view.info.get("DockerRootDir")
-    return (
-        Path(str(told)) if told and view.info.get("Name") == os.uname().nodename and Path(str(told)).is_dir() else None
-    )
+    if not told or view.info.get("Name") != os.uname().nodename:
+        return None
+    with suppress(PermissionError):  # older Pythons raise it: it is there, and not for us
+        return Path(str(told)) if Path(str(told)).is_dir() else None
+    return None

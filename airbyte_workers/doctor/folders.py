@@ -7,16 +7,16 @@ import shutil
 import stat
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from airbyte_workers.doctor.apart import apart
 from airbyte_workers.doctor.engine import root_of
 from airbyte_workers.doctor.findings import Finding, Skip, fault, ok, warning
 from airbyte_workers.doctor.means import Means
+from airbyte_workers.runtime.background import apart
 from airbyte_workers.settings import Settings
 from airbyte_workers.store.objects import StorageError, open_objects
 
@@ -31,7 +31,16 @@ _IN_CONTAINER = (Path("/.dockerenv"), Path("/run/.containerenv"))
 def there(path: Path) -> Path:
     """The folder, or the nearest one above it that exists: where it would be made."""
     path = path.expanduser().absolute()
-    return next(each for each in (path, *path.parents) if each.exists())
+    return next(each for each in (path, *path.parents) if is_there(each))
+
+
+def is_there(path: Path) -> bool:
+    """Whether it can be seen; Path.exists of older Pythons raises what keeps us from it."""
+    try:
+        path.stat()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 # --- room ---
@@ -141,7 +150,7 @@ def _through_a_fifo(folder: Path) -> bytes:
 
 async def look_at_storage(means: Means) -> Sequence[Finding]:
     folder = await apart(lambda: file_storage(means.settings))
-    if folder is not None and not await apart(folder.exists):
+    if folder is not None and not await apart(lambda: is_there(folder)):
         return [await apart(lambda: _judge_unmade(folder))]
     patient = means.settings.model_copy(update={"storage_timeout_s": means.limit_s})
     try:
@@ -175,7 +184,7 @@ class SecretFiles:
 async def look_at_secret_files(means: Means) -> Sequence[Finding]:
     folder = means.settings.secrets_dir
     try:
-        files = await apart(lambda: _secret_files(folder))
+        files = await apart(lambda: secret_files(folder, in_container=any(map(is_there, _IN_CONTAINER))))
     except FileNotFoundError:
         raise Skip(f"there is no {folder}: `file:` references cannot be used") from None
     except OSError as error:
@@ -184,21 +193,43 @@ async def look_at_secret_files(means: Means) -> Sequence[Finding]:
     return judge_secret_files(files)
 
 
-def _secret_files(folder: Path) -> SecretFiles:
-    modes = {str(folder): folder.stat().st_mode}
-    for base, folders, files in os.walk(folder, onerror=_raised):
-        modes |= {str(path): path.lstat().st_mode for path in (Path(base, name) for name in (*folders, *files))}
-    own = {path: mode for path, mode in modes.items() if not stat.S_ISLNK(mode)}
-    plain = {path: mode for path, mode in own.items() if stat.S_ISREG(mode)}
+def secret_files(folder: Path, *, in_container: bool) -> SecretFiles:
+    """`in_container`: its users are its own programs. Raises OSError."""
+    modes = dict(_modes(folder))
+    count = sum(map(stat.S_ISREG, modes.values()))
+    if in_container:
+        return SecretFiles(folder, count)
     closed = not modes[str(folder)] & stat.S_IXOTH
-    writable = [path for path, mode in own.items() if mode & stat.S_IWOTH and not (closed and path != str(folder))]
-    closed |= any(mark.exists() for mark in _IN_CONTAINER)  # whose users are its own programs
-    readable = [path for path, mode in plain.items() if mode & stat.S_IROTH and not closed]
-    return SecretFiles(folder, len(plain), writable, readable)
+    writable = [path for path, mode in modes.items() if _may_all_write(mode) and not (closed and path != str(folder))]
+    readable = [path for path, mode in modes.items() if stat.S_ISREG(mode) and mode & stat.S_IROTH and not closed]
+    return SecretFiles(folder, count, [path for path in writable if not _is_read_only(path)], readable)
 
 
-def _raised(error: OSError) -> None:
-    raise error
+def _modes(folder: Path) -> Iterator[tuple[str, int]]:
+    """Of the folder and of what is below, without links; what goes meanwhile is left out."""
+    yield str(folder), folder.stat().st_mode
+    for base, folders, files in os.walk(folder, onerror=lambda error: _raised(error, folder)):
+        for path in (Path(base, name) for name in (*folders, *files)):
+            with suppress(FileNotFoundError):
+                if not stat.S_ISLNK(mode := path.lstat().st_mode):
+                    yield str(path), mode
+
+
+def _may_all_write(mode: int) -> bool:
+    """In a sticky folder everybody makes files, and changes only those of his own."""
+    return bool(mode & stat.S_IWOTH) and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX)
+
+
+def _is_read_only(path: str) -> bool:
+    """Whether its file system is mounted so: nobody writes there, whatever the mode."""
+    with suppress(OSError):
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    return False
+
+
+def _raised(error: OSError, folder: Path) -> None:
+    if not isinstance(error, FileNotFoundError) or error.filename == str(folder):
+        raise error
 
 
 def judge_secret_files(files: SecretFiles) -> Sequence[Finding]:

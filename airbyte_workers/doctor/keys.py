@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
-from airbyte_workers.doctor.apart import apart
+from airbyte_workers.doctor import workers
 from airbyte_workers.doctor.findings import Finding, Skip, fault, ok, warning
 from airbyte_workers.doctor.means import Means
+from airbyte_workers.runtime.background import apart
 from airbyte_workers.store.seal_errors import SealError
 from airbyte_workers.store.sealing import Seal, read_seal
 
@@ -24,7 +25,9 @@ SEALED: Mapping[str, str] = {
 }
 HANDED = "select sealed from handed_configs order by created_at desc limit 1"
 _PUBLISHED = "select public_key from public_keys limit 1"
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_OTHERS_READ, _OTHERS_WRITE = stat.S_IRGRP | stat.S_IROTH, stat.S_IWGRP | stat.S_IWOTH
+_TAKEN = stat.S_IROTH | _OTHERS_WRITE
+"""What `--fix` takes away: that a group reads the key may be how a worker in a container gets it."""
 
 
 @dataclass(frozen=True)
@@ -42,23 +45,33 @@ class Stored:
 
 @dataclass(frozen=True)
 class KeyFile:
-    """The file as it is; `seal` is the key itself, which nothing here tells, or why there is none."""
+    """The file as it is; `seal` is the key itself, which nothing here tells, or why there is none.
+
+    `is_ours`: it is in our home, so nobody else has set it up. `is_needed`: this host serves the database, or somebody
+    named the file; a client needs none, and may have one of an embedded stack that it once ran.
+    """
 
     path: Path
     mode: int
     seal: Seal | SealError
+    is_ours: bool = True
+    is_needed: bool = True
 
 
 async def look_at_key(means: Means) -> Sequence[Finding]:
     path = means.settings.key_file
-    key = await apart(lambda: _key_file(path))
-    stored = Stored()
+    key = await apart(lambda: _key_file(path, means.home.path))
+    stored, needed = Stored(), means.embedded or means.settings.secrets_key_file is not None
     with suppress(Skip):
-        stored = await _stored(await means.database.through())
-    return judge_absent(path, stored, embedded=means.embedded) if key is None else judge_key(key, stored)
+        db = await means.database.through()
+        stored = await _stored(db)
+        needed = needed or await workers.served_from(db, means.settings.dataplane)
+    if key is None:
+        return judge_absent(path, stored, embedded=means.embedded)
+    return judge_key(replace(key, is_needed=needed), stored)
 
 
-def _key_file(path: Path) -> KeyFile | None:
+def _key_file(path: Path, home: Path) -> KeyFile | None:
     """Never made here: the key that takes the place of a lost one opens nothing."""
     try:
         mode = path.stat().st_mode
@@ -66,10 +79,11 @@ def _key_file(path: Path) -> KeyFile | None:
         return None
     except OSError as error:
         return KeyFile(path, 0, SealError(f"cannot read the key file {path}: {error.strerror}"))
+    ours = path.resolve().is_relative_to(home.resolve())
     try:
-        return KeyFile(path, mode, read_seal(path))
+        return KeyFile(path, mode, read_seal(path), ours)
     except SealError as error:
-        return KeyFile(path, mode, error)
+        return KeyFile(path, mode, error, ours)
 
 
 async def _stored(db: asyncpg.Pool) -> Stored:
@@ -101,16 +115,37 @@ def judge_absent(path: Path, stored: Stored, *, embedded: bool) -> Sequence[Find
 
 def judge_key(key: KeyFile, stored: Stored) -> Sequence[Finding]:
     if isinstance(key.seal, SealError):
-        return [fault(str(key.seal), "let SECRETS_KEY_FILE name the file with the key, 64 hex digits")]
-    found = list[Finding]()
-    if open_to := stat.S_IMODE(key.mode) & _OTHERS:
-        seen = f"{key.path} has mode {stat.S_IMODE(key.mode):04o}: others than its owner may use it ({open_to:03o})"
-        found.append(fault(seen, f"chmod 600 {key.path}", fixable=True))
+        return [_useless(key, str(key.seal), "let SECRETS_KEY_FILE name the file with the key, 64 hex digits")]
+    found = [*_opened_to_others(key)]
     if not _opens(key.seal, stored):
         seen = f"the key in {key.path} does not open what the database holds: it was encrypted with another one"
-        found.append(fault(seen, "let SECRETS_KEY_FILE name the file with the key that it was encrypted with"))
+        advice = "let SECRETS_KEY_FILE name the file with the key that it was encrypted with"
+        found.append(_useless(key, seen, advice))
     opened = "" if stored.is_empty else ", and opens what the database holds"
     return found or [ok(f"{key.path} is closed to others{opened}")]
+
+
+def _useless(key: KeyFile, seen: str, advice: str) -> Finding:
+    if key.is_needed:
+        return fault(seen, advice)
+    return warning(f"{seen}; a Temporal worker cannot start here", f"{advice}. Clients need none")
+
+
+def _opened_to_others(key: KeyFile) -> Iterator[Finding]:
+    """Who can write it decides with which key configs are stored. That others read it is how some set-ups hand it over:
+    a mounted secret has mode 0440 or 0444."""
+    mode = stat.S_IMODE(key.mode)
+    fixable = key.is_ours and bool(mode & _TAKEN)
+    seen = f"{key.path} has mode {mode:04o}: others than its owner may"
+    if mode & _OTHERS_WRITE:
+        advice = f"chmod {mode & ~_TAKEN:o} {key.path}, or whatever the Temporal worker's user needs to read it"
+        yield fault(f"{seen} write it", advice, fixable=fixable)
+    elif mode & _OTHERS_READ:
+        advice = (
+            f"if they need not: chmod 600 {key.path}, by its owner; where it is mounted: give it to the user or the "
+            "group of the Temporal worker alone"
+        )
+        yield warning(f"{seen} read it", advice, fixable=fixable)
 
 
 def _opens(seal: Seal, stored: Stored) -> bool:
@@ -127,11 +162,11 @@ def _opens(seal: Seal, stored: Stored) -> bool:
 
 
 async def close_key(means: Means) -> str:
-    """Take the others' rights away; nothing else of the key is touched."""
+    """Take the others' rights away, but for the group's to read; nothing else of the key is touched."""
     path = means.settings.key_file
 
     def close() -> None:
-        path.chmod(stat.S_IMODE(path.stat().st_mode) & ~_OTHERS)
+        path.chmod(stat.S_IMODE(path.stat().st_mode) & ~_TAKEN)
 
     await apart(close)
     return f"took the others' rights to {path} away"

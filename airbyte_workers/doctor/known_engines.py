@@ -56,13 +56,21 @@ def judge_engine(version: Mapping[str, Any], info: Mapping[str, Any], settings: 
     """`version` and `info` as the engine's API answers."""
     told = str(version.get("Version", "unknown"))
     if any("podman" in str(each.get("Name", "")).lower() for each in version.get("Components") or ()):
-        return [fault(f"Podman {told} answers", "use a Docker engine: with Podman's, files do not get into volumes")]
+        advice = "use a Docker engine: with Podman's, files do not get into volumes"
+        return [_unusable(f"Podman {told} answers", advice, settings)]
     number = _number(told)
     if number is not None and number < OLDEST:
-        return [fault(f"engine {told} is too old", "upgrade it to 20.10 or newer")]
+        return [_unusable(f"engine {told} is too old", "upgrade it to 20.10 or newer", settings)]
     found = [_known(each, told) for each in KNOWN if number is not None and _applies(each, number, info)]
     found += _limits(info, settings)
     return found or [ok(f"engine {told}")]
+
+
+def _unusable(seen: str, advice: str, settings: Settings) -> Finding:
+    """Only the launcher `docker` cannot do without."""
+    if settings.launcher == "docker":
+        return fault(seen, advice)
+    return warning(seen, f"{advice}; or set LAUNCHER=process")
 
 
 def _number(told: str) -> Number | None:
@@ -90,8 +98,8 @@ def _limits(info: Mapping[str, Any], settings: Settings) -> list[Finding]:
     found = []
     if settings.container_pids_limit and info.get("PidsLimit") is False:
         advice = "let it use cgroup v2, or set AIRBYTE_WORKERS_CONTAINER_PIDS_LIMIT=0"
-        found.append(fault("the engine cannot limit the number of processes of a container", advice))
+        found.append(_unusable("the engine cannot limit the number of processes of a container", advice, settings))
     if settings.job_main_container_memory_limit and info.get("MemoryLimit") is False:
         advice = "let it use cgroup v2, or unset JOB_MAIN_CONTAINER_MEMORY_LIMIT"
-        found.append(fault("the engine cannot limit the memory of a container", advice))
+        found.append(_unusable("the engine cannot limit the memory of a container", advice, settings))
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,18 +12,21 @@ from pathlib import Path
 
 import psutil
 
-from airbyte_workers.doctor.apart import apart
-from airbyte_workers.doctor.findings import Finding, fault, ok, warning
+from airbyte_workers.doctor.findings import Finding, Skip, fault, ok, warning
 from airbyte_workers.doctor.means import Means
 from airbyte_workers.names import JobKind
 from airbyte_workers.quantities import memory_bytes
+from airbyte_workers.runtime.background import apart
 from airbyte_workers.settings import Settings
 
 FILES_OF_A_WORKER, FILES_OF_A_POD = 128, 16
 """Open files of a Temporal worker process, and of it for each pod that it watches or launches: about four times as many
-as were seen (31, and 3 more for each pod)."""
-PROCESSES_OF_A_POD = 64
-"""Processes and threads: two connectors with a few threads each, their wrappers, the orchestrator."""
+as were seen."""
+FEWEST_FILES_OF_A_WORKER, FEWEST_FILES_OF_A_POD = 31, 3
+"""As many as were seen: with fewer it fails."""
+PROCESSES_OF_A_POD, FEWEST_PROCESSES_OF_A_POD = 64, 2
+"""Processes and threads: two connectors with a few threads each, their wrappers, the orchestrator. No pod has fewer
+than a connector and its wrapper."""
 MEMORY_OF_A_SYNC = 512 * 2**20
 """Two Python connectors and the orchestrator, where no limit is set for them."""
 PAGE = 4096
@@ -46,7 +50,18 @@ class HostLimits:
 
 
 async def look_at_limits(means: Means) -> Sequence[Finding]:
-    return judge_limits(await apart(host_limits), means.settings)
+    answers = False
+    with suppress(Skip):
+        answers = bool(await means.engine.through())
+    in_engine = run_in_engine(means.settings, answers=answers)
+    return judge_limits(await apart(host_limits), means.settings, in_engine=in_engine)
+
+
+def run_in_engine(settings: Settings, *, answers: bool) -> bool:
+    """Whether an engine that `answers` runs the pods of images, as the launcher `auto` would have it."""
+    if settings.launcher != "auto":
+        return settings.launcher == "docker"
+    return answers and (sys.platform == "linux" or settings.orchestrator_image is not None)
 
 
 def host_limits() -> HostLimits:
@@ -91,33 +106,37 @@ def _number(file: Path) -> Iterator[int]:
             yield number
 
 
-def judge_limits(limits: HostLimits, settings: Settings) -> Sequence[Finding]:
+def judge_limits(limits: HostLimits, settings: Settings, *, in_engine: bool) -> Sequence[Finding]:
     """Too few files or processes stop pods at some moment; too little memory or too small pipes make them slow."""
     pods = sum(settings.pods_at_once(kind) for kind in _KINDS)
     syncs = settings.pods_at_once(JobKind.SYNC)
-    found = [*_files(limits, FILES_OF_A_WORKER + pods * FILES_OF_A_POD)]
-    if settings.launcher != "docker":  # the engine's containers are not counted among our own processes
-        found += _processes(limits, pods * PROCESSES_OF_A_POD, pods)
+    found = [*_files(limits, pods)]
+    if not in_engine:  # the engine's containers are not counted among our own processes
+        found += _processes(limits, pods)
         found += _memory(limits, syncs * _memory_of_a_sync(settings), syncs)
         found += _pipes(limits, syncs * 2 * settings.pipe_bytes // PAGE, syncs)
     files = "no limit" if limits.files is None else f"{limits.files:,}"
     return found or [ok(f"enough for {pods} pods: files {files}, memory {limits.memory / _GIB:,.1f} GiB")]
 
 
-def _files(limits: HostLimits, needed: int) -> Iterator[Finding]:
+def _files(limits: HostLimits, pods: int) -> Iterator[Finding]:
+    needed = FILES_OF_A_WORKER + pods * FILES_OF_A_POD
     if limits.files is not None and limits.files < needed:
+        judge = fault if limits.files < FEWEST_FILES_OF_A_WORKER + pods * FEWEST_FILES_OF_A_POD else warning
         more = (
             "" if limits.files_at_most is None or limits.files_at_most >= needed else " (as root: it is the hard limit)"
         )
-        yield fault(
+        yield judge(
             f"only {limits.files:,} open files are allowed (RLIMIT_NOFILE); a Temporal worker may need {needed:,}",
             f"ulimit -n {needed}{more}, LimitNOFILE={needed} for a service; or lower MAX_*_WORKERS",
         )
 
 
-def _processes(limits: HostLimits, needed: int, pods: int) -> Iterator[Finding]:
+def _processes(limits: HostLimits, pods: int) -> Iterator[Finding]:
+    needed = pods * PROCESSES_OF_A_POD
     if limits.processes is not None and limits.processes < needed:
-        yield fault(
+        judge = fault if limits.processes < pods * FEWEST_PROCESSES_OF_A_POD else warning
+        yield judge(
             f"only {limits.processes:,} processes and threads are allowed; {pods} pods may need {needed:,}",
             "raise the limit (ulimit -u, TasksMax= of a service, the container's pids limit), or lower MAX_*_WORKERS",
         )

@@ -11,10 +11,10 @@ from typing import Any, Generic, TypeVar
 import asyncpg
 from temporalio.client import Client
 
-from airbyte_workers.doctor.apart import apart
 from airbyte_workers.doctor.findings import Skip
 from airbyte_workers.pods.engine import Engine, EngineError
 from airbyte_workers.runtime import temporal
+from airbyte_workers.runtime.background import apart
 from airbyte_workers.runtime.database import reached
 from airbyte_workers.runtime.stack import Stack
 from airbyte_workers.runtime.stack.home import Home

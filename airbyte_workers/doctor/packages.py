@@ -9,9 +9,9 @@ from importlib import metadata
 from pathlib import Path
 
 import airbyte_workers
-from airbyte_workers.doctor.apart import apart
 from airbyte_workers.doctor.findings import Finding, fault, ok, warning
 from airbyte_workers.doctor.means import Means
+from airbyte_workers.runtime.background import apart
 
 OURS = ("workflows", "activities")
 """Our packages whose names others have, too."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
-from airbyte_workers.doctor.findings import Finding, fault, ok
+from airbyte_workers.doctor import workers
+from airbyte_workers.doctor.findings import Finding, Skip, fault, ok, warning
 from airbyte_workers.doctor.means import Means
 from airbyte_workers.doctor.temporal import limit
 from airbyte_workers.names import SCHEDULED_SYNC, WATCH_QUEUE, WORKFLOW_QUEUE, JobKind, launch_queue
@@ -61,20 +64,48 @@ async def look_at_queues(means: Means) -> Sequence[Finding]:
     for (name, _), queue in zip(asked, seen, strict=True):
         known = queues.get(name, queue)
         queues[name] = Queue(min(known.pollers, queue.pollers), max(known.backlog, queue.backlog))
-    return judge_queues(queues)
+    unpolled = any(not queue.pollers for queue in queues.values())
+    return judge_queues(queues, await _full(means) if unpolled else frozenset())
 
 
-def judge_queues(queues: Mapping[str, Queue]) -> Sequence[Finding]:
-    """Every one must be polled: a sync goes through three of them."""
-    alone = {name: queue for name, queue in queues.items() if not queue.pollers}
-    if not alone:
+async def _full(means: Means) -> Set[str]:
+    """Queues that nobody polls while every slot is taken; none where the database does not say so."""
+    with suppress(Skip, asyncpg.PostgresError):
+        db = await means.database.through()
+        return (await workers.busy(db, means.settings.dataplane_sign_holds_s)).queues
+    return frozenset()
+
+
+def judge_queues(queues: Mapping[str, Queue], full: Set[str] = frozenset()) -> Sequence[Finding]:
+    """Every one must be polled: a sync goes through three of them. `full`: whose Temporal workers live and may have no
+    slot left to poll for."""
+    unpolled = {name: queue for name, queue in queues.items() if not queue.pollers}
+    if not unpolled:
         return [ok(", ".join(f"{name} {queue.pollers}" for name, queue in queues.items()) + " (pollers)")]
-    if len(alone) == len(queues):
+    alone = {name: queue for name, queue in unpolled.items() if name not in full}
+    return [*_nobody(alone, len(queues)), *(_full_queue(name, unpolled[name]) for name in unpolled if name in full)]
+
+
+def _nobody(alone: Mapping[str, Queue], of_queues: int) -> Sequence[Finding]:
+    if not alone:
+        return []
+    if len(alone) == of_queues:
         waiting = sum(queue.backlog for queue in alone.values())
         return [fault(f"no Temporal worker polls any queue{_tasks(waiting)}", "start one: airbyte-workers worker")]
     told = ", ".join(f"{name}{_tasks(queue.backlog)}" for name, queue in alone.items())
     roles = " ".join(f"--only {role_of(name)}" for name in alone)
     return [fault(f"nobody polls {told}", f"start a Temporal worker for it: airbyte-workers worker {roles}")]
+
+
+def _full_queue(name: str, queue: Queue) -> Finding:
+    role = role_of(name)
+    raised = "AIRBYTE_WORKERS_MAX_WATCHES" if name == WATCH_QUEUE else f"MAX_{role.upper()}_WORKERS"
+    seen = f"{name} is full{_tasks(queue.backlog)}: its Temporal workers live, pods run, and nobody polls for more"
+    advice = (
+        f"wait, raise {raised}, or start a Temporal worker on another host; if none has this role: "
+        f"airbyte-workers worker --only {role}"
+    )
+    return warning(seen, advice)
 
 
 def role_of(queue: str) -> str:

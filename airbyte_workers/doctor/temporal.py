@@ -83,8 +83,8 @@ def judge_search_attributes(there: Mapping[str, int]) -> Sequence[Finding]:
     if missing:
         words = " ".join(f"--name {name} --type {SEARCH_ATTRIBUTES[name]}" for name in missing)
         found.append(
-            fault(
-                f"not registered: {', '.join(missing)}; a run that sets one stands still",
+            warning(  # a job sets only those that are
+                f"not registered: {', '.join(missing)}; jobs cannot be found by them in Temporal's page",
                 f"whoever may: temporal operator search-attribute create {words}",
                 fixable=True,
             )

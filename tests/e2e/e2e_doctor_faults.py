@@ -27,6 +27,7 @@ from e2e_support import TEST_IMAGES, Place, make_images, until
 from airbyte_workers.names import SEARCH_ATTRIBUTES
 from airbyte_workers.pods.container_plan import STACK_LABEL
 from airbyte_workers.store.database import connected, migrate
+from airbyte_workers.store.sealing import load_seal
 from tests import images
 from tests.s3_server import running_s3
 
@@ -37,6 +38,28 @@ IS_ROOT = os.geteuid() == 0
 MAY_MOUNT = bool(int(Path("/proc/self/status").read_text().partition("CapEff:")[2].split()[0], 16) & 1 << 21)
 WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if IS_ROOT else ()
 """Root to whom no file is open that is not its own."""
+NO_CONTAINER = """
+import os
+_real = os.stat
+def _stat(path, *args, **kwargs):
+    if str(path) in ("/.dockerenv", "/run/.containerenv"):
+        raise FileNotFoundError(path)
+    return _real(path, *args, **kwargs)
+os.stat = _stat
+"""
+A_SIGN = """
+insert into dataplanes values ('busy', now() + interval '1 hour', now(), now(), now() + interval '1 hour');
+"""
+A_BUSY_HOST = (
+    A_SIGN
+    + """
+with job as (
+    insert into jobs (kind, status, workflow_id, run_id, input) select 'sync', status, 'sync/' || status, status,
+    '\\x{sealed}' from (values ('running'), ('queued')) as given (status) returning id, status)
+insert into workloads (pod, kind, job_id, attempt, dataplane, launcher, fence, lease_until)
+select 'busy', 'sync', id, 0, 'busy', 'process', 1, now() + interval '1 hour' from job where status = 'running'
+"""
+)
 AN_HOUR_AHEAD = "import time\n_real = time.time\ntime.time = lambda: _real() + 3600\n"
 
 
@@ -68,13 +91,15 @@ Injection = Callable[[Site], AbstractContextManager[Variables]]
 
 @dataclass(frozen=True)
 class Fault:
-    """`check` must say `seen` (a pattern); with `mended` (another one) `--fix` must mend it, and say so."""
+    """`check` must say `seen` (a pattern) with this `verdict`; with `mended` (another pattern) `--fix` must mend it,
+    and say so."""
 
     check: str
     seen: str
     inject: Injection
     mended: str = ""
     run_as: Sequence[str] = ()
+    verdict: str = "fault"
 
 
 def told(**variables: str) -> Injection:
@@ -105,10 +130,19 @@ def a_worker(site: Site, namespace: str, *options: str) -> Iterator[Variables]:
 
 
 @contextmanager
-def queues_that_nobody_polls(site: Site) -> Iterator[Variables]:
+def queues_that_nobody_polls(site: Site, *more: str) -> Iterator[Variables]:
     name = f"doctor-{secrets.token_hex(4)}"
     site.temporal("operator", "namespace", "create", "--namespace", name)
-    with a_worker(site, name, "--only", "workflows", "--only", "spec", "--only", "check") as variables:
+    with a_worker(site, name, "--only", "workflows", "--only", "spec", "--only", "check", *more) as variables:
+        yield variables
+
+
+@contextmanager
+def queues_that_are_full(site: Site) -> Iterator[Variables]:
+    """As the job database tells of them while a busy host has no slot left."""
+    sealed = load_seal(site.stack.home / "secrets.key").close({})
+    with queues_that_nobody_polls(site, "--only", "discover") as variables:
+        execute(variables["DATABASE_URL"], A_BUSY_HOST.format(sealed=sealed.hex()))
         yield variables
 
 
@@ -304,12 +338,17 @@ def a_missing_bucket(site: Site) -> Iterator[Variables]:
         yield server.variables("doctor", STORAGE_URL="s3://nowhere/doctor")
 
 
-@contextmanager
-def a_key_for_everybody(site: Site) -> Iterator[Variables]:
-    key = site.work / "everybody.key"
-    shutil.copy(site.stack.home / "secrets.key", key)
-    key.chmod(0o644)
-    yield {"SECRETS_KEY_FILE": str(key)}
+def a_key_with_mode(mode: int, *, at_home: bool) -> Injection:
+    """The right one, in the home of `doctor` or elsewhere."""
+
+    @contextmanager
+    def inject(site: Site) -> Iterator[Variables]:
+        key = (site.place.home if at_home else site.work) / "everybody.key"
+        shutil.copy(site.stack.home / "secrets.key", key)
+        key.chmod(mode)
+        yield {"SECRETS_KEY_FILE": str(key)}
+
+    return inject
 
 
 @contextmanager
@@ -321,13 +360,40 @@ def another_key(site: Site) -> Iterator[Variables]:
 
 
 @contextmanager
+def storage_below_a_folder_of_others(site: Site) -> Iterator[Variables]:
+    """Whether it is there cannot be known: the folder above cannot be looked into."""
+    (site.work / "closed" / "storage").mkdir(parents=True)
+    with closed_to_us(site.work / "closed") as closed:
+        yield {"STORAGE_URL": (closed / "storage").as_uri()}
+
+
+@contextmanager
+def closed_to_us(folder: Path) -> Iterator[Path]:
+    """A folder of somebody else that only root can look into."""
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0)
+    if IS_ROOT:
+        os.chown(folder, UNPRIVILEGED, UNPRIVILEGED)
+    try:
+        yield folder
+    finally:
+        folder.chmod(0o755)
+
+
+@contextmanager
 def secrets_for_everybody(site: Site) -> Iterator[Variables]:
+    """On a host: in a container, as where CI runs, modes do not matter."""
+    with python_with({"sitecustomize.py": NO_CONTAINER})(site) as variables:
+        yield {**variables, **_secrets(site)}
+
+
+def _secrets(site: Site) -> Variables:
     folder = site.work / "secrets"
     folder.mkdir()
     folder.chmod(0o755)
     (folder / "password").write_text(PASSWORD)
     (folder / "password").chmod(0o666)
-    yield {"SECRETS_DIR": str(folder)}
+    return {"SECRETS_DIR": str(folder)}
 
 
 class _NotOurs(BaseHTTPRequestHandler):

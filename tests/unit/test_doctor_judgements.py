@@ -20,7 +20,7 @@ from airbyte_workers.doctor.findings import Finding, Verdict, fault, ok, skipped
 from airbyte_workers.doctor.folders import Disk, SecretFiles, judge_disks, judge_secret_files
 from airbyte_workers.doctor.keys import KeyFile, Stored, judge_absent, judge_key
 from airbyte_workers.doctor.known_engines import judge_engine
-from airbyte_workers.doctor.limits import HostLimits, judge_limits
+from airbyte_workers.doctor.limits import HostLimits, judge_limits, run_in_engine
 from airbyte_workers.doctor.packages import judge_packages, judge_time_zones
 from airbyte_workers.doctor.queues import (
     LAUNCHES,
@@ -32,6 +32,8 @@ from airbyte_workers.doctor.queues import (
     judge_waiting_runs,
 )
 from airbyte_workers.doctor.temporal import judge_search_attributes, judge_versions
+from airbyte_workers.doctor.workers import Busy
+from airbyte_workers.names import JobKind
 from airbyte_workers.runtime.deployments import Version
 from airbyte_workers.runtime.search_attributes import OURS
 from airbyte_workers.runtime.stack.processes import Identity
@@ -62,7 +64,7 @@ def test_attributes_that_are_missing_can_be_registered_and_those_of_another_type
     first, second, *rest = OURS
     there = {second: 2**20, **{name: OURS[name] for name in rest}}
     missing, other = judge_search_attributes(there)
-    assert (missing.verdict, missing.fixable) == ("fault", True)
+    assert (missing.verdict, missing.fixable) == ("warning", True)  # jobs set only those that are there
     assert f"--name {first} --type Keyword" in missing.advice
     assert (other.verdict, other.fixable) == ("warning", False)
     assert second in other.seen
@@ -94,6 +96,30 @@ def test_every_queue_of_ours_is_polled() -> None:
     assert found.advice.endswith("airbyte-workers worker --only workflows --only watch")
     (found,) = judge_queues({name: Queue(0, 1) for name in QUEUES})
     assert found.seen == f"no Temporal worker polls any queue ({len(QUEUES)} tasks wait)"
+
+
+def test_a_queue_is_full_where_its_workers_live_and_every_slot_is_taken() -> None:
+    queues = {name: Queue(2) for name in QUEUES} | {"airbyte-sync": Queue(0, backlog=2), "airbyte-watch": Queue(0)}
+    sync, watch = judge_queues(queues, {"airbyte-sync", "airbyte-watch", "airbyte-check"})
+    assert (sync.verdict, sync.seen.partition(":")[0]) == ("warning", "airbyte-sync is full (2 tasks wait)")
+    assert "raise MAX_SYNC_WORKERS" in sync.advice
+    assert (watch.verdict, "raise AIRBYTE_WORKERS_MAX_WATCHES" in watch.advice) == ("warning", True)
+    nobody, full = judge_queues(queues, {"airbyte-watch"})
+    assert (nobody.verdict, nobody.seen) == ("fault", "nobody polls airbyte-sync (2 tasks wait)")
+    assert full.verdict == "warning"
+
+
+@pytest.mark.parametrize(
+    ("seen", "queues"),
+    [
+        (Busy(), set()),
+        (Busy(frozenset({JobKind.REFRESH}), watched=False, waits=False), set()),
+        (Busy(frozenset({JobKind.REFRESH}), watched=False, waits=True), {"airbyte-sync"}),
+        (Busy(frozenset({JobKind.SPEC}), watched=True, waits=True), {"airbyte-spec", "airbyte-watch"}),
+    ],
+)
+def test_a_queue_may_be_full_only_where_pods_live_and_jobs_wait(seen: Busy, queues: set[str]) -> None:
+    assert seen.queues == queues
 
 
 def test_its_queues_are_those_that_workers_poll() -> None:
@@ -150,10 +176,17 @@ def test_a_server_that_can_be_used(changes: dict[str, Any], verdict: str) -> Non
 
 
 def test_missing_migrations_can_be_applied() -> None:
-    assert verdicts(judge_migrations(())) == ["ok"]
-    (found,) = judge_migrations(migrations()[-2:])
+    assert verdicts(judge_migrations((), in_use=False)) == ["ok"]
+    (found,) = judge_migrations(migrations()[-2:], in_use=False)
     assert (found.verdict, found.fixable) == ("fault", True)
     assert all(each.name in found.seen for each in migrations()[-2:])
+
+
+def test_missing_migrations_are_left_to_the_workers_where_any_are_at_work() -> None:
+    (found,) = judge_migrations(migrations()[-2:], in_use=True)
+    assert (found.verdict, found.fixable) == ("fault", False)
+    assert "an older release are at work" in found.seen
+    assert found.advice.startswith("upgrade them")
 
 
 # --- the engine -------------------------------------------------------------------------------------------------------
@@ -175,14 +208,36 @@ def test_missing_migrations_can_be_applied() -> None:
     ],
 )
 def test_an_engine_by_its_version(version: str, info: dict[str, Any], expected: list[tuple[str, str]]) -> None:
-    found = judge_engine({"Version": version}, info, SETTINGS)
+    found = judge_engine({"Version": version}, info, Settings(launcher="docker"))
     assert [each.verdict for each in found] == [verdict for verdict, _ in expected]
     assert all(words in each.seen for each, (_, words) in zip(found, expected, strict=True))
 
 
+PODMAN = {"Version": "5.4.0", "Components": [{"Name": "Podman Engine"}]}
+
+
 def test_podman_is_no_docker_engine() -> None:
-    (found,) = judge_engine({"Version": "5.4.0", "Components": [{"Name": "Podman Engine"}]}, {}, SETTINGS)
+    (found,) = judge_engine(PODMAN, {}, Settings(launcher="docker"))
     assert (found.verdict, found.seen) == ("fault", "Podman 5.4.0 answers")
+
+
+@pytest.mark.parametrize(
+    ("version", "info"),
+    [
+        (PODMAN, {}),
+        ({"Version": "19.03.15"}, {}),
+        ({"Version": "29.1"}, {"PidsLimit": False}),
+        ({"Version": "29.1"}, {"MemoryLimit": False}),
+    ],
+)
+def test_an_engine_that_cannot_be_used_is_a_fault_only_where_it_must_be(
+    version: dict[str, Any], info: dict[str, Any]
+) -> None:
+    limited = Settings(job_main_container_memory_limit="1Gi")
+    for launcher, verdict in (("docker", "fault"), ("auto", "warning")):
+        (found,) = judge_engine(version, info, limited.model_copy(update={"launcher": launcher}))
+        assert found.verdict == verdict
+    assert found.advice.endswith("or set LAUNCHER=process")
 
 
 @pytest.mark.parametrize(
@@ -248,27 +303,40 @@ ROOMY = HostLimits(files=20_000, files_at_most=20_000, processes=None, memory=64
     [
         ({}, "ok", "enough for 20 pods"),
         ({"files": None, "files_at_most": None}, "ok", "no limit"),
-        ({"files": 256}, "fault", "RLIMIT_NOFILE"),
-        ({"processes": 512}, "fault", "processes and threads"),
+        ({"files": 256}, "warning", "RLIMIT_NOFILE"),
+        ({"files": 91}, "warning", "RLIMIT_NOFILE"),
+        ({"files": 90}, "fault", "RLIMIT_NOFILE"),
+        ({"processes": 512}, "warning", "processes and threads"),
+        ({"processes": 39}, "fault", "processes and threads"),
         ({"memory": 2**30}, "warning", "1.0 GiB of memory are there; 5 syncs at once may need 2.5"),
         ({"pipe_pages": 256}, "warning", "5 syncs ask for 640"),
     ],
 )
 def test_limits_of_a_host(changes: dict[str, Any], verdict: str, words: str) -> None:
-    (found,) = judge_limits(replace(ROOMY, **changes), SETTINGS)
+    (found,) = judge_limits(replace(ROOMY, **changes), SETTINGS, in_engine=False)
     assert (found.verdict, words in found.seen) == (verdict, True), found
 
 
 def test_containers_are_not_counted_among_our_own_processes() -> None:
     small = replace(ROOMY, processes=512, memory=2**30, pipe_pages=1)
-    assert verdicts(judge_limits(small, Settings(launcher="docker"))) == ["ok"]
+    assert verdicts(judge_limits(small, SETTINGS, in_engine=True)) == ["ok"]
+    assert verdicts(judge_limits(small, SETTINGS, in_engine=False)) == ["warning", "warning", "warning"]
+
+
+@pytest.mark.parametrize(
+    ("launcher", "answers", "expected"),
+    [("docker", False, True), ("process", True, False), ("auto", True, True), ("auto", False, False)],
+)
+def test_pods_run_in_an_engine_where_the_launcher_has_one(launcher: str, answers: bool, expected: bool) -> None:
+    settings = Settings.model_validate({"LAUNCHER": launcher, "ORCHESTRATOR_IMAGE": "any"})
+    assert run_in_engine(settings, answers=answers) == expected
 
 
 def test_what_connectors_may_use_counts_where_it_is_set() -> None:
     limited = Settings(job_main_container_memory_limit="4Gi", max_sync_workers=10)
-    assert verdicts(judge_limits(ROOMY, limited)) == ["warning"]
+    assert verdicts(judge_limits(ROOMY, limited, in_engine=False)) == ["warning"]
     few = Settings(max_spec_workers=1, max_check_workers=1, max_discover_workers=1, max_sync_workers=1)
-    assert verdicts(judge_limits(replace(ROOMY, files=256), few)) == ["ok"]
+    assert verdicts(judge_limits(replace(ROOMY, files=256), few, in_engine=False)) == ["ok"]
 
 
 def test_files_of_secrets_are_closed_to_others() -> None:
@@ -305,9 +373,25 @@ def test_an_address_for_figures(refused: int | None, shown: bytes, verdict: str)
     assert judge_metrics("127.0.0.1:9000", refused, shown).verdict == verdict
 
 
-@pytest.mark.parametrize(("status", "verdict"), [(200, "ok"), (None, "fault"), (401, "fault"), (404, "fault")])
-def test_a_collector(status: int | None, verdict: str) -> None:
-    assert judge_collector("http://host:4318", status).verdict == verdict
+@pytest.mark.parametrize(
+    ("status", "verdict", "words"),
+    [
+        (200, "ok", ""),
+        (202, "ok", ""),
+        (204, "ok", ""),
+        (None, "fault", "start it"),
+        (400, "warning", "next job"),
+        (415, "warning", "next job"),
+        (401, "warning", "OTEL_EXPORTER_OTLP_HEADERS"),
+        (403, "warning", "OTEL_EXPORTER_OTLP_HEADERS"),
+        (404, "fault", "without /v1/traces"),
+        (405, "fault", "without /v1/traces"),
+        (503, "fault", ""),
+    ],
+)
+def test_a_collector(status: int | None, verdict: str, words: str) -> None:
+    found = judge_collector("http://host:4318", status)
+    assert (found.verdict, words in found.advice) == (verdict, True), found
 
 
 @pytest.mark.parametrize(
@@ -351,11 +435,40 @@ def test_a_key_opens_what_is_stored(holds: Stored, verdict: str) -> None:
     assert (found.verdict, found.fixable) == (verdict, False)
 
 
-def test_a_key_that_others_may_use_can_be_closed_and_one_that_is_none_cannot() -> None:
-    (found,) = judge_key(KeyFile(Path("/key"), 0o100640, SEAL), Stored())
-    assert (found.verdict, found.fixable, found.advice) == ("fault", True, "chmod 600 /key")
+@pytest.mark.parametrize(
+    ("mode", "ours", "verdict", "fixable"),
+    [
+        (0o600, True, "ok", False),
+        (0o400, True, "ok", False),
+        (0o440, True, "warning", False),  # how an engine mounts it for a user of the group
+        (0o640, True, "warning", False),
+        (0o444, True, "warning", True),
+        (0o444, False, "warning", False),
+        (0o620, True, "fault", True),
+        (0o602, True, "fault", True),
+        (0o666, False, "fault", False),
+    ],
+)
+def test_a_key_that_others_read_is_a_warning_and_one_that_they_write_a_fault(
+    mode: int, ours: bool, verdict: str, fixable: bool
+) -> None:
+    (found,) = judge_key(KeyFile(Path("/key"), 0o100000 | mode, SEAL, ours), Stored())
+    assert (found.verdict, found.fixable) == (verdict, fixable)
+    assert bool(found.advice) == (verdict != "ok")
+
+
+def test_a_file_without_a_key_is_not_closed() -> None:
     (found,) = judge_key(KeyFile(Path("/key"), 0o100644, SealError("no hex")), Stored())
     assert told(found) == [("fault", "no hex", False)]
+
+
+@pytest.mark.parametrize(("seal", "holds"), [(SEAL, stored(OTHER)), (SealError("no hex"), Stored())])
+def test_a_key_that_is_no_use_is_a_fault_only_where_one_is_needed(seal: Seal | SealError, holds: Stored) -> None:
+    key = KeyFile(Path("/key"), 0o100600, seal)
+    assert verdicts(judge_key(key, holds)) == ["fault"]
+    (found,) = judge_key(replace(key, is_needed=False), holds)
+    assert (found.verdict, "a Temporal worker cannot start here" in found.seen) == ("warning", True)
+    assert found.advice.endswith("Clients need none")
 
 
 def test_a_key_that_is_gone_is_a_fault_where_a_worker_needs_it() -> None:

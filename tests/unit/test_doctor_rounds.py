@@ -10,11 +10,11 @@ import pytest
 from rich.cells import cell_len
 
 from airbyte_workers.cli.doctor import lines
-from airbyte_workers.doctor.apart import apart
 from airbyte_workers.doctor.checks import CHECKS, Check
 from airbyte_workers.doctor.examination import examined, mended
 from airbyte_workers.doctor.findings import Finding, Skip, fault, ok, warning
 from airbyte_workers.doctor.means import Means
+from airbyte_workers.runtime.background import apart
 from airbyte_workers.settings import Settings
 
 SECRET = "do-not-show"
