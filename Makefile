@@ -8,7 +8,7 @@ FUZZ_SEED ?= 0
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos check metrics format bench bench-long fuzz images pictures docs histories lock clean
+.PHONY: help demo test chaos check metrics format bench bench-long fuzz images pictures docs docs-commands histories lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -63,6 +63,9 @@ pictures: $(READY)  ## Take the documentation's pictures anew, in Temporal's pag
 docs: $(READY)  ## The documentation as a site in site/, links checked; it needs no network and no web server
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "open $(CURDIR)/site/index.html"
+
+docs-commands: $(READY)  ## Type every command of the pages, or of PAGE=docs/tutorial.md alone
+	@$(BIN)/python -m tests.docs_commands $(PAGE)
 
 histories: $(READY)  ## Record the histories for the replay tests anew: only after a guarded change
 	@$(BIN)/python tests/workflows/record_histories.py

@@ -47,3 +47,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{len(wanting)} tests {in_ci}")
         for item in wanting:
             item.add_marker(pytest.mark.skip(reason=elsewhere))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many commands of the documentation's pages were typed (tests/docs_commands)."""
+    reports = [report for group in terminalreporter.stats.values() for report in group]
+    counts = [
+        dict(report.user_properties).get("docs commands") for report in reports if hasattr(report, "user_properties")
+    ]
+    if told := [count for count in counts if count is not None]:
+        sums = {name.replace("_", " "): sum(count[name] for count in told) for name in told[0]}
+        terminalreporter.write_line(f"commands of {len(told)} pages: {sums}")

@@ -1,4 +1,4 @@
-"""The programs that the documentation shows, run as they stand there."""
+"""The program below docs/examples, run as it stands there; those that pages show are run by tests/docs_commands."""
 
 from __future__ import annotations
 
@@ -15,37 +15,10 @@ OWN_WORKFLOW = ROOT / "docs" / "examples" / "own_workflow.py"
 PEOPLE = {"image": "airbyte/source-faker:7.2.1", "config": {"count": 20, "seed": 1, "always_updated": False}}
 
 
-def programs(page: str) -> list[str]:
-    """The Python programs that a page shows whole: those that run something by themselves."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
-    return [block for block in blocks if "asyncio.run(" in block]
-
-
 def run_program(place: Place, *words: str, **variables: str) -> tuple[int, str, str]:
     with place.started(*words, program=sys.executable, **variables) as program:
         ended = program.ended()
     return ended.code, ended.out, ended.err
-
-
-def test_the_readme_s_client_syncs(place: Place) -> None:
-    (program,) = programs("README.md")
-    assert len([line for line in program.splitlines() if line]) <= 10
-    code, out, err = run_program(place, "-c", program)
-    assert code == 0, err
-    files = list((place.work / "airbyte_local" / "people").glob("*.jsonl"))
-    lines = sum(len(file.read_bytes().splitlines()) for file in files)
-    assert (lines > 1000, out.split()) == (True, ["succeeded", str(lines)])
-
-
-def test_the_how_to_s_client_checks_and_syncs_by_name(place: Place) -> None:
-    made = {"connection": "people", "source": PEOPLE, "destination": place.jsonl()}
-    assert place.sync(made, "--launcher", "process").code == 0
-    (program,) = programs("docs/how-to/use-the-python-client.md")
-    code, out, err = run_program(place, "-c", program)
-    assert code == 0, err
-    checked, synced = out.splitlines()
-    assert checked.startswith("succeeded")
-    assert re.fullmatch(r"succeeded \d+", synced)
 
 
 def test_a_workflow_of_one_s_own_syncs_and_goes_on(place: Place) -> None:
