@@ -151,7 +151,7 @@ def test_search_works_from_a_folder_without_a_web_server(site: Path) -> None:
         page = browser.new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.goto((site / "how-to" / "undo-a-sync.html").as_uri())
-        page.get_by_role("textbox", name="Search").fill("stream generations")
+        page.get_by_role("textbox", name="Search").press_sequentially("stream generations")  # it listens to keys
         page.locator(".md-search-result__item").first.wait_for()
         found = page.locator(".md-search-result__item h1").all_inner_texts()
         browser.close()
