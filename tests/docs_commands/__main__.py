@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import click
 
@@ -22,16 +20,15 @@ def main(names: tuple[str, ...], verbose: bool) -> None:
     """Exit code 1 when a page's command does not do what its page says."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # whatever was started is ended
     failed = 0
-    with tempfile.TemporaryDirectory(prefix="awdocs-connectors-") as connectors:
-        for page in names or pages():
-            if not any(isinstance(step, Command | Program | Fragment) for step in steps(page)):
-                continue
-            started = time.monotonic()
-            try:
-                told = str(play(page, Path(connectors), _told_since(started) if verbose else lambda _: None))
-            except PageFailed as error:
-                failed, told = failed + 1, f"FAILED\n{error}"
-            click.echo(f"{time.monotonic() - started:6.1f} s  {page}: {told}")
+    for page in names or pages():
+        if not any(isinstance(step, Command | Program | Fragment) for step in steps(page)):
+            continue
+        started = time.monotonic()
+        try:
+            told = str(play(page, _told_since(started) if verbose else lambda _: None))
+        except PageFailed as error:
+            failed, told = failed + 1, f"FAILED\n{error}"
+        click.echo(f"{time.monotonic() - started:6.1f} s  {page}: {told}")
     sys.exit(1 if failed else 0)
 
 

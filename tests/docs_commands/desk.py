@@ -24,7 +24,8 @@ from tests import images
 from tests.docs_commands.pages import ROOT
 from tests.docs_commands.shell import START_S, Lasting, Shell
 from tests.docs_commands.surroundings import PORTS, Surroundings
-from tests.e2e.e2e_support import KEPT, kill_all, processes_of, until
+from tests.e2e.e2e_support import FAKER, KEPT, kill_all, processes_of, until
+from tests.images import connectors
 from tests.s3_server import running_s3
 
 STAND_INS = Path(__file__).with_name("stand_ins")
@@ -66,13 +67,13 @@ class Desk:
 
 
 @contextmanager
-def desk(needs: Surroundings, connectors: Path) -> Iterator[Desk]:
+def desk(needs: Surroundings) -> Iterator[Desk]:
     """Nothing of it stays: no process, no folder."""
     root = Path(tempfile.mkdtemp(prefix="awdocs-"))
     try:
         with ExitStack() as held:
             environment, values = _environment(root, needs), _values(root)
-            _furnish(root, needs, connectors)
+            _furnish(root, needs)
             if needs.servers:
                 told = _addresses(held.enter_context(_servers(root, environment)))
                 environment |= told if needs.addressed else {}
@@ -149,13 +150,15 @@ def _s3(root: Path) -> Iterator[dict[str, str]]:
         yield server.variables("docs")
 
 
-def _furnish(root: Path, needs: Surroundings, connectors: Path) -> None:
+def _furnish(root: Path, needs: Surroundings) -> None:
     for name in ("work", "home", "bin"):
         (root / name).mkdir()
     data = _data(root / "home")
     data.mkdir(parents=True, mode=0o700)
     if needs.connectors:
-        (data / "connectors").symlink_to(connectors)
+        installed = Path(connectors.words(FAKER)[0]).parents[1]
+        (data / "connectors").mkdir()
+        (data / "connectors" / installed.name).symlink_to(installed)
     for program in STAND_INS.glob("*.py"):
         command = root / "bin" / program.stem
         command.write_text(f'#!/bin/sh\nexec {sys.executable} {program} "$@"\n')

@@ -38,10 +38,10 @@ class PageFailed(AssertionError):
     """A page's command does not do what its page says."""
 
 
-def play(page: str, connectors: Path, said: Callable[[str], object] = lambda _: None) -> Tally:
+def play(page: str, said: Callable[[str], object] = lambda _: None) -> Tally:
     """`said` is told of each command. Raises PageFailed at the first thing that is not as the page says."""
     needs = of_page(page)
-    with desk(needs, connectors) as place:
+    with desk(needs) as place:
         player = Player(page, place, said)
         try:
             player.begin()

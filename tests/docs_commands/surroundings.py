@@ -24,7 +24,7 @@ class Surroundings:
     """The servers' addresses are in the environment."""
     docker: bool = False
     connectors: bool = True
-    """Connectors' environments are at hand, as after an earlier use."""
+    """The faker's environment is made, as after an earlier use."""
     clone: bool = False
     """The folder is a clone of the repository whose environment is made."""
     files: Mapping[str, str] = field(default_factory=dict)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 
@@ -23,11 +22,9 @@ def run_steps(page: str) -> list[Step]:
 @pytest.mark.parametrize("page", [page for page in pages() if run_steps(page) and not of_page(page).docker])
 @pytest.mark.embedded
 @pytest.mark.timeout(400)
-def test_what_a_page_shows_can_be_done(
-    page: str, connectors: Path, record_property: Callable[[str, object], None]
-) -> None:
+def test_what_a_page_shows_can_be_done(page: str, record_property: Callable[[str, object], None]) -> None:
     """From its top to its bottom, in a folder of its own."""
-    record_property("docs commands", asdict(play(page, connectors)))
+    record_property("docs commands", asdict(play(page)))
 
 
 def test_the_readme_s_program_is_one_to_be_read_at_a_glance() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 
@@ -17,8 +16,6 @@ from tests.docs_commands.surroundings import of_page
 @pytest.mark.docker
 @pytest.mark.embedded
 @pytest.mark.timeout(600)
-def test_what_a_page_shows_can_be_done_with_docker(
-    page: str, connectors: Path, record_property: Callable[[str, object], None]
-) -> None:
+def test_what_a_page_shows_can_be_done_with_docker(page: str, record_property: Callable[[str, object], None]) -> None:
     """From its top to its bottom, in a folder of its own."""
-    record_property("docs commands", asdict(play(page, connectors)))
+    record_property("docs commands", asdict(play(page)))
