@@ -52,9 +52,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How many commands of the documentation's pages were typed (tests/docs_commands)."""
     reports = [report for group in terminalreporter.stats.values() for report in group]
-    counts = [
-        dict(report.user_properties).get("docs commands") for report in reports if hasattr(report, "user_properties")
-    ]
+    calls = [report for report in reports if getattr(report, "when", "") == "call"]  # the teardown repeats what it told
+    counts = [dict(report.user_properties).get("docs commands") for report in calls]
     if told := [count for count in counts if count is not None]:
         sums = {name.replace("_", " "): sum(count[name] for count in told) for name in told[0]}
         terminalreporter.write_line(f"commands of {len(told)} pages: {sums}")
