@@ -9,7 +9,7 @@ from datetime import datetime
 
 import asyncpg
 
-from airbyte_workers.models import LegTimes, Throughput, Value
+from airbyte_workers.models import LegTimes, Value
 from airbyte_workers.names import JobKind
 from airbyte_workers.store import history
 from airbyte_workers.store.history import JobHistory
@@ -43,11 +43,15 @@ class PodTimes(Value):
 
 
 class AttemptTimes(Value):
-    """What the pod of an attempt noted of its own parts; `number` counts from 1."""
+    """What the pod of an attempt noted of its own parts; `number` counts from 1.
+
+    `began_at`, `ran_s`: of its orchestrator; None: it left nothing.
+    """
 
     number: int
     legs: tuple[LegTimes, ...] = ()
-    throughput: Throughput | None = None
+    began_at: datetime | None = None
+    ran_s: float = 0
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,11 @@ select pod, kind, attempt, status, dataplane, launcher, created_at, failed_launc
     coalesce(gone_at, case when status not in ('claimed', 'launched', 'running') then updated_at end) as ended_at
 from workloads where job_id = $1 order by created_at, pod
 """
-_ATTEMPTS = "select number + 1 as number, legs, throughput from attempts where job_id = $1"
+_ATTEMPTS = """
+select number + 1 as number, legs, (throughput ->> 'began_at')::timestamptz as began_at,
+    coalesce((throughput -> 'marks' -> -1 ->> 'at_s')::float8, 0) as ran_s
+from attempts where job_id = $1
+"""
 
 
 @asynccontextmanager

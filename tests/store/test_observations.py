@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from rows import FAILED, SUCCEEDED, close_attempt, close_job, next_attempt, open_attempt, open_job, request, sync_input
 
-from airbyte_workers.models import AttemptSummary, JobStatus, LegTimes, Progress
+from airbyte_workers.models import AttemptSummary, JobStatus, LegTimes, Mark, Progress, Throughput
 from airbyte_workers.names import JobKind, Role
 from airbyte_workers.runtime.observing.rounds import Observer
 from airbyte_workers.runtime.observing.spans import Span, Trace
@@ -24,6 +24,7 @@ from airbyte_workers.telemetry.figures import Figure, Figures
 pytestmark = pytest.mark.postgres
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 LEGS = (LegTimes(role=Role.SOURCE, began_at=NOON, ended_at=NOON), LegTimes(role=Role.DESTINATION, began_at=NOON))
+WENT = Throughput(began_at=NOON, marks=(Mark(at_s=1), Mark(at_s=2.5)))
 
 
 async def taken(db: asyncpg.Pool, limit: int = 500, young_s: float = 900) -> Sequence[Observed]:
@@ -72,13 +73,14 @@ async def test_a_pods_times_and_its_legs_are_kept(db: asyncpg.Pool, seal: Seal) 
     await workloads.launched(db, pod.pod)
     await workloads.renew(db, Lease(pod.pod, pod.fence, 60), Progress())
     await workloads.release(db, pod.pod, "success")
-    await close_attempt(db, job_id, 0, SUCCEEDED, AttemptSummary(status="succeeded", legs=LEGS))
+    await close_attempt(db, job_id, 0, SUCCEEDED, AttemptSummary(status="succeeded", legs=LEGS, throughput=WENT))
     past = await observations.past(db, job_id)
     (times,) = past.pods
     assert times.launched_at is not None
     assert times.ended_at is not None
     assert times.created_at <= times.launched_at <= times.ended_at
     assert past.attempts[1].legs == LEGS
+    assert (past.attempts[1].began_at, past.attempts[1].ran_s) == (NOON, 2.5)
 
 
 async def test_a_pod_that_said_that_it_runs_before_its_launcher_did_was_launched_then(

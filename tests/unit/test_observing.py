@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from reported_jobs import BROKE, at, attempt, job, stream, throughput
+from reported_jobs import BROKE, at, attempt, job, stream
 
 from airbyte_workers.jobs.trace_context import parsed
 from airbyte_workers.models import JobStatus, LegTimes
@@ -40,8 +40,7 @@ def pod(number: int, kind: JobKind = JobKind.SYNC, **more: Any) -> PodTimes:
 def legs(number: int, **more: Any) -> AttemptTimes:
     ran = {"began_at": at(60 * number + 6), "ended_at": at(60 * number + 40)}
     both = [LegTimes.model_validate({"role": role, **ran} | more) for role in (Role.DESTINATION, Role.SOURCE)]
-    began = throughput(6).model_copy(update={"began_at": at(60 * number + 3)})
-    return AttemptTimes(number=number, legs=tuple(both), throughput=began)
+    return AttemptTimes(number=number, legs=tuple(both), began_at=at(60 * number + 3), ran_s=30)
 
 
 def past(**more: Any) -> JobPast:

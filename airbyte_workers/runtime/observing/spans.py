@@ -155,12 +155,9 @@ def _leg_spans(past: JobPast, attempt: AttemptHistory, pod: str) -> Iterator[Spa
     times = past.attempts.get(attempt.number)
     if times is None or attempt.ended_at is None:
         return
-    if times.throughput is not None:
-        began = times.throughput.began_at
-        seconds = times.throughput.marks[-1].at_s if times.throughput.marks else 0
-        ended = began + timedelta(seconds=seconds)
-        told: dict[str, Attribute] = {**_waits(attempt)}
-        yield Span(str(Role.ORCHESTRATOR), f"{pod}/{Role.ORCHESTRATOR}", pod, began, ended, told)
+    if times.began_at is not None:
+        ended = times.began_at + timedelta(seconds=times.ran_s)
+        yield Span(str(Role.ORCHESTRATOR), f"{pod}/{Role.ORCHESTRATOR}", pod, times.began_at, ended, _waits(attempt))
     for leg in sorted(times.legs, key=lambda leg: leg.role is not Role.SOURCE):
         if leg.role in CONNECTOR_ROLES and leg.began_at is not None:
             yield _leg_span(leg, leg.began_at, attempt, pod)
